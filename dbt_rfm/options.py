@@ -1,0 +1,72 @@
+"""The options of a prediction model (`config.meta.rfm`), checked once, with their defaults.
+
+An unknown option is an error with candidates rather than a silence: a typo in `on_worse` must not publish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from dbt_rfm.errors import ProjectError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Options:
+    model: str = "rfm"
+    context_size: int = 1000  # labelled examples the model reads, 2 to 10,000
+    anchor: str = "latest"  # 'latest' event of the graph | 'now' | a timestamp
+    backtest: bool = True
+    on_worse: str = "warn"  # 'warn' | 'hold': what a backtest below its baseline does to the version
+    seed: int = 0
+    device: str = "cpu"
+    neighbors: tuple[int, ...] = field(default=(8, 4))  # newest rows kept per link, hop by hop
+    keep_snapshots: int = 3  # bundles kept under target/rfm per prediction
+    horizon: str = ""  # of a label table, e.g. '30 days'
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any] | None, *, where: str = "") -> Options:
+        """Options from `meta.rfm`. Raises ProjectError for an unknown name or a value of the wrong form."""
+        given = dict(given or {})
+        known = [f.name for f in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise ProjectError(f"unknown option meta.rfm.{name}", where=where, hint=did_you_mean(name, known))
+        if isinstance(given.get("neighbors"), list):
+            given["neighbors"] = tuple(given["neighbors"])
+        if "anchor" in given:
+            given["anchor"] = str(given["anchor"])
+        options = cls(**given)
+        options._check(where)
+        return options
+
+    def _check(self, where: str) -> None:
+        def expect(ok: bool, name: str, expected: str) -> None:
+            if not ok:
+                got = getattr(self, name)
+                raise ProjectError(f"option meta.rfm.{name} is {got!r}, expected {expected}", where=where)
+
+        expect(isinstance(self.model, str), "model", "the name of a model, such as 'rfm'")
+        expect(
+            _whole(self.context_size) and 2 <= self.context_size <= 10_000,
+            "context_size",
+            "a whole number from 2 to 10000",
+        )
+        expect(isinstance(self.backtest, bool), "backtest", "true or false")
+        expect(self.on_worse in ("warn", "hold"), "on_worse", "'warn' or 'hold'")
+        expect(_whole(self.seed), "seed", "a whole number")
+        expect(self.device in ("cpu", "cuda", "auto"), "device", "'cpu', 'cuda' or 'auto'")
+        expect(
+            isinstance(self.neighbors, tuple)
+            and 1 <= len(self.neighbors) <= 2
+            and all(_whole(n) and 0 <= n <= 256 for n in self.neighbors),
+            "neighbors",
+            "a list of one or two whole numbers from 0 to 256",
+        )
+        expect(_whole(self.keep_snapshots) and self.keep_snapshots >= 0, "keep_snapshots", "0 or more")
+        expect(isinstance(self.horizon, str), "horizon", "a text such as '30 days'")
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

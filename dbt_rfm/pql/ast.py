@@ -1,0 +1,111 @@
+"""The predictive query as written: a tree with positions, no names resolved.
+
+`Span` counts characters of the query text, end excluded. Every node that an error may point at carries one; spans do
+not take part in equality.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+Scalar = bool | int | Decimal | str | datetime | None
+
+
+@dataclass(frozen=True)
+class Span:
+    start: int
+    end: int
+
+
+NOWHERE = Span(0, 0)
+
+
+def _span() -> Span:
+    return field(default=NOWHERE, compare=False, repr=False)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class ColumnRef:
+    table: str
+    column: str  # '*' for every column
+    span: Span = _span()
+
+
+@dataclass(frozen=True)
+class Literal:
+    value: Scalar | tuple[Scalar, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True)
+class Window:
+    """(anchor + start, anchor + end], in `unit`. `start` None means since ever."""
+
+    start: int | None
+    end: int
+    unit: str = "days"  # seconds minutes hours days weeks months
+    span: Span = _span()
+
+
+@dataclass(frozen=True)
+class Aggregation:
+    function: str  # SUM AVG MIN MAX COUNT COUNT_DISTINCT FIRST LAST LIST_DISTINCT
+    column: ColumnRef
+    where: Condition | None = None
+    window: Window | None = None  # None: a static aggregation
+    span: Span = _span()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    left: Aggregation | ColumnRef
+    operator: (
+        str  # = != < <= > >= IS 'IS NOT' IN 'NOT IN' LIKE 'NOT LIKE' CONTAINS 'NOT CONTAINS' 'STARTS WITH' 'ENDS WITH'
+    )
+    right: Literal
+    span: Span = _span()
+
+
+@dataclass(frozen=True)
+class Not:
+    operand: Condition
+    span: Span = _span()
+
+
+@dataclass(frozen=True)
+class And:
+    operands: tuple[Condition, ...]  # two or more
+    span: Span = _span()
+
+
+@dataclass(frozen=True)
+class Or:
+    operands: tuple[Condition, ...]
+    span: Span = _span()
+
+
+Condition = Comparison | Not | And | Or
+Target = Condition | Aggregation | ColumnRef
+
+
+@dataclass(frozen=True)
+class Problem:
+    """RANK, CLASSIFY, TOP k or FORECAST n TIMEFRAMES behind the target."""
+
+    kind: str  # FORECAST | RANK | CLASSIFY
+    number: int | None = None
+    span: Span = _span()
+
+
+@dataclass(frozen=True)
+class Query:
+    target: Target
+    entity: ColumnRef
+    entity_ids: Comparison | None = None  # FOR customers.customer_id = 7 / IN (…)
+    where: Condition | None = None
+    assuming: Condition | None = None
+    problem: Problem | None = None
+    command: str | None = None  # EXPLAIN | EVALUATE
+    text: str = field(default="", compare=False, repr=False)

@@ -1,0 +1,83 @@
+"""The query with its names and types resolved against a schema: what the plan compiles.
+
+The tree has the shape of `ast.py`; columns are bound to tables of the schema, aggregations to the path of links that
+leads from their rows to the entity. Literals have the type of the column they are compared with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dbt_rfm.pql.ast import Scalar, Span, Window
+from dbt_rfm.schema.types import Column, Link, Table
+from dbt_rfm.task_kind import TaskKind
+
+
+@dataclass(frozen=True)
+class BoundColumn:
+    table: Table
+    column: Column
+    span: Span = field(default=Span(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class BoundAggregation:
+    """`function` over the rows of `table` linked to the entity.
+
+    `path` starts at `table` and ends at the entity table: path[0].child == table.name,
+    path[i].parent == path[i + 1].child, path[-1].parent == the entity table.
+    `column` is None for COUNT(table.*). `where` sees columns of `table` only.
+    """
+
+    function: str
+    table: Table
+    column: Column | None
+    path: tuple[Link, ...]
+    window: Window
+    where: BoundCondition | None = None
+    span: Span = field(default=Span(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class BoundComparison:
+    left: BoundAggregation | BoundColumn
+    operator: str
+    value: Scalar | tuple[Scalar, ...]
+
+
+@dataclass(frozen=True)
+class BoundNot:
+    operand: BoundCondition
+
+
+@dataclass(frozen=True)
+class BoundAnd:
+    operands: tuple[BoundCondition, ...]
+
+
+@dataclass(frozen=True)
+class BoundOr:
+    operands: tuple[BoundCondition, ...]
+
+
+BoundCondition = BoundComparison | BoundNot | BoundAnd | BoundOr
+BoundTarget = BoundCondition | BoundAggregation | BoundColumn
+
+
+@dataclass(frozen=True)
+class Task:
+    """A predictive task.
+
+    `horizon` is the target's furthest window, None for an attribute of the entity; it is also the step between the
+    anchors of the context. `where` looks back only; `assuming` looks forward and narrows which examples count.
+    `entity_ids` narrows the query examples (FOR … = 7), never the context.
+    """
+
+    text: str
+    kind: TaskKind
+    entity: BoundColumn
+    target: BoundTarget
+    horizon: Window | None
+    where: BoundCondition | None = None
+    assuming: BoundCondition | None = None
+    entity_ids: tuple[Scalar, ...] = ()

@@ -1,0 +1,109 @@
+"""The relational schema: tables, their keys and times, and the links between them.
+
+Plain values; who builds them is `from_job.py`. `inferred` marks what nobody declared and we concluded from names,
+types or data, so that a report can say so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dbt_rfm.errors import ProjectError, did_you_mean
+
+
+class SemanticType(StrEnum):
+    ID = "id"
+    NUMERICAL = "numerical"
+    CATEGORICAL = "categorical"
+    TIMESTAMP = "timestamp"
+    TEXT = "text"
+    BOOLEAN = "boolean"
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str  # as the warehouse spells it
+    data_type: str  # as the warehouse reports it, e.g. DECIMAL(12,2)
+    semantic_type: SemanticType
+    inferred: bool = True  # False when meta.rfm.semantic_type declares it
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the graph.
+
+    `relation` is SQL that dbt rendered (a quoted name, or a subquery under --empty and --sample): always used as
+    `select … from <relation>`. A table without `time_column` counts as always known. `valid_from`/`valid_to` are set
+    for dbt snapshots, whose rows count while valid_from <= anchor < valid_to.
+    """
+
+    name: str  # the alias queries use
+    relation: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...] = ()
+    time_column: str | None = None
+    valid_from: str | None = None
+    valid_to: str | None = None
+    unique_id: str = ""
+    primary_key_inferred: bool = False
+    time_column_inferred: bool = False
+
+    def column(self, name: str) -> Column:
+        """The column of that name, found without case. Raises ProjectError with candidates."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        folded = [c for c in self.columns if c.name.casefold() == name.casefold()]
+        if len(folded) == 1:
+            return folded[0]
+        names = [c.name for c in self.columns]
+        raise ProjectError(
+            f"table {self.name} has no column {name}", where=self.unique_id, hint=did_you_mean(name, names)
+        )
+
+
+@dataclass(frozen=True)
+class Link:
+    """A foreign key: `child.child_column` points at `parent.parent_column`."""
+
+    child: str
+    child_column: str
+    parent: str
+    parent_column: str
+    declared_by: str = "inferred"  # 'relationships test' | 'foreign key' | 'inferred'
+    weak: bool = False  # a test with `where` or severity warn: used, and said so
+    weak_reason: str = ""
+
+    @property
+    def inferred(self) -> bool:
+        return self.declared_by == "inferred"
+
+    def __str__(self) -> str:
+        return f"{self.child}.{self.child_column} -> {self.parent}.{self.parent_column}"
+
+
+@dataclass(frozen=True)
+class RelationalSchema:
+    tables: tuple[Table, ...]
+    links: tuple[Link, ...]
+    notes: tuple[str, ...] = field(default=())  # what a reader of the schema should know, one sentence each
+
+    def table(self, name: str) -> Table:
+        """The table of that alias. Raises ProjectError with candidates."""
+        for table in self.tables:
+            if table.name == name:
+                return table
+        folded = [t for t in self.tables if t.name.casefold() == name.casefold()]
+        if len(folded) == 1:
+            return folded[0]
+        names = [t.name for t in self.tables]
+        raise ProjectError(f"no table {name} in the relational graph", hint=did_you_mean(name, names))
+
+    def parents(self, name: str) -> tuple[Link, ...]:
+        """Links that leave `name` (its foreign keys)."""
+        return tuple(link for link in self.links if link.child == name)
+
+    def children(self, name: str) -> tuple[Link, ...]:
+        """Links that arrive at `name`."""
+        return tuple(link for link in self.links if link.parent == name)

@@ -1,0 +1,46 @@
+"""What the rest asks of a warehouse. Each warehouse has one file with these names; only it imports its driver.
+
+A warehouse runs SQL and decides nothing: what to run is `plan/`'s and `versions.py`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from sqlglot import exp
+
+
+class Warehouse(Protocol):
+    dialect: str  # sqlglot's name of the SQL dialect
+
+    def describe(self, relation: str) -> list[tuple[str, str]]:
+        """(column, data type) of `select * from relation`, in order. Raises ProjectError if it cannot be read."""
+        ...
+
+    def query(self, sql: exp.Expression) -> pa.Table:
+        """Rows of a SELECT, as Arrow."""
+        ...
+
+    def batches(self, sql: exp.Expression, size: int) -> Iterator[pa.RecordBatch]:
+        """Rows of a SELECT, `size` at a time, without holding them all."""
+        ...
+
+    def execute(self, sql: exp.Expression) -> None:
+        """A statement without result."""
+        ...
+
+    def create_temporary(self, name: str, select: exp.Expression) -> None:
+        """(Re)create a table that only this session sees."""
+        ...
+
+    def load_temporary(self, name: str, rows: pa.Table) -> None:
+        """(Re)create a session table from Arrow rows."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All statements inside take effect together, or none."""
+        ...
