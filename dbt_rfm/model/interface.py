@@ -1,0 +1,119 @@
+"""What goes into a predictive model and what comes out: numpy and the standard library only.
+
+In: a `FeatureTable` of labelled context examples, their labels, and a `FeatureTable` of query examples with the same
+columns. Out: `Predictions`, one row per query example, in the order given.
+Time rule: none here. Whoever builds the tables answers for it that no column of an example looks past its anchor;
+`times_*` (any numbers that grow with time) only let a model prefer recent context.
+The convention follows in-context learners (context, labels, query), so that other models can stand in for ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from dbt_rfm.errors import ModelError
+from dbt_rfm.task_kind import TaskKind
+
+NUMERICAL = "numerical"
+CATEGORICAL = "categorical"
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Columns side by side, one row per example.
+
+    A numerical column is float64 with NaN for missing; a categorical one is an object array of str, None for missing.
+    """
+
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    columns: tuple[np.ndarray, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.names) == len(self.kinds) == len(self.columns):
+            raise ModelError(
+                f"a feature table needs one name, kind and array per column, got {len(self.names)} names, "
+                f"{len(self.kinds)} kinds and {len(self.columns)} arrays"
+            )
+        for name, kind, column in zip(self.names, self.kinds, self.columns, strict=True):
+            if kind not in (NUMERICAL, CATEGORICAL):
+                raise ModelError(f"column {name}: kind is {kind!r}, expected 'numerical' or 'categorical'")
+            if len(column) != self.num_rows:
+                raise ModelError(f"column {name}: expected {self.num_rows} rows, got {len(column)}")
+
+    @property
+    def num_rows(self) -> int:
+        return len(self.columns[0]) if self.columns else 0
+
+    def take(self, rows: np.ndarray) -> FeatureTable:
+        """The given rows (positions or a mask), in that order."""
+        return FeatureTable(self.names, self.kinds, tuple(column[rows] for column in self.columns))
+
+    def select(self, positions: tuple[int, ...]) -> FeatureTable:
+        """The columns at the given positions, in that order."""
+        return FeatureTable(
+            tuple(self.names[i] for i in positions),
+            tuple(self.kinds[i] for i in positions),
+            tuple(self.columns[i] for i in positions),
+        )
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One row per query example. Which arrays are there depends on `kind`."""
+
+    kind: TaskKind
+    classes: tuple[str, ...]  # () for regression, ('false', 'true') for binary
+    probabilities: np.ndarray | None = None  # [Q, K], rows sum to 1
+    mean: np.ndarray | None = None  # [Q]
+    levels: tuple[float, ...] = ()
+    quantiles: np.ndarray | None = None  # [Q, L], non-decreasing along L
+
+    @property
+    def num_rows(self) -> int:
+        values = self.probabilities if self.probabilities is not None else self.quantiles
+        return 0 if values is None else len(values)
+
+    def quantile(self, level: float) -> np.ndarray:
+        """[Q] the quantile at `level`, linear between the model's own levels, flat outside them."""
+        if self.quantiles is None:
+            raise ModelError(f"a {self.kind} prediction has no quantiles")
+        levels = np.asarray(self.levels)
+        at = float(np.clip(level, levels[0], levels[-1]))
+        right = int(np.clip(np.searchsorted(levels, at), 1, len(levels) - 1))
+        share = (at - levels[right - 1]) / (levels[right] - levels[right - 1])
+        return self.quantiles[:, right - 1] * (1 - share) + self.quantiles[:, right] * share
+
+
+class RelationalModel(Protocol):
+    """A model that answers from labelled examples, without training."""
+
+    name: str
+
+    @property
+    def version(self) -> str:
+        """Name and release of the weights, for the registry."""
+        ...
+
+    @property
+    def checkpoint_sha(self) -> str:
+        """sha256 of the weights file, hexadecimal."""
+        ...
+
+    def predict(
+        self,
+        context: FeatureTable,
+        labels: np.ndarray,  # class positions (binary: 1 = true) or float64
+        query: FeatureTable,
+        kind: TaskKind,
+        classes: tuple[str, ...],
+        *,
+        seed: int = 0,
+        times_context: np.ndarray | None = None,
+        times_query: np.ndarray | None = None,
+    ) -> Predictions:
+        """Raises DataError if there is nothing to learn from, ModelError if the kind is not the model's."""
+        ...
