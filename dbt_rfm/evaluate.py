@@ -1,0 +1,165 @@
+"""The backtest: how the model did on the newest closed window, beside what needs no model.
+
+In: a snapshot and the predictions for its `backtest` examples. Out: figures of the model and of two baselines on the
+same rows, and whether the model is ahead of both.
+    constant        the context's base rate, commonest class or median
+    entity history  the mean (binary, regression) or the latest (multiclass) of the entity's own closed labels as of
+                    the example's anchor, the constant where it has none
+MAE is scored on the median of the predictive distribution and RMSE on its mean, each on the point that minimises it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from dbt_rfm import metrics as m
+from dbt_rfm.model.interface import Predictions
+from dbt_rfm.model.step import label_array, split_rows
+from dbt_rfm.plan.past_labels import HISTORY_LATEST, HISTORY_MEAN
+from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, Snapshot
+from dbt_rfm.task_kind import TaskKind
+
+CONSTANT, ENTITY_HISTORY = "constant", "entity history"
+#: The figures that decide between model and baseline, best first; the first that is defined counts.
+PRIMARY = {
+    TaskKind.BINARY: ("auroc", "logloss"),
+    TaskKind.MULTICLASS: ("accuracy",),
+    TaskKind.REGRESSION: ("mae",),
+}
+LOWER_IS_BETTER = frozenset({"mae", "rmse", "logloss", "ece"})
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """`metrics` of the model; `baselines` name -> the same metrics; `primary` decides `beats`."""
+
+    metrics: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+    primary: str
+    beats: bool
+    rows: int
+    context: int
+
+    @property
+    def best_baseline(self) -> tuple[str, float]:
+        """Name and primary figure of the strongest baseline."""
+        pick = min if self.primary in LOWER_IS_BETTER else max
+        defined = {name: figures[self.primary] for name, figures in self.baselines.items()}
+        name = pick(defined, key=lambda n: defined[n])
+        return name, defined[name]
+
+    def line(self) -> str:
+        """One line for a log: the primary figure against the strongest baseline, then the others."""
+        name, value = self.best_baseline
+        verdict = "beats" if self.beats else "DOES NOT BEAT"
+        others = ", ".join(f"{k} {_short(v)}" for k, v in self.metrics.items() if k != self.primary)
+        return (
+            f"backtest on {self.rows} rows: {self.primary} {_short(self.metrics[self.primary])} {verdict} "
+            f"{name} {_short(value)}" + (f" ({others})" if others else "")
+        )
+
+
+def backtest(snapshot: Snapshot, predictions: Predictions | None) -> Backtest | None:
+    """None where the snapshot has no backtest examples or nothing to learn from before them."""
+    rows, context = split_rows(snapshot, BACKTEST), split_rows(snapshot, BACKTEST_CONTEXT)
+    if predictions is None or not len(rows) or not len(context):
+        return None
+    labels = label_array(snapshot, rows)
+    context_labels = label_array(snapshot, context)
+    figures = score(snapshot.kind, labels, predictions)
+    baselines = {
+        CONSTANT: score(snapshot.kind, labels, _constant(snapshot, context_labels, len(rows))),
+        ENTITY_HISTORY: score(snapshot.kind, labels, _entity_history(snapshot, context_labels, rows)),
+    }
+    primary = next(p for p in PRIMARY[snapshot.kind] if not math.isnan(figures[p]))
+    sign = -1 if primary in LOWER_IS_BETTER else 1
+    beats = all(sign * figures[primary] > sign * b[primary] for b in baselines.values())
+    return Backtest(figures, baselines, primary, beats, rows=len(rows), context=len(context))
+
+
+def score(kind: TaskKind, labels: np.ndarray, predictions: Predictions) -> dict[str, float]:
+    """Figures by kind; NaN where a figure is undefined (AUROC of one class)."""
+    if kind == TaskKind.REGRESSION:
+        median, mean = predictions.quantile(0.5), predictions.mean
+        assert mean is not None
+        return {
+            "mae": m.mae(labels, median),
+            "rmse": m.rmse(labels, mean),
+            "spearman": m.spearman(labels, mean),
+        }
+    probabilities = predictions.probabilities
+    assert probabilities is not None
+    if kind == TaskKind.BINARY:
+        positive = probabilities[:, 1]
+        return {
+            "auroc": m.auroc(labels, positive),
+            "ap": m.average_precision(labels, positive),
+            "logloss": m.log_loss(labels, probabilities),
+            "ece": m.expected_calibration_error(labels, positive),
+            "accuracy": m.accuracy(labels, (positive >= 0.5).astype(np.int64)),
+        }
+    return {
+        "accuracy": m.accuracy(labels, probabilities.argmax(axis=1)),
+        "auroc": m.auroc_one_vs_rest(labels, probabilities),
+        "logloss": m.log_loss(labels, probabilities),
+    }
+
+
+def _constant(snapshot: Snapshot, context_labels: np.ndarray, rows: int) -> Predictions:
+    if snapshot.kind == TaskKind.REGRESSION:
+        return point_prediction(np.full(rows, np.median(context_labels)), np.full(rows, context_labels.mean()))
+    rates = _class_rates(context_labels, len(snapshot.classes))
+    return Predictions(snapshot.kind, snapshot.classes, probabilities=np.tile(rates, (rows, 1)))
+
+
+def _entity_history(snapshot: Snapshot, context_labels: np.ndarray, rows: np.ndarray) -> Predictions:
+    if snapshot.kind == TaskKind.MULTICLASS:
+        return _latest_class(snapshot, context_labels, rows)
+    history = _feature(snapshot, HISTORY_MEAN, rows, np.float64)
+    if snapshot.kind == TaskKind.REGRESSION:
+        known = ~np.isnan(history)
+        median = np.where(known, history, np.median(context_labels))
+        return point_prediction(median, np.where(known, history, context_labels.mean()))
+    positive = np.where(np.isnan(history), context_labels.mean(), history)
+    return Predictions(snapshot.kind, snapshot.classes, probabilities=np.stack([1 - positive, positive], axis=1))
+
+
+def _latest_class(snapshot: Snapshot, context_labels: np.ndarray, rows: np.ndarray) -> Predictions:
+    rates = _class_rates(context_labels, len(snapshot.classes))
+    probabilities = np.tile(rates, (len(rows), 1))
+    position = {name: i for i, name in enumerate(snapshot.classes)}
+    for row, latest in enumerate(_feature(snapshot, HISTORY_LATEST, rows, object)):
+        if latest in position:  # mixed with the base rates, so that log loss stays finite
+            probabilities[row] = 0.5 * rates
+            probabilities[row, position[latest]] += 0.5
+    return Predictions(snapshot.kind, snapshot.classes, probabilities=probabilities)
+
+
+def _class_rates(labels: np.ndarray, classes: int) -> np.ndarray:
+    counts = np.bincount(labels.astype(np.int64), minlength=classes)
+    return (counts + 0.5) / (counts.sum() + 0.5 * classes)
+
+
+def _feature(snapshot: Snapshot, name: str, rows: np.ndarray, dtype: type) -> np.ndarray:
+    """A feature's values, missing where the task has no past labels (an attribute)."""
+    if name not in snapshot.features.column_names:
+        return np.full(len(rows), None if dtype is object else np.nan, dtype=dtype)
+    values = snapshot.features.column(name).take(pa.array(rows))
+    if dtype is object:
+        return np.array(values.cast(pa.string()).to_pylist(), dtype=object)
+    return values.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
+
+
+def point_prediction(median: np.ndarray, mean: np.ndarray) -> Predictions:
+    """A regression that knows only its point: every quantile is the median."""
+    return Predictions(
+        TaskKind.REGRESSION, (), mean=mean, levels=(0.1, 0.5, 0.9), quantiles=np.repeat(median[:, None], 3, axis=1)
+    )
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}" if abs(value) >= 1 else f"{value:.3f}"

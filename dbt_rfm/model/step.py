@@ -1,0 +1,144 @@
+"""The step: a snapshot in, predictions out, on any machine that has the weights.
+
+A pure function of the bundle, the checkpoint and the seed; it opens no warehouse. The backtest is answered the same
+way from its own, older context.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dbt_rfm.model.interface import CATEGORICAL, FeatureTable, Predictions, RelationalModel
+from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
+from dbt_rfm.task_kind import TaskKind
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """`None` where a split has no examples or nothing to learn from; rows follow the split's order of example_id."""
+
+    query: Predictions | None
+    backtest: Predictions | None
+    seconds: float
+
+
+def run_step(snapshot: Snapshot, model: RelationalModel, *, seed: int) -> StepResult:
+    started = time.perf_counter()
+    query = _predict(snapshot, model, CONTEXT, QUERY, seed)
+    backtest = _predict(snapshot, model, BACKTEST_CONTEXT, BACKTEST, seed)
+    return StepResult(query=query, backtest=backtest, seconds=time.perf_counter() - started)
+
+
+def _predict(
+    snapshot: Snapshot, model: RelationalModel, context_split: str, query_split: str, seed: int
+) -> Predictions | None:
+    context, query = split_rows(snapshot, context_split), split_rows(snapshot, query_split)
+    if not len(context) or not len(query):
+        return None
+    table = feature_table(snapshot)
+    times = _seconds(snapshot.examples.column("anchor_time"))
+    return model.predict(
+        table.take(context),
+        label_array(snapshot, context),
+        table.take(query),
+        snapshot.kind,
+        snapshot.classes,
+        seed=seed,
+        times_context=times[context],
+        times_query=times[query],
+    )
+
+
+def split_rows(snapshot: Snapshot, split: str) -> np.ndarray:
+    """Positions of a split's examples."""
+    return np.flatnonzero(pc.equal(snapshot.examples.column("split"), split).to_numpy(zero_copy_only=False))
+
+
+def feature_table(snapshot: Snapshot) -> FeatureTable:
+    """The bundle's features as the model takes them."""
+    columns = []
+    for feature in snapshot.features_meta:
+        values = snapshot.features.column(feature.name)
+        if feature.kind == CATEGORICAL:
+            columns.append(np.array(values.cast(pa.string()).to_pylist(), dtype=object))
+        else:
+            columns.append(values.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64))
+    return FeatureTable(
+        names=tuple(f.name for f in snapshot.features_meta),
+        kinds=tuple(f.kind for f in snapshot.features_meta),
+        columns=tuple(columns),
+    )
+
+
+def label_array(snapshot: Snapshot, rows: np.ndarray) -> np.ndarray:
+    """[rows] class positions for binary and multiclass, float64 for regression."""
+    labels = snapshot.examples.column("label").take(pa.array(rows))
+    if snapshot.kind == TaskKind.REGRESSION:
+        return labels.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
+    if snapshot.kind == TaskKind.BINARY:
+        return labels.cast(pa.int8()).to_numpy(zero_copy_only=False).astype(np.int64)
+    position = {name: i for i, name in enumerate(snapshot.classes)}
+    return np.array([position[v] for v in labels.cast(pa.string()).to_pylist()], dtype=np.int64)
+
+
+def prediction_rows(snapshot: Snapshot, predictions: Predictions | None) -> pa.Table:
+    """The query examples in the form of the prediction table, without version columns.
+
+    Regression: `prediction` is the mean of the predictive distribution, p50 its median.
+    Multiclass: one row per entity and class, `rank` 1 for the likeliest.
+    """
+    examples = snapshot.examples.take(pa.array(split_rows(snapshot, QUERY), type=pa.int64()))
+    keys = {snapshot.entity: examples.column("entity"), "anchor_time": examples.column("anchor_time")}
+    if predictions is None:
+        predictions = _nothing(snapshot)
+    if snapshot.kind == TaskKind.MULTICLASS:
+        return _class_rows(keys, predictions)
+    if snapshot.kind == TaskKind.BINARY:
+        probability = _present(predictions.probabilities)[:, 1]
+        return pa.table({**keys, "probability": probability, "prediction": probability >= 0.5})
+    return pa.table(
+        {
+            **keys,
+            "prediction": _present(predictions.mean),
+            "p10": predictions.quantile(0.1),
+            "p50": predictions.quantile(0.5),
+            "p90": predictions.quantile(0.9),
+        }
+    )
+
+
+def _class_rows(keys: dict[str, pa.ChunkedArray], predictions: Predictions) -> pa.Table:
+    probabilities = _present(predictions.probabilities)
+    rows, classes = probabilities.shape
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    which = pa.array(np.repeat(np.arange(rows), classes))
+    names = np.array(predictions.classes, dtype=object)
+    return pa.table(
+        {
+            **{name: column.take(which) for name, column in keys.items()},
+            "class": pa.array(names[order.ravel()] if classes else [], type=pa.string()),
+            "probability": np.take_along_axis(probabilities, order, axis=1).ravel(),
+            "rank": pa.array(np.tile(np.arange(1, classes + 1), rows), type=pa.int32()),
+        }
+    )
+
+
+def _nothing(snapshot: Snapshot) -> Predictions:
+    classes = snapshot.classes
+    if snapshot.kind == TaskKind.REGRESSION:
+        return Predictions(snapshot.kind, (), mean=np.empty(0), levels=(0.1, 0.5, 0.9), quantiles=np.empty((0, 3)))
+    return Predictions(snapshot.kind, classes, probabilities=np.empty((0, max(len(classes), 2))))
+
+
+def _present(values: np.ndarray | None) -> np.ndarray:
+    assert values is not None, "the model left out what its kind of prediction needs"
+    return values
+
+
+def _seconds(times: pa.ChunkedArray) -> np.ndarray:
+    return times.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy(zero_copy_only=False) / 1e6

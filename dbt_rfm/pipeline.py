@@ -1,0 +1,265 @@
+"""Job in, answer or published version out: the only module that knows all the rooms.
+
+`answer` reads (any number of times, nothing is written to the warehouse but session tables); `publish` answers and
+makes the result the next version. Whatever fails, fails before the publishing transaction, so that the last good
+version stays served.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from dbt_rfm import __version__, versions
+from dbt_rfm.collect import collect
+from dbt_rfm.errors import ProjectError
+from dbt_rfm.evaluate import Backtest, backtest
+from dbt_rfm.job import Job
+from dbt_rfm.model import load_model
+from dbt_rfm.model.interface import RelationalModel
+from dbt_rfm.model.step import prediction_rows, run_step
+from dbt_rfm.options import Options
+from dbt_rfm.pql.ast import Scalar
+from dbt_rfm.pql.binder import bind
+from dbt_rfm.pql.parser import parse
+from dbt_rfm.pql.task import Task
+from dbt_rfm.schema.fingerprint import fingerprint
+from dbt_rfm.schema.from_job import label_table, schema_from_job
+from dbt_rfm.schema.types import RelationalSchema
+from dbt_rfm.schema.validate import validate
+from dbt_rfm.snapshot import BACKTEST, CONTEXT, QUERY, Snapshot, bundle_sha, write_bundle
+from dbt_rfm.warehouse.base import Warehouse
+
+log = logging.getLogger("dbt_rfm")
+
+Progress = Callable[[str], None]  # told the name of each stage as it starts
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`predictions` has the form of the prediction table without its version columns."""
+
+    task: Task
+    schema: RelationalSchema
+    options: Options
+    snapshot: Snapshot
+    predictions: pa.Table
+    backtest: Backtest | None
+    model: RelationalModel
+    seconds: dict[str, float]  # plan, model
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    status: str  # published | held | empty
+    message: str  # one line, then one line per note
+    version: int | None = None
+
+
+def understand(job: Job, warehouse: Warehouse) -> tuple[Task, RelationalSchema, Options]:
+    """The job's query bound to its schema; reads table definitions and small profiles only."""
+    options = Options.read(job.options, where=job.unique_id)
+    query = parse(job.query)
+    schema = schema_from_job(job, warehouse)
+    labels = label_table(job.labels, warehouse) if job.labels else None
+    return bind(query, schema, labels=labels), schema, options
+
+
+def answer(
+    job: Job,
+    warehouse: Warehouse,
+    *,
+    entity_ids: Sequence[Scalar] = (),
+    at: str | None = None,
+    with_rows: bool = False,
+    progress: Progress = lambda stage: None,
+) -> Answer:
+    """Answer the job's query. `entity_ids` and `at` override what the query and the options say.
+
+    Raises an RfmError for whatever the user can mend.
+    """
+    started = time.perf_counter()
+    progress("reading the schema")
+    task, schema, options = understand(job, warehouse)
+    if at is not None:
+        options = replace(options, anchor=at)
+    if entity_ids:
+        task = replace(task, entity_ids=tuple(entity_ids))
+    progress("collecting examples and features")
+    snapshot = collect(task, schema, warehouse, options, labels=job.labels, with_rows=with_rows)
+    planned = time.perf_counter() - started
+    progress("predicting")
+    model = load_model(options.model, options.device, {"context_size": options.context_size})
+    step = run_step(snapshot, model, seed=options.seed)
+    return Answer(
+        task=task,
+        schema=schema,
+        options=options,
+        snapshot=snapshot,
+        predictions=prediction_rows(snapshot, step.query),
+        backtest=backtest(snapshot, step.backtest),
+        model=model,
+        seconds={"plan": planned, "model": step.seconds},
+        notes=(*schema.notes, *snapshot.notes),
+    )
+
+
+def publish(job: Job, warehouse: Warehouse, *, replace_served: bool = True) -> Outcome:
+    """Answer the job and make the result the next version of its target."""
+    if job.target is None:
+        raise ProjectError("the job names no table to publish", where=job.unique_id)
+    if job.empty:
+        return _publish_empty(job, warehouse)
+    findings = _check_rows(job, warehouse)
+    result = answer(job, warehouse, with_rows=True)
+    held = _is_held(result)
+    # The contract is checked again inside publish; checking here too would only repeat it.
+    folder = _keep_bundle(job, result)
+    release = _release(job, result, bundle_sha(folder) if folder else "")
+    number = versions.publish(
+        warehouse,
+        job.target,
+        result.predictions,
+        release,
+        hold=held,
+        contract=job.contract,
+        replace_served=replace_served,
+    )
+    message = "\n".join([_headline(job, result, number, held), *findings, *result.notes])
+    return Outcome("held" if held else "published", message, number)
+
+
+def predict_table(job: Job, warehouse: Warehouse) -> tuple[pa.Table, Outcome]:
+    """For dbt Python models: publish all but the served table, which dbt itself materializes from these rows."""
+    outcome = publish(job, warehouse, replace_served=False)
+    assert job.target is not None
+    rows = versions.served_rows(warehouse, job.target)
+    if rows is None:
+        raise ProjectError(
+            f"the first version of {job.target.identifier} was held back, so there is nothing to serve",
+            where=job.unique_id,
+            hint="Set on_worse to 'warn' to publish it all the same.",
+        )
+    return rows, outcome
+
+
+def _publish_empty(job: Job, warehouse: Warehouse) -> Outcome:
+    """`dbt --empty`: the table with its columns and no rows; no model runs and no version is made."""
+    assert job.target is not None
+    task, _, _ = understand(job, warehouse)
+    rows = empty_rows(task, warehouse)
+    versions.serve_empty(warehouse, job.target, rows, job.contract)
+    return Outcome("empty", "built without rows (--empty): no prediction, no version")
+
+
+def empty_rows(task: Task, warehouse: Warehouse) -> pa.Table:
+    """The prediction table's form for a task, without rows."""
+    from sqlglot import exp
+
+    key = task.entity.column.name
+    relation = exp.maybe_parse(f"select * from {task.entity.table.relation}", dialect=warehouse.dialect)
+    select = exp.select(exp.column(exp.to_identifier(key, quoted=True))).from_(relation.subquery("entities")).limit(0)
+    snapshot = Snapshot(
+        query=task.text,
+        kind=task.kind,
+        classes=(),
+        entity=key,
+        anchor=datetime(1970, 1, 1),
+        schema_fingerprint="",
+        features_meta=(),
+        examples=pa.table(
+            {
+                "split": pa.array([], type=pa.string()),
+                "entity": warehouse.query(select).column(0),
+                "anchor_time": pa.array([], type=pa.timestamp("us")),
+            }
+        ),
+        features=pa.table({}),
+    )
+    return prediction_rows(snapshot, None)
+
+
+def _check_rows(job: Job, warehouse: Warehouse) -> list[str]:
+    """Findings of the schema's validation as lines; raises the first that makes answers wrong."""
+    schema = schema_from_job(job, warehouse)
+    findings = validate(schema, warehouse)
+    for finding in findings:
+        finding.raise_if_error()
+    return [str(finding) for finding in findings]
+
+
+def _is_held(result: Answer) -> bool:
+    return result.options.on_worse == "hold" and result.backtest is not None and not result.backtest.beats
+
+
+def _headline(job: Job, result: Answer, number: int, held: bool) -> str:
+    assert job.target is not None
+    count = result.snapshot.examples.column("split").to_pylist().count(QUERY)
+    context = result.snapshot.examples.column("split").to_pylist().count(CONTEXT)
+    state = "held back" if held else "serving"
+    figures = result.backtest.line() if result.backtest else _no_backtest(result)
+    seconds = f"plan {result.seconds['plan']:.1f} s, model {result.seconds['model']:.1f} s"
+    return (
+        f"{job.target.identifier} version {number} {state}: {count} predictions as of "
+        f"{result.snapshot.anchor:%Y-%m-%d %H:%M} from {context} labelled examples; {figures}; {seconds}"
+    )
+
+
+def _no_backtest(result: Answer) -> str:
+    if not result.options.backtest:
+        return "no backtest (switched off)"
+    if not result.snapshot.examples.column("split").to_pylist().count(BACKTEST):
+        return "no backtest (no closed window with examples)"
+    return "no backtest (nothing to learn from before the newest closed window)"
+
+
+def _release(job: Job, result: Answer, snapshot_sha: str) -> versions.Release:
+    test = result.backtest
+    figures: list[tuple[str, float, str, str]] = []
+    if test is not None:
+        named = {"": test.metrics, **test.baselines}
+        figures = [
+            (metric, value, BACKTEST, baseline)
+            for baseline, values in named.items()
+            for metric, value in values.items()
+            if not math.isnan(value)
+        ]
+    return versions.Release(
+        run_id=job.invocation_id,
+        query=result.task.text,
+        kind=result.task.kind,
+        schema_fingerprint=fingerprint(result.schema),
+        rfm_model=result.model.version,
+        checkpoint_sha=result.model.checkpoint_sha,
+        snapshot_sha=snapshot_sha,
+        anchor_time=result.snapshot.anchor,
+        package_version=__version__,
+        metrics=tuple(figures),
+        backtest_metric=test.primary if test else None,
+        backtest_value=test.metrics[test.primary] if test else None,
+        baseline_value=test.best_baseline[1] if test else None,
+        beats_baseline=test.beats if test else None,
+    )
+
+
+def _keep_bundle(job: Job, result: Answer) -> Path | None:
+    """Write the bundle under target/rfm/<name>/ and drop the oldest beyond keep_snapshots."""
+    keep = result.options.keep_snapshots
+    if keep == 0:
+        return None
+    assert job.target is not None
+    home = Path(job.target_path) / "rfm" / job.target.identifier
+    folder = home / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+    write_bundle(result.snapshot, folder)
+    for old in sorted(p for p in home.iterdir() if (p / "manifest.json").exists())[:-keep]:
+        shutil.rmtree(old)
+    return folder

@@ -1,0 +1,41 @@
+"""Options are checked once, and a typo is an error."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbt_rfm.errors import ProjectError
+from dbt_rfm.options import Options
+
+
+def test__options__nothing_given__defaults() -> None:
+    assert Options.read(None) == Options()
+
+
+def test__options__misspelt_name__names_the_nearest() -> None:
+    with pytest.raises(ProjectError, match=r"unknown option meta\.rfm\.on_wors\n  Did you mean on_worse\?"):
+        Options.read({"on_wors": "hold"})
+
+
+def test__options__list_of_neighbors__becomes_a_tuple() -> None:
+    assert Options.read({"neighbors": [4]}).neighbors == (4,)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"context_size": 1}, "context_size is 1, expected a whole number from 2 to 10000"),
+        ({"context_size": True}, "context_size is True"),
+        ({"context_size": "many"}, "context_size is 'many'"),
+        ({"on_worse": "stop"}, "on_worse is 'stop', expected 'warn' or 'hold'"),
+        ({"backtest": "yes"}, "backtest is 'yes', expected true or false"),
+        ({"neighbors": [1, 2, 3]}, "neighbors is"),
+        ({"keep_snapshots": -1}, "keep_snapshots is -1, expected 0 or more"),
+        ({"device": "tpu"}, "device is 'tpu'"),
+    ],
+)
+def test__options__value_of_the_wrong_form__says_what_is_expected(given: dict, expected: str) -> None:
+    with pytest.raises(ProjectError) as error:
+        Options.read(given, where="model.shop.churn")
+    assert expected in str(error.value)
+    assert str(error.value).startswith("model.shop.churn: ")
