@@ -53,7 +53,7 @@ class ModelError(RfmError):
 def nearest(name: str, known: Iterable[str], *, n: int = 3) -> list[str]:
     """The known names closest to `name`, best first, compared without case."""
     by_folded = {k.casefold(): k for k in known}
-    return [by_folded[m] for m in get_close_matches(name.casefold(), by_folded, n=n, cutoff=0.5)]
+    return [by_folded[m] for m in get_close_matches(name.casefold(), by_folded, n=n, cutoff=0.6)]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
