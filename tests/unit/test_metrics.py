@@ -17,7 +17,8 @@ def _binary(seed: int) -> tuple[np.ndarray, np.ndarray]:
     rows = int(rng.integers(20, 300))
     labels = rng.integers(0, 2, rows)
     labels[:2] = 0, 1
-    return labels, np.round(np.clip(rng.normal(0.4 + 0.2 * labels, 0.2), 0.01, 0.99), 1 + seed % 2)  # many ties
+    scores = np.round(rng.normal(0.4 + 0.2 * labels, 0.2), 1 + seed % 2)  # many ties
+    return labels, np.clip(scores, 0.01, 0.99)
 
 
 def _classes(seed: int) -> tuple[np.ndarray, np.ndarray]:
