@@ -1,0 +1,240 @@
+"""DuckDB in this process: dbt's own cursor, or a database file opened for the command line.
+
+In: sqlglot expressions. Out: Arrow. `DuckDB(cursor)` takes a plain connection or dbt-duckdb's cursor wrapper, and never
+opens a second cursor: temporary tables and open transactions belong to one cursor. Results are drained before the next
+statement, because DuckDB 2.0 refuses `register` and new statements while one is half read.
+
+An error names the cause in one line and repeats no values: they would end in dbt's log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from dbt_rfm.errors import DataError, ProjectError, RfmError, did_you_mean
+
+if TYPE_CHECKING:
+    from typing import Self
+
+# Messages of these quote the offending values.
+_ABOUT_ROWS = (
+    duckdb.ConstraintException,
+    duckdb.ConversionException,
+    duckdb.DataError,
+    duckdb.InvalidInputException,
+    duckdb.OutOfRangeException,
+    duckdb.TypeMismatchException,
+)
+_VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|\([^)]*\)|(?<![\w.])-?\d[\d.]*")
+_MISSING_TABLE = re.compile(r"Table with name \"?([^\"]+?)\"? does not exist")
+
+
+class DuckDB:
+    """A `Warehouse` on a given DuckDB cursor."""
+
+    dialect = "duckdb"
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        read_only: bool = True,
+        attach: Mapping[str, str | Path] | None = None,
+        search_path: str | Path | None = None,
+    ) -> Self:
+        """A warehouse on a database file; `attach` maps further catalog names to files.
+
+        `search_path` is where relative paths inside views start (for dbt: the project's directory).
+        Raises ProjectError if a file does not exist, is no DuckDB file, or another process holds it.
+        """
+        path = Path(path)
+        connection = _connect(path, read_only)
+        try:
+            warehouse = cls(connection)
+            if search_path is not None:
+                warehouse._run(f"SET file_search_path = {_literal(search_path)}")
+            for name, other in (attach or {}).items():
+                _require_file(Path(other))
+                mode = " (READ_ONLY)" if read_only else ""
+                catalog = exp.to_identifier(name, quoted=True).sql(dialect=cls.dialect)
+                warehouse._run(f"ATTACH {_literal(other)} AS {catalog}{mode}")
+        except RfmError:
+            connection.close()
+            raise
+        return warehouse
+
+    def close(self) -> None:
+        self._cursor.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def describe(self, relation: str) -> list[tuple[str, str]]:
+        """(column, data type) of `select * from relation`, in order. Raises ProjectError if it cannot be read."""
+        try:
+            select = exp.select("*").from_(relation, dialect=self.dialect)
+        except SqlglotError as error:
+            raise ProjectError(f"expected a relation, got {relation}: {_first_line(error)}") from error
+        text = select.sql(dialect=self.dialect)
+        with self._errors():
+            rows = self._cursor.execute(f"DESCRIBE {text}").fetchall()
+        return [(row[0], row[1]) for row in rows]
+
+    def query(self, sql: exp.Expression) -> pa.Table:
+        """Rows of a SELECT, as Arrow."""
+        with self._errors():
+            # `sql`, not `execute`: its Arrow output needs no second copy of the rows.
+            return self._cursor.sql(self._text(sql)).to_arrow_table()
+
+    def batches(self, sql: exp.Expression, size: int) -> Iterator[pa.RecordBatch]:
+        """Rows of a SELECT, `size` at a time; read or close it before the next statement."""
+        with self._errors():
+            relation = self._cursor.sql(self._text(sql))
+            # DuckDB 2.0 renamed it.
+            reader = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
+            stream = reader(size)
+            try:
+                yield from stream
+            finally:
+                stream.close()
+
+    def execute(self, sql: exp.Expression) -> None:
+        """A statement without result."""
+        self._run(self._text(sql))
+
+    def create_temporary(self, name: str, select: exp.Expression) -> None:
+        """(Re)create a table that only this cursor sees."""
+        self.execute(
+            exp.Create(
+                this=_named(name),
+                kind="TABLE",
+                replace=True,
+                properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
+                expression=select,
+            )
+        )
+
+    def load_temporary(self, name: str, rows: pa.Table) -> None:
+        """(Re)create a session table from Arrow rows."""
+        view = f"{name}__rows"
+        with self._errors():
+            self._cursor.register(view, rows)
+        try:
+            self.create_temporary(name, exp.select("*").from_(_named(view)))
+        finally:
+            self._cursor.unregister(view)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All statements inside take effect together, or none.
+
+        Inside an open transaction (an outer one of ours, or one that a dbt hook began) it joins: whoever began it ends
+        it.
+        """
+        if self._in_transaction():
+            yield
+            return
+        self._run("BEGIN TRANSACTION")
+        try:
+            yield
+        except BaseException:
+            self._cursor.execute("ROLLBACK")
+            raise
+        self._run("COMMIT")
+
+    def _in_transaction(self) -> bool:
+        # Outside one, each statement has a transaction, and so a number, of its own. (BEGIN would abort an open one.)
+        with self._errors():
+            first, second = (self._cursor.execute("SELECT txid_current()").fetchall() for _ in range(2))
+        return first == second
+
+    def _text(self, sql: exp.Expression) -> str:
+        return sql.sql(dialect=self.dialect)
+
+    def _run(self, text: str) -> None:
+        with self._errors():
+            self._cursor.execute(text).fetchall()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            # Arrow hands on an error in the middle of a stream as OSError.
+            raise self._as_ours(error) from error
+
+    def _as_ours(self, error: Exception) -> RfmError:
+        line = _first_line(error)
+        if "read-only" in line:
+            return ProjectError("the database was opened read-only and takes no changes")
+        if isinstance(error, (*_ABOUT_ROWS, pa.ArrowException, OSError)):
+            return DataError(f"DuckDB cannot compute this: {_VALUES.sub('…', line)}")
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return DataError("DuckDB ran out of memory", hint="Raise memory_limit or lower context_size.")
+        missing = _MISSING_TABLE.search(line)
+        if missing:
+            return ProjectError(f"table {missing[1]} does not exist in DuckDB", hint=self._missing_hint(missing[1]))
+        return ProjectError(f"DuckDB refuses this: {line}")
+
+    def _missing_hint(self, name: str) -> str:
+        build = "Build it first, e.g. with `dbt build`."
+        try:
+            known = [row[0] for row in self._cursor.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
+        except duckdb.Error:
+            # The failed statement ended an open transaction; the first error is the one to show.
+            return build
+        near = did_you_mean(name, known)
+        return f"{build} {near}" if near.startswith("Did") else build
+
+
+def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
+    if read_only:
+        _require_file(path)
+    try:
+        return duckdb.connect(str(path), read_only=read_only)
+    except duckdb.ConnectionException as error:
+        raise ProjectError(
+            f"{path} is already open in this process with other settings", hint="Close that connection first."
+        ) from error
+    except duckdb.IOException as error:
+        line = _first_line(error)
+        if "lock" not in line:
+            raise ProjectError(f"{path} cannot be opened: {line}", hint="Is it a DuckDB database file?") from error
+        holder = re.search(r"PID (\d+)", line)
+        raise ProjectError(
+            f"{path} is open in another process{f' ({holder[0]})' if holder else ''}",
+            hint="DuckDB lets one process at a time write: wait for dbt, or close the notebook or shell that holds it.",
+        ) from error
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise ProjectError(f"there is no DuckDB file {path}", hint="Build the project first: `dbt build`.")
+
+
+def _named(name: str) -> exp.Table:
+    return exp.Table(this=exp.to_identifier(name, quoted=True))
+
+
+def _literal(value: str | Path) -> str:
+    return exp.Literal.string(str(value)).sql(dialect=DuckDB.dialect)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]
