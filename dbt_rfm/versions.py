@@ -121,7 +121,7 @@ def publish(
                 if replace_served:
                     _serve(warehouse, target, select)
             _insert_release(warehouse, target, number, release, len(marked), hold, now)
-        warehouse.execute(exp.Drop(this=exp.to_table("dbt_rfm_new_rows"), kind="TABLE", exists=True))
+        warehouse.execute(exp.Drop(tables=[exp.to_table("dbt_rfm_new_rows")], kind="TABLE", exists=True))
     return number
 
 
@@ -289,27 +289,32 @@ def _append_history(warehouse: Warehouse, target: JobTarget, rows: pa.Table) -> 
     if not exists(warehouse, history):
         warehouse.execute(exp.Create(this=_table(history), kind="TABLE", expression=select))
         return
-    for name in _missing_columns(warehouse, history, rows.column_names):
-        kind = _column_type(warehouse, name)
+    for name, data_type in _new_columns(warehouse, history).items():
+        kind = exp.DataType.build(data_type, dialect=warehouse.dialect)
         add = exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=kind)
         warehouse.execute(exp.Alter(this=_table(history), kind="TABLE", actions=[add]))
-    into = exp.Schema(this=_table(history), expressions=[exp.to_identifier(n, quoted=True) for n in rows.column_names])
-    warehouse.execute(exp.Insert(this=into, expression=select))
+    names = [exp.to_identifier(n, quoted=True) for n in rows.column_names]
+    warehouse.execute(exp.Insert(this=exp.Schema(this=_table(history), expressions=names), expression=select))
 
 
-def _missing_columns(warehouse: Warehouse, history: JobTarget, names: Iterable[str]) -> list[str]:
-    there = {name.casefold() for name, _ in warehouse.describe(_sql(warehouse, history))}
-    return [name for name in names if name.casefold() not in there]
-
-
-def _column_type(warehouse: Warehouse, name: str) -> exp.DataType:
-    types = dict(warehouse.describe("dbt_rfm_new_rows"))
-    return exp.DataType.build(types[name], dialect=warehouse.dialect)
+def _new_columns(warehouse: Warehouse, history: JobTarget) -> dict[str, str]:
+    """Columns of the new rows that the history lacks. Raises DataError if a shared one has another type."""
+    there = {name.casefold(): data_type for name, data_type in warehouse.describe(_sql(warehouse, history))}
+    new = dict(warehouse.describe("dbt_rfm_new_rows"))
+    for name, data_type in new.items():
+        kept = there.get(name.casefold(), data_type)
+        if kept != data_type:
+            raise DataError(
+                f"{history.identifier} keeps {name} as {kept}, and the query now gives {data_type}",
+                hint="A query of another kind is another prediction: give it a new name or a dbt model version, "
+                f"or drop {history.identifier}.",
+            )
+    return {name: data_type for name, data_type in new.items() if name.casefold() not in there}
 
 
 def _serve(warehouse: Warehouse, target: JobTarget, select: exp.Select) -> None:
     if _table_type(warehouse, target) == "VIEW":
-        warehouse.execute(exp.Drop(this=_table(target), kind="VIEW"))
+        warehouse.execute(exp.Drop(tables=[_table(target)], kind="VIEW"))
     warehouse.execute(exp.Create(this=_table(target), kind="TABLE", replace=True, expression=select))
 
 

@@ -87,15 +87,15 @@ def label_array(snapshot: Snapshot, rows: np.ndarray) -> np.ndarray:
 
 
 def prediction_rows(snapshot: Snapshot, predictions: Predictions | None) -> pa.Table:
-    """The query examples in the form of the prediction table, without version columns.
+    """The query examples in the form of the prediction table, without version columns; no rows without predictions.
 
     Regression: `prediction` is the mean of the predictive distribution, p50 its median.
     Multiclass: one row per entity and class, `rank` 1 for the likeliest.
     """
     examples = snapshot.examples.take(pa.array(split_rows(snapshot, QUERY), type=pa.int64()))
-    keys = {snapshot.entity: examples.column("entity"), "anchor_time": examples.column("anchor_time")}
     if predictions is None:
-        predictions = _nothing(snapshot)
+        predictions, examples = _nothing(snapshot), examples.slice(0, 0)
+    keys = {snapshot.entity: examples.column("entity"), "anchor_time": examples.column("anchor_time")}
     if snapshot.kind == TaskKind.MULTICLASS:
         return _class_rows(keys, predictions)
     if snapshot.kind == TaskKind.BINARY:
