@@ -1,0 +1,201 @@
+"""Labels: what came of each entity after each anchor.
+
+In: a task, the name of a session table `anchors(anchor_time)`. Out: one SELECT of (entity, anchor_time, label).
+Time rule: the window of an aggregation is (anchor + start, anchor + end], in calendar months where the unit says so; a
+row counts if its event time lies in the window and everything on its path is known at the window's end (for a look-back
+window: at the anchor). An entity takes part at an anchor if its row exists then.
+COUNT and SUM of nothing are 0. AVG, MIN, MAX, FIRST, LAST of nothing are undefined, and an example whose label is
+undefined is left out. FIRST and LAST go by event time, ties by the lower and the higher primary key.
+
+Each aggregation reads its rows once, joined with the anchors on the window and grouped by entity and anchor; entities
+are joined to that result, never to the rows.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from dbt_rfm.errors import QueryError
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.conditions import Leaf, compile_condition, leaves
+from dbt_rfm.plan.paths import Graph, Path, event_time, exists_at, from_path, still_valid, times, top_key, valid_until
+from dbt_rfm.pql.task import BoundAggregation, BoundColumn, BoundCondition, Task
+from dbt_rfm.schema.types import Column
+from dbt_rfm.task_kind import TaskKind
+
+_AGGREGATES = {"SUM": exp.Sum, "AVG": exp.Avg, "MIN": exp.Min, "MAX": exp.Max}
+_ZERO_OF_NOTHING = ("COUNT", "COUNT_DISTINCT", "SUM")
+_LABEL_TYPE = {TaskKind.BINARY: "boolean", TaskKind.MULTICLASS: "text", TaskKind.REGRESSION: "double"}
+
+
+def labels_select(task: Task, graph: Graph, anchors: str) -> exp.Select:
+    """(entity, anchor_time, label) of every eligible entity whose label is defined, at every anchor."""
+    build = _Build(task, graph, anchors)
+    value = build.target()
+    conditions = [build.condition(c) for c in (task.where, task.assuming) if c is not None]
+    label = exp.Cast(this=value, to=exp.DataType.build(_LABEL_TYPE[task.kind]))
+    conditions.append(exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null())))
+    return build.select([sql.aliased(label, "label")], conditions)
+
+
+def eligible_select(task: Task, graph: Graph, anchors: str) -> exp.Select:
+    """(entity, anchor_time) of every entity that exists at the anchor and passes WHERE; ASSUMING and label play no part."""
+    build = _Build(task, graph, anchors)
+    conditions = [build.condition(task.where)] if task.where is not None else []
+    return build.select([], conditions)
+
+
+class _Build:
+    """One SELECT in the making: a CTE of entities, one per distinct aggregation, and the columns they are read from."""
+
+    def __init__(self, task: Task, graph: Graph, anchors: str) -> None:
+        self.task, self.graph, self.anchors = task, graph, anchors
+        self._aggregations: list[BoundAggregation] = []
+        self._columns: list[Column] = []
+
+    def target(self) -> exp.Expression:
+        target = self.task.target
+        return self._leaf(target) if isinstance(target, Leaf) else self.condition(target)
+
+    def condition(self, condition: BoundCondition) -> exp.Expression:
+        return compile_condition(condition, self._leaf)
+
+    def select(self, extra: list[exp.Expression], conditions: list[exp.Expression]) -> exp.Select:
+        steps = [("eligible", self._eligible())]
+        query = sql.select(*sql.columns(("entity", "anchor_time"), "eligible"), *extra)
+        query = query.from_(sql.temporary("eligible"), copy=False)
+        for i, aggregation in enumerate(self._aggregations):
+            step = f"aggregation_{i}"
+            steps.append((step, aggregation_select(aggregation, self.graph, self.anchors)))
+            on = [
+                exp.EQ(this=sql.column(c, step), expression=sql.column(c, "eligible"))
+                for c in ("entity", "anchor_time")
+            ]
+            sql.join(query, sql.temporary(step), sql.every(on), side="LEFT")
+        if conditions:
+            query = query.where(*conditions, copy=False)
+        return sql.with_steps(query, steps)
+
+    def _leaf(self, leaf: Leaf) -> exp.Expression:
+        if isinstance(leaf, BoundColumn):
+            return self._entity_column(leaf)
+        if leaf not in self._aggregations:
+            self._aggregations.append(leaf)
+        value = sql.column("value", f"aggregation_{self._aggregations.index(leaf)}")
+        return sql.zero_if_null(value) if leaf.function in _ZERO_OF_NOTHING else value
+
+    def _entity_column(self, leaf: BoundColumn) -> exp.Expression:
+        if leaf.table.name != self.task.entity.table.name:
+            raise QueryError(
+                f"{leaf.table.name}.{leaf.column.name} is no column of the entity table {self.task.entity.table.name}",
+                hint="Compare an aggregation over its rows, such as LAST(…, -30, 0, days).",
+            )
+        if leaf.column not in self._columns:
+            self._columns.append(leaf.column)
+        return sql.column(f"column_{self._columns.index(leaf.column)}", "eligible")
+
+    def _eligible(self) -> exp.Select:
+        """Each entity once per anchor at which its row exists, with the columns that conditions look at."""
+        entity = self.task.entity
+        key = sql.column(entity.column.name, "e")
+        at = sql.column("anchor_time", "a")
+        query = sql.select(
+            sql.aliased(key, "entity"),
+            sql.aliased(at, "anchor_time"),
+            *(sql.aliased(_comparable(c, "e"), f"column_{i}") for i, c in enumerate(self._columns)),
+        )
+        query = query.distinct(copy=False).from_(self.graph.read(entity.table, "e"), copy=False)
+        conditions = exists_at(entity.table, "e", at)
+        sql.join(query, sql.temporary(self.anchors, "a"), sql.every(conditions) if conditions else None)
+        return query.where(exp.Not(this=exp.Is(this=key.copy(), expression=exp.Null())), copy=False)
+
+
+def aggregation_select(aggregation: BoundAggregation, graph: Graph, anchors: str) -> exp.Select:
+    """(entity, anchor_time, value) wherever the window holds a row."""
+    path = Path(aggregation.table, aggregation.path)
+    rows = _rows_in_window(aggregation, graph, path, anchors)
+    if aggregation.function in ("FIRST", "LAST"):
+        return _first_or_last(rows)
+    value = sql.column("value", "w")
+    if aggregation.function == "COUNT":
+        result: exp.Expression = exp.Count(this=exp.Star() if aggregation.column is None else value)
+    elif aggregation.function == "COUNT_DISTINCT":
+        result = exp.Count(this=exp.Distinct(expressions=[value]))
+    elif aggregation.function in _AGGREGATES:
+        result = _AGGREGATES[aggregation.function](this=value)
+    else:
+        raise QueryError(
+            f"{aggregation.function} cannot be computed yet",
+            hint="Use COUNT, COUNT_DISTINCT, SUM, AVG, MIN, MAX, FIRST or LAST.",
+        )
+    by = sql.columns(("entity", "anchor_time"), "w")
+    query = sql.select(*by, sql.aliased(result, "value"))
+    query = query.from_(exp.Subquery(this=rows, alias=exp.TableAlias(this=sql.name("w"))), copy=False)
+    return query.group_by(*(c.copy() for c in by), copy=False)
+
+
+def _rows_in_window(aggregation: BoundAggregation, graph: Graph, path: Path, anchors: str) -> exp.Select:
+    """(entity, anchor_time, value and for FIRST and LAST: place) of each row in each anchor's window."""
+    table, at = aggregation.table, sql.column("anchor_time", "a")
+    value = exp.Literal.number(1) if aggregation.column is None else _comparable(aggregation.column, path.alias(0))
+    query = sql.select(
+        sql.aliased(top_key(path), "entity"), sql.aliased(at, "anchor_time"), sql.aliased(value, "value")
+    )
+    if aggregation.function in ("FIRST", "LAST"):
+        query = query.select(sql.aliased(_place(aggregation, graph, path), "place"), copy=False)
+    query = from_path(graph, path, query)
+    sql.join(query, sql.temporary(anchors, "a"), _window_condition(aggregation, graph, path, at))
+    if aggregation.where is not None:
+        inner = compile_condition(aggregation.where, lambda leaf: _row_column(leaf, table.name, path))
+        query = query.where(inner, copy=False)
+    if aggregation.function in ("FIRST", "LAST"):
+        query = query.where(exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null())), copy=False)
+    return query
+
+
+def _window_condition(
+    aggregation: BoundAggregation, graph: Graph, path: Path, at: exp.Expression
+) -> exp.Expression | None:
+    window, time = aggregation.window, event_time(graph, path)
+    known_by = sql.later(at, max(window.end, 0), window.unit)
+    conditions: list[exp.Expression] = []
+    if time is not None:
+        if window.start is not None:
+            conditions.append(exp.GT(this=time, expression=sql.later(at.copy(), window.start, window.unit)))
+        conditions.append(exp.LTE(this=time.copy(), expression=sql.later(at.copy(), window.end, window.unit)))
+        conditions += [exp.LTE(this=t, expression=known_by.copy()) for t in times(graph, path)[1:]]
+    conditions += [still_valid(until, known_by.copy()) for until in valid_until(graph, path)]
+    return sql.every(conditions) if conditions else None
+
+
+def _place(aggregation: BoundAggregation, graph: Graph, path: Path) -> exp.Expression:
+    """1 for the first (last) row of the entity's window. Without a time the primary key alone decides."""
+    time = event_time(graph, path)
+    keys = aggregation.table.primary_key or ((aggregation.column.name,) if aggregation.column else ())
+    order = ([time] if time is not None else []) + sql.columns(keys, path.alias(0))
+    by = [top_key(path), sql.column("anchor_time", "a")]
+    return sql.numbered(by, order, descending=aggregation.function == "LAST")
+
+
+def _first_or_last(rows: exp.Select) -> exp.Select:
+    query = sql.select(*sql.columns(("entity", "anchor_time", "value"), "w"))
+    query = query.from_(exp.Subquery(this=rows, alias=exp.TableAlias(this=sql.name("w"))), copy=False)
+    return query.where(exp.EQ(this=sql.column("place", "w"), expression=exp.Literal.number(1)), copy=False)
+
+
+def _row_column(leaf: Leaf, table: str, path: Path) -> exp.Expression:
+    if isinstance(leaf, BoundColumn) and leaf.table.name == table:
+        return _comparable(leaf.column, path.alias(0))
+    raise QueryError(f"the WHERE inside an aggregation over {table} may only look at columns of {table}")
+
+
+def _comparable(column: Column, alias: str) -> exp.Expression:
+    """The column, a timestamp in the form in which times are compared."""
+    expression = sql.column(column.name, alias)
+    is_time = column.data_type.upper().startswith(("TIMESTAMP", "DATETIME"))
+    return sql.as_timestamp(expression, column.data_type) if is_time else expression
+
+
+def aggregations_of(task: Task) -> list[BoundAggregation]:
+    """The aggregations of the target, in order."""
+    return [leaf for leaf in leaves(task.target) if isinstance(leaf, BoundAggregation)]

@@ -1,0 +1,115 @@
+"""Rows of a table and what they belong to, along a path of links.
+
+In: a table and the links from it upwards. Out: a FROM with its joins, the key at the top of the path, and the row's
+time. Time rule: a row happens at its event time (its own time column; if its table has none, the first one on the
+path), and it is known once every timed table on its path is. A snapshot table (SCD2) without a time column happens at
+the start of its validity; a version counts until its end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from dbt_rfm.plan import sql
+from dbt_rfm.schema.types import Link, RelationalSchema, Table
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The schema and how to read relations that dbt rendered for this warehouse."""
+
+    schema: RelationalSchema
+    dialect: str
+
+    def read(self, table: Table, alias: str) -> exp.Expression:
+        return sql.relation(table, alias, self.dialect)
+
+
+@dataclass(frozen=True)
+class Path:
+    """`links` lead from `table` to what its rows belong to; at least one."""
+
+    table: Table
+    links: tuple[Link, ...]
+
+    def alias(self, position: int) -> str:
+        return f"r{position}"
+
+
+def tables_on(graph: Graph, path: Path) -> tuple[Table, ...]:
+    """The tables whose rows are read: all but the one at the top, whose key is already in the last link."""
+    return (path.table, *(graph.schema.table(link.child) for link in path.links[1:]))
+
+
+def own_time(table: Table, alias: str) -> exp.Expression | None:
+    """When a row of the table happened, None if its table has no time."""
+    named = table.time_column or table.valid_from
+    return None if named is None else time_of(table, named, alias)
+
+
+def time_of(table: Table, named: str, alias: str) -> exp.Expression:
+    return sql.as_timestamp(sql.column(named, alias), table.column(named).data_type)
+
+
+def times(graph: Graph, path: Path) -> list[exp.Expression]:
+    """The time of each timed table on the path, the row's own first."""
+    found = [own_time(table, path.alias(i)) for i, table in enumerate(tables_on(graph, path))]
+    return [time for time in found if time is not None]
+
+
+def event_time(graph: Graph, path: Path) -> exp.Expression | None:
+    return next(iter(times(graph, path)), None)
+
+
+def known_time(graph: Graph, path: Path) -> exp.Expression | None:
+    """When the row and all it hangs on were known: the latest of its times. Null if one of them is."""
+    found = times(graph, path)
+    if len(found) < 2:
+        return found[0] if found else None
+    return exp.Greatest(this=found[0], expressions=found[1:])
+
+
+def valid_until(graph: Graph, path: Path) -> list[exp.Expression]:
+    """The ends of validity on the path; null means still valid."""
+    return [
+        time_of(table, table.valid_to, path.alias(i))
+        for i, table in enumerate(tables_on(graph, path))
+        if table.valid_to is not None
+    ]
+
+
+def top_key(path: Path) -> exp.Expression:
+    return sql.column(path.links[-1].child_column, path.alias(len(path.links) - 1))
+
+
+def from_path(graph: Graph, path: Path, query: exp.Select) -> exp.Select:
+    """`query` with the FROM and the joins of the path; a row with an orphaned link on its way drops out."""
+    tables = tables_on(graph, path)
+    query = query.from_(graph.read(tables[0], path.alias(0)), copy=False)
+    for i, table in enumerate(tables[1:], start=1):
+        link = path.links[i - 1]
+        on = exp.EQ(
+            this=sql.column(link.parent_column, path.alias(i)),
+            expression=sql.column(link.child_column, path.alias(i - 1)),
+        )
+        sql.join(query, graph.read(table, path.alias(i)), on)
+    return query
+
+
+def still_valid(until: exp.Expression, at: exp.Expression) -> exp.Expression:
+    return exp.Paren(this=exp.or_(exp.Is(this=until, expression=exp.Null()), exp.GT(this=until.copy(), expression=at)))
+
+
+def exists_at(table: Table, alias: str, at: exp.Expression) -> list[exp.Expression]:
+    """Conditions under which a row of the table exists at a moment: its time has come, its validity lasts."""
+    conditions: list[exp.Expression] = []
+    since = own_time(table, alias)
+    if since is not None:
+        conditions.append(exp.LTE(this=since, expression=at))
+    if table.valid_from is not None and table.time_column is not None:
+        conditions.append(exp.LTE(this=time_of(table, table.valid_from, alias), expression=at.copy()))
+    if table.valid_to is not None:
+        conditions.append(still_valid(time_of(table, table.valid_to, alias), at.copy()))
+    return conditions

@@ -1,0 +1,151 @@
+"""Small SQL expressions the plan is made of: names, literals, times, casts.
+
+In: names and Python values. Out: sqlglot expressions, which each warehouse writes in its own dialect. Names are always
+quoted and values are always literals, so nothing a user typed becomes SQL. Times are compared as timestamps without a
+zone, in UTC, whatever the column's own type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from sqlglot import exp
+
+from dbt_rfm.pql.ast import Scalar
+from dbt_rfm.schema.types import Table
+
+BEGINNING = datetime(1, 1, 1)  # earlier than every row: the start of a window that goes back for ever
+SECONDS_PER_DAY = 86_400
+
+
+def name(text: str) -> exp.Identifier:
+    return exp.Identifier(this=text, quoted=True)
+
+
+def column(text: str, table: str | None = None) -> exp.Column:
+    return exp.Column(this=name(text), table=name(table) if table else None)
+
+
+def columns(texts: Iterable[str], table: str | None = None) -> list[exp.Expression]:
+    return [column(text, table) for text in texts]
+
+
+def aliased(expression: exp.Expression, text: str) -> exp.Alias:
+    return exp.Alias(this=expression, alias=name(text))
+
+
+def temporary(text: str, alias: str | None = None) -> exp.Table:
+    """A session table or a CTE, by name."""
+    return exp.Table(this=name(text), alias=exp.TableAlias(this=name(alias)) if alias else None)
+
+
+def relation(table: Table, alias: str, dialect: str) -> exp.Expression:
+    """The table's rows under `alias`; what dbt rendered may be a subquery with an alias of its own."""
+    source = exp.select("*").from_(table.relation, dialect=dialect).find(exp.From).this
+    if isinstance(source, exp.Table) and not source.alias:
+        source.set("alias", exp.TableAlias(this=name(alias)))
+        return source
+    return exp.Subquery(this=exp.Select(expressions=[exp.Star()]).from_(source), alias=exp.TableAlias(this=name(alias)))
+
+
+def select(*expressions: exp.Expression) -> exp.Select:
+    return exp.Select(expressions=list(expressions))
+
+
+def with_steps(query: exp.Select, steps: Sequence[tuple[str, exp.Expression]]) -> exp.Select:
+    """`query` after the CTEs `steps`, in order."""
+    for text, step in steps:
+        query = query.with_(name(text), as_=step, copy=False)
+    return query
+
+
+def join(query: exp.Select, source: exp.Expression, on: exp.Expression | None, side: str = "") -> exp.Select:
+    """Join without copying the query; `on` None is a cross join."""
+    kind = {"side": side} if side else {"kind": "CROSS" if on is None else "INNER"}
+    query.append("joins", exp.Join(this=source, on=on, **kind))
+    return query
+
+
+def every(conditions: Iterable[exp.Expression]) -> exp.Expression:
+    """All of them; TRUE for none."""
+    conditions = list(conditions)
+    return exp.and_(*conditions, copy=False) if conditions else exp.Boolean(this=True)
+
+
+def literal(value: Scalar) -> exp.Expression:
+    if value is None:
+        return exp.Null()
+    if isinstance(value, bool):
+        return exp.Boolean(this=value)
+    if isinstance(value, datetime):
+        return timestamp(value)
+    if isinstance(value, int | Decimal):
+        number_text = exp.Literal.number(format(abs(value), "f" if isinstance(value, Decimal) else "d"))
+        return exp.Neg(this=number_text) if value < 0 else number_text
+    return exp.Literal.string(value)
+
+
+def timestamp(value: datetime) -> exp.Expression:
+    return exp.Cast(this=exp.Literal.string(utc(value).isoformat(sep=" ")), to=exp.DataType.build("timestamp"))
+
+
+def utc(value: datetime) -> datetime:
+    """The same moment without a zone; a value without one is UTC already."""
+    return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+
+
+def as_timestamp(expression: exp.Expression, data_type: str) -> exp.Expression:
+    """The moment in UTC; a column with a zone keeps its moment, a date is its midnight."""
+    kind = data_type.upper()
+    if kind in ("TIMESTAMP", "TIMESTAMP_NTZ"):
+        return expression
+    if "TIME ZONE" in kind and "WITHOUT" not in kind or kind.startswith(("TIMESTAMPTZ", "TIMESTAMP_TZ")):
+        expression = exp.AtTimeZone(this=expression, zone=exp.Literal.string("UTC"))
+    return exp.Cast(this=expression, to=exp.DataType.build("timestamp"))
+
+
+def as_double(expression: exp.Expression) -> exp.Expression:
+    return exp.Cast(this=expression, to=exp.DataType.build("double"))
+
+
+def as_text(expression: exp.Expression) -> exp.Expression:
+    return exp.Cast(this=expression, to=exp.DataType.build("text"))
+
+
+def later(moment: exp.Expression, number: int, unit: str) -> exp.Expression:
+    """`moment` moved by a number of units (negative: earlier); months follow the calendar."""
+    if number == 0:
+        return moment
+    span = exp.Interval(this=exp.Literal.string(str(abs(number))), unit=exp.var(unit.rstrip("s").upper()))
+    return exp.Add(this=moment, expression=span) if number > 0 else exp.Sub(this=moment, expression=span)
+
+
+def days_between(earlier: exp.Expression, until: exp.Expression) -> exp.Expression:
+    seconds = exp.DateDiff(this=until, expression=earlier, unit=exp.var("SECOND"))
+    return exp.Div(this=as_double(seconds), expression=exp.Literal.number(f"{SECONDS_PER_DAY}.0"))
+
+
+def when(condition: exp.Expression, value: exp.Expression) -> exp.Case:
+    """`value` where the condition holds, else null."""
+    return exp.Case(ifs=[exp.If(this=condition, true=value)])
+
+
+def zero_if_null(expression: exp.Expression) -> exp.Expression:
+    return exp.Coalesce(this=expression, expressions=[exp.Literal.number(0)])
+
+
+def numbered(
+    by: Sequence[exp.Expression], order: Sequence[exp.Expression], *, descending: bool = False
+) -> exp.Expression:
+    """ROW_NUMBER() over each group of `by`. Nulls come last in both directions, in every dialect."""
+    ordered = [exp.Ordered(this=e, desc=descending, nulls_first=False) for e in order]
+    return exp.Window(this=exp.RowNumber(), partition_by=list(by), order=exp.Order(expressions=ordered))
+
+
+def union_all(queries: Sequence[exp.Expression]) -> exp.Expression:
+    whole = queries[0]
+    for query in queries[1:]:
+        whole = exp.Union(this=whole, expression=query, distinct=False)
+    return whole
