@@ -22,7 +22,7 @@ from dbt_rfm.demo import world as w
 from dbt_rfm.demo.tables import Events, raw_tables
 from dbt_rfm.demo.world import World
 
-NUM_CUSTOMERS = 2400
+NUM_CUSTOMERS = 3000
 SEED = 20
 _SALE_DAYS = range(320, 336)  # of the year: late November
 
@@ -131,7 +131,7 @@ def _product_weights(day: int, world: World, state: _State, buying: np.ndarray) 
     by_category = world.customers.taste[buying] * w.season(day)
     last = state.last_category[buying]
     known = np.flatnonzero(last >= 0)
-    by_category[known, last[known]] *= 1.8
+    by_category[known, last[known]] *= 1.2
     off_band = np.abs(world.products.band[None, :] - world.customers.thrift[buying][:, None])
     weights = by_category[:, world.products.category] * np.exp(-1.4 * off_band)
     weights[:, world.products.launched > day] = 0.0

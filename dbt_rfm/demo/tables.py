@@ -1,7 +1,7 @@
 """The shop's raw tables: what the simulation saw, in the shape and with the flaws of an operational database.
 
 In: the world and its events. Out: Arrow tables. Amounts are in cents, missing values are nulls or empty texts, a few
-customers were erased while their orders stayed, a few items point to products that left the catalogue, some tickets
+customers were erased with their tickets while their orders stayed, a few items point to products that left the catalogue, some tickets
 name no order. Nothing that happened after the last day is in the tables, tickets included.
 """
 
@@ -26,20 +26,20 @@ _ERASED_SHARE, _DELISTED_SHARE = 0.003, 0.002
 def raw_tables(
     world: World, orders: Events, items: Events, tickets: Events, rng: np.random.Generator
 ) -> dict[str, pa.Table]:
+    kept = rng.random(len(world.customers.signed_up)) >= _ERASED_SHARE
     return {
-        "raw_customers": _customers(world, rng),
+        "raw_customers": _customers(world, kept, rng),
         "raw_stores": _stores(world),
         "raw_products": _products(world, rng),
         "raw_orders": _orders(orders, rng),
         "raw_order_items": _items(items, rng),
-        "raw_support_tickets": _tickets(tickets, rng),
+        "raw_support_tickets": _tickets(tickets, kept, rng),
     }
 
 
-def _customers(world: World, rng: np.random.Generator) -> pa.Table:
+def _customers(world: World, kept: np.ndarray, rng: np.random.Generator) -> pa.Table:
     people = world.customers
     count = len(people.signed_up)
-    kept = rng.random(count) >= _ERASED_SHARE
     channel = np.where(rng.random(count) < 0.06, "", np.array(w.CHANNELS)[people.channel])
     table = pa.table(
         {
@@ -113,7 +113,7 @@ def _items(items: Events, rng: np.random.Generator) -> pa.Table:
     )
 
 
-def _tickets(tickets: Events, rng: np.random.Generator) -> pa.Table:
+def _tickets(tickets: Events, kept: np.ndarray, rng: np.random.Generator) -> pa.Table:
     count = len(tickets["time"])
     table = pa.table(
         {
@@ -124,7 +124,7 @@ def _tickets(tickets: Events, rng: np.random.Generator) -> pa.Table:
             "topic": np.array(TOPICS)[tickets["topic"]],
         }
     )
-    return table.filter(pa.array(tickets["time"] < w.NUM_DAYS))
+    return table.filter(pa.array((tickets["time"] < w.NUM_DAYS) & kept[tickets["customer"]]))
 
 
 def _product_ids(numbers: np.ndarray) -> np.ndarray:

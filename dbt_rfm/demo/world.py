@@ -19,10 +19,18 @@ FIRST_SIGN_UP = -320  # the first customers are older than the tables
 
 CATEGORIES = ("grocery", "home", "fashion", "electronics", "garden", "toys")
 _BASE_PRICES = (9.0, 28.0, 42.0, 110.0, 24.0, 21.0)
-_POPULARITY = (0.30, 0.20, 0.18, 0.12, 0.12, 0.14)
+_POPULARITY = (0.22, 0.20, 0.18, 0.13, 0.13, 0.14)
 #: Day of the year when a category sells best, and how much the year moves it.
-_PEAK_DAYS = (345, 20, 275, 330, 145, 345)
-_SEASON_STRENGTH = (0.15, 0.25, 0.5, 0.6, 1.2, 1.1)
+_PEAK_DAYS = (180, 40, 275, 330, 145, 345)
+_SEASON_STRENGTH = (0.1, 0.4, 0.8, 0.9, 1.6, 1.5)
+
+#: How the regions differ in what they buy, in the order of REGIONS and CATEGORIES.
+_REGION_TASTES = (
+    (0.6, 0.2, -0.3, 0.2, -0.9, 0.0),
+    (-0.3, 0.7, 0.3, -0.3, 0.1, -0.4),
+    (-0.5, -0.5, 0.2, -0.2, 1.0, 0.1),
+    (0.1, -0.4, 0.3, 0.5, -0.4, 0.7),
+)
 
 PRICE_BANDS = ("budget", "standard", "premium")
 REGIONS = ("north", "east", "south", "west")
@@ -129,18 +137,19 @@ def _customers(count: int, stores: Stores, rng: np.random.Generator) -> Customer
         newsletter=rng.random(count) < 0.45,
         pace=np.clip(rng.lognormal(np.log(1 / 28), 0.55, count), 1 / 150, 1 / 6),
         thrift=np.clip(rng.normal(0.9, 0.7, count), 0, 2),
-        taste=_taste(birth_year, rng),
+        taste=_taste(birth_year, region, rng),
         loyalty=np.array(_CHANNEL_LOYALTY)[channel] + rng.normal(0, 0.4, count),
         home_store=_home_store(region, stores, rng),
     )
 
 
-def _taste(birth_year: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Shares of the categories: what is popular, bent by age (the young buy electronics, the old gardens)."""
+def _taste(birth_year: np.ndarray, region: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Shares of the categories: what is popular, bent by age (the young buy electronics) and by region."""
     age = (1985 - birth_year)[:, None] / 25.0  # about -1 to 2
-    by_age = age * np.array((0.1, 0.1, -0.5, -0.7, 0.8, 0.0))
-    own = rng.normal(0, 1.1, (len(birth_year), len(CATEGORIES)))
-    weights = np.array(_POPULARITY) * np.exp(by_age + own)
+    by_age = age * np.array((0.2, 0.3, -1.1, -1.3, 1.4, -0.3))
+    by_region = np.array(_REGION_TASTES)[region]
+    own = rng.normal(0, 0.5, (len(birth_year), len(CATEGORIES)))
+    weights = np.array(_POPULARITY) * np.exp(by_age + by_region + own)
     return weights / weights.sum(axis=1, keepdims=True)
 
 
