@@ -13,6 +13,7 @@ from pathlib import Path
 from dbt_rfm.errors import ProjectError
 
 _PACKAGE = Path(__file__).resolve().parent.parent
+PROJECT_NAME = "shop_example"
 #: What a project consists of; whatever a run leaves beside it is not copied.
 PARTS = ("dbt_project.yml", "profiles.yml", ".gitignore", "README.md", "models")
 
@@ -30,12 +31,27 @@ def dbt_package() -> Path:
 def set_up(directory: Path, *, num_customers: int | None = None) -> dict[str, int]:
     """Copy the project into `directory` and generate its data. Returns the number of rows of each raw table.
 
-    Raises ProjectError if the folder holds something already.
+    Where the example project is in the folder already, its files stay as they are and only the data are written anew.
+    Raises ProjectError if the folder holds something else.
     """
     from dbt_rfm.demo import shop  # loads numpy and pyarrow
 
+    if not _is_example(directory):
+        _copy(directory)
+    return shop.write(directory / "data", num_customers=num_customers or shop.NUM_CUSTOMERS)
+
+
+def _is_example(directory: Path) -> bool:
+    project = directory / "dbt_project.yml"
+    return project.is_file() and f"name: {PROJECT_NAME}\n" in project.read_text()
+
+
+def _copy(directory: Path) -> None:
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ProjectError(f"{directory} is there already and not empty", hint="Name a folder that does not exist yet.")
+        raise ProjectError(
+            f"{directory} is there already and is not the example project",
+            hint="Name a folder that does not exist yet.",
+        )
     source = example_source()
     directory.mkdir(parents=True, exist_ok=True)
     for name in PARTS:
@@ -45,7 +61,6 @@ def set_up(directory: Path, *, num_customers: int | None = None) -> dict[str, in
         else:
             shutil.copy(part, directory / name)
     (directory / "packages.yml").write_text(f'packages:\n  - local: "{dbt_package().as_posix()}"\n')
-    return shop.write(directory / "data", num_customers=num_customers or shop.NUM_CUSTOMERS)
 
 
 def _first_with(name: str, *folders: Path) -> Path:

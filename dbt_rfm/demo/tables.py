@@ -1,8 +1,8 @@
 """The shop's raw tables: what the simulation saw, in the shape and with the flaws of an operational database.
 
 In: the world and its events. Out: Arrow tables. Amounts are in cents, missing values are nulls or empty texts, a few
-customers were erased with their tickets while their orders stayed, a few items point to products that left the catalogue, some tickets
-name no order. Nothing that happened after the last day is in the tables, tickets included.
+customers were erased with their tickets while their orders stayed, a few items point to products that left the
+catalogue, some tickets name no order. Nothing that happened after the last day is in the tables, tickets included.
 """
 
 from __future__ import annotations

@@ -1,0 +1,57 @@
+# One word each, the same here and in CI. Every target installs what it needs first.
+#   make demo    build the example shop and show its predictions
+#   make test    the tests
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Workers of pytest; each of them may run torch and DuckDB, so their own threads are kept at one.
+JOBS ?= 2
+SUITE ?= ../shared/suite
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export DBT_SEND_ANONYMOUS_USAGE_STATS := False
+
+.PHONY: help install demo test check fmt bench build clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## create .venv and install everything for work on dbt-rfm
+
+# torch first and by itself: it is the largest part, and pip then keeps the build it has found.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "dbt-rfm needs Python 3.11 or newer, $(PYTHON) is older. Name another: make PYTHON=python3.11 …"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	touch $(STAMP)
+
+demo: $(STAMP) ## build the example shop with dbt and show its predictions and backtests
+	OMP_NUM_THREADS=2 $(BIN)/dbt-rfm demo example_project
+
+test: $(STAMP) ## all tests that need no GPU and no account
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q
+
+check: $(STAMP) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fmt: $(STAMP) ## format and mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## figures on the databases of SUITE (a folder of label tables), as docs/LOG.md quotes them
+	$(BIN)/dbt-rfm bench $(SUITE) --protocol rolling --split test --json bench/results.json
+
+build: $(STAMP) ## wheel and source distribution, in dist/
+	$(BIN)/python -m hatchling build
+
+clean: ## remove what demo, test and build left behind, .venv excepted
+	rm -rf dist example_project/{data,target,logs,dbt_packages,package-lock.yml} example_project/*.duckdb*
