@@ -5,8 +5,8 @@
   compiled code, the header that predict() wrote and the query under it.
 #}
 {% macro prediction_job(model, compiled) %}
-  {%- set parts = dbt_rfm.split_prediction(compiled) -%}
   {%- set nodes = dbt_rfm.nodes_by_relation(model) -%}
+  {%- set parts = dbt_rfm.split_prediction(compiled) -%}
   {%- set tables = [] -%}
   {%- for alias, relation in parts.tables -%}
     {%- do tables.append(dbt_rfm.job_table(alias, relation, nodes.get(relation, {}))) -%}

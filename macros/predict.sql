@@ -76,9 +76,11 @@
 {% endmacro %}
 
 
-{# Tables a query names (`x` in x.y and x.*), in order; texts and comments are not looked into. #}
+{# Tables a query names (`x` in x.y and x.*), in order; texts and comments are not looked into. With a quote left open
+   nothing can be told apart: the parser will say so. #}
 {% macro query_names(query) %}
-  {%- set bare = modules.re.sub("(?s)'(?:[^']|'')*(?:'|$)|--[^\\n]*|#[^\\n]*|/\\*.*?\\*/", ' ', query) -%}
+  {%- set bare = modules.re.sub("(?s)'(?:[^']|'')*'|--[^\\n]*|#[^\\n]*|/\\*.*?\\*/", ' ', query) -%}
+  {%- if "'" in bare -%}{%- do return([]) -%}{%- endif -%}
   {%- set names = [] -%}
   {%- for name in modules.re.findall('(?<![\\w.`])(`[^`]+`|[A-Za-z_]\\w*)\\s*\\.\\s*(?:\\*|`[^`]+`|[A-Za-z_])', bare) -%}
     {%- set name = name | replace('`', '') -%}

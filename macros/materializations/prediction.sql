@@ -29,7 +29,7 @@
   {%- do log(outcome['message'], info=true) -%}
 
   {#- A first version that is held back serves nothing. -#}
-  {%- set served = dbt_rfm.relation_exists(target_relation) -%}
+  {%- set served = dbt_rfm.relation_kind(target_relation) is not none -%}
   {%- if served and existing is not none and not existing.is_table -%}
     {%- do adapter.cache_dropped(existing) -%}
   {%- endif -%}
@@ -106,14 +106,4 @@ def materialize(df, con):
 
 {% macro commit() %}
   {%- if not adapter.disable_transactions() -%}{%- do adapter.commit() -%}{%- endif -%}
-{% endmacro %}
-
-
-{% macro relation_exists(relation) %}
-  {%- set found = run_query(
-      "select 1 from information_schema.tables where lower(table_catalog) = lower('" ~ dbt.escape_single_quotes(relation.database)
-      ~ "') and lower(table_schema) = lower('" ~ dbt.escape_single_quotes(relation.schema)
-      ~ "') and lower(table_name) = lower('" ~ dbt.escape_single_quotes(relation.identifier) ~ "')"
-  ) -%}
-  {%- do return(found.rows | length > 0) -%}
 {% endmacro %}

@@ -1,0 +1,67 @@
+{#
+  Prints the versions of the project's predictions, newest first:
+      dbt run-operation rfm_versions
+      dbt run-operation rfm_versions --args '{model: customer_churn_30d}'
+#}
+{% macro rfm_versions(model=none) %}
+  {%- set schemas = [] -%}
+  {%- if model is not none -%}
+    {%- do schemas.append(dbt_rfm.published_relation(model)) -%}
+  {%- else -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' -%}
+      {%- set schema = api.Relation.create(database=node.database, schema=node.schema) -%}
+      {%- if schema | string not in schemas | map('string') -%}{%- do schemas.append(schema) -%}{%- endif -%}
+    {%- endfor -%}
+  {%- endif -%}
+  {%- set lines = [] -%}
+  {%- for schema in schemas -%}
+    {%- set registry = dbt_rfm.beside(schema, 'rfm_versions') -%}
+    {%- if dbt_rfm.relation_kind(registry) is not none -%}
+      {%- do lines.extend(dbt_rfm.version_lines(registry, schema.identifier)) -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {%- if lines -%}
+    {%- do lines.insert(0, ['prediction', 'version', 'status', 'as of', 'rows', 'backtest', 'baseline', 'created']) -%}
+    {%- do log('\n' ~ dbt_rfm.aligned(lines), info=true) -%}
+  {%- else -%}
+    {%- do log('no versions' ~ (' of ' ~ model if model is not none else '') ~ ': nothing was published yet', info=true) -%}
+  {%- endif -%}
+{% endmacro %}
+
+
+{# One list of texts per version. #}
+{% macro version_lines(registry, model_name) %}
+  {%- set sql -%}
+    select
+        model_name,
+        cast(version as varchar),
+        status,
+        strftime(anchor_time, '%Y-%m-%d %H:%M'),
+        cast(num_rows as varchar),
+        coalesce(backtest_metric || ' ' || cast(round(backtest_value, 4) as varchar), 'none'),
+        coalesce(cast(round(baseline_value, 4) as varchar) || case when beats_baseline then '' else ' (not beaten)' end, ''),
+        strftime(created_at, '%Y-%m-%d %H:%M')
+    from {{ registry }}
+    {%- if model_name %} where model_name = {{ dbt_rfm.text(model_name) }}{% endif %}
+    order by model_name, version desc
+  {%- endset -%}
+  {%- set lines = [] -%}
+  {%- for row in run_query(sql).rows -%}{%- do lines.append(row.values() | map('string') | list) -%}{%- endfor -%}
+  {%- do return(lines) -%}
+{% endmacro %}
+
+
+{# Lines of texts as one text with the columns under each other. #}
+{% macro aligned(lines) %}
+  {%- set widths = [] -%}
+  {%- for column in range(lines[0] | length) -%}
+    {%- do widths.append(lines | map(attribute=column) | map('length') | max) -%}
+  {%- endfor -%}
+  {%- set texts = [] -%}
+  {%- for line in lines -%}
+    {%- set cells = [] -%}
+    {%- for cell in line -%}{%- do cells.append(cell.ljust(widths[loop.index0])) -%}{%- endfor -%}
+    {%- do texts.append((cells | join('  ')).rstrip()) -%}
+  {%- endfor -%}
+  {%- do return(texts | join('\n')) -%}
+{% endmacro %}
