@@ -1,0 +1,129 @@
+"""The relational schema of a job: what the project declares, completed from names, types and data.
+
+In: a Job and the warehouse. Out: a RelationalSchema whose notes tell the reader every inference, every weak or missing
+link and every table without a time. Time rule: with `as_of`, rows later than it do not influence what is inferred.
+Keys, links and times are settled before semantic types, because a key is an id whatever its data type says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from dbt_rfm.errors import ProjectError
+from dbt_rfm.job import Job, JobTable
+from dbt_rfm.schema import declared
+from dbt_rfm.schema.infer import infer
+from dbt_rfm.schema.meta import TableMeta, read_meta
+from dbt_rfm.schema.probe import Probe
+from dbt_rfm.schema.semantics import by_data_type, key_columns, with_semantics
+from dbt_rfm.schema.times import with_time
+from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
+from dbt_rfm.warehouse.base import Warehouse
+
+# dbt's own columns in snapshots: they describe the row's version, not the thing.
+_SNAPSHOT_COLUMNS = frozenset({"dbt_scd_id", "dbt_updated_at", "dbt_is_deleted"})
+
+
+def schema_from_job(job: Job, warehouse: Warehouse, *, as_of: datetime | None = None) -> RelationalSchema:
+    """Raises ProjectError for whatever the project has to change before a query can be answered."""
+    _check_aliases(job.tables)
+    probe = Probe(warehouse, as_of)
+    metas = {given.alias: read_meta(given) for given in job.tables}
+    drafts = {given.alias: _draft(given, metas[given.alias], warehouse) for given in job.tables}
+    keys = {given.alias: declared.primary_key(job, given, drafts[given.alias]) for given in job.tables}
+    tables = [replace(drafts[alias], primary_key=key.columns) if key else drafts[alias] for alias, key in keys.items()]
+    found = declared.links(job, drafts)
+    inferred = infer(tables, found.links, probe)
+    links, cut = _without_ignored((*found.links, *inferred.links), metas)
+    finished = [_finish(table, links, metas[table.name], probe) for table in inferred.tables]
+    notes = [key.note for key in keys.values() if key and key.note]
+    notes += [*found.notes, *inferred.notes, *cut]
+    for table, draft in zip(finished, inferred.tables, strict=True):
+        notes += _notes_on(table, draft, metas[table.name])
+    return RelationalSchema(tuple(finished), links, tuple(notes))
+
+
+def label_table(relation: str, warehouse: Warehouse) -> Table:
+    """A label table as a query sees it: `labels`, outside the graph, with its columns by data type."""
+    columns = tuple(
+        Column(name, data_type, by_data_type(data_type) or SemanticType.TEXT)
+        for name, data_type in warehouse.describe(relation)
+    )
+    return Table("labels", relation, columns)
+
+
+def _check_aliases(tables: Sequence[JobTable]) -> None:
+    if not tables:
+        raise ProjectError(
+            "the relational graph has no tables",
+            hint="List them in the var dbt_rfm_graph; `dbt run-operation generate_rfm_graph` writes it.",
+        )
+    seen: dict[str, JobTable] = {}
+    for table in tables:
+        other = seen.setdefault(table.alias.casefold(), table)
+        if other is not table:
+            raise ProjectError(
+                f"two tables have the alias {table.alias}: {other.relation} and {table.relation}",
+                hint=f"Give one another name: tables={{'{table.alias}_2': ref(…)}}.",
+            )
+
+
+def _draft(given: JobTable, meta: TableMeta, warehouse: Warehouse) -> Table:
+    """The table with its columns typed by data type alone, and its time."""
+    columns = tuple(
+        Column(name, data_type, by_data_type(data_type) or SemanticType.TEXT)
+        for name, data_type in warehouse.describe(given.relation)
+    )
+    table = Table(given.alias, given.relation, columns, unique_id=given.unique_id)
+    for name in meta.columns:
+        table.column(name)
+    return with_time(table, given, meta)
+
+
+def _without_ignored(links: Sequence[Link], metas: Mapping[str, TableMeta]) -> tuple[tuple[Link, ...], list[str]]:
+    kept, notes = [], []
+    for link in links:
+        ends = ((link.child, link.child_column), (link.parent, link.parent_column))
+        if any(metas[alias].of(column).ignore for alias, column in ends):
+            notes.append(f"{link}: not used, since meta.rfm.ignore leaves a column of it out")
+        else:
+            kept.append(link)
+    return tuple(kept), notes
+
+
+def _finish(table: Table, links: Sequence[Link], meta: TableMeta, probe: Probe) -> Table:
+    """Leave out what is ignored or cannot be read, and settle the semantic types of the rest."""
+    needed = {table.time_column, table.valid_from, table.valid_to, *table.primary_key}
+    for name in sorted(n for n in needed if n and meta.of(n).ignore):
+        raise ProjectError(
+            f"meta.rfm.ignore is set on {name}, which is the key or the time of {table.name}",
+            where=table.unique_id,
+            hint="Declare another key or time column, or do not ignore it.",
+        )
+    needed |= key_columns(table, links)
+    columns = tuple(c for c in table.columns if c.name in needed or not _left_out(table, c, meta))
+    return with_semantics(replace(table, columns=columns), links, meta, probe)
+
+
+def _left_out(table: Table, column: Column, meta: TableMeta) -> bool:
+    technical = table.valid_from is not None and column.name.casefold() in _SNAPSHOT_COLUMNS
+    return meta.of(column.name).ignore or technical or by_data_type(column.data_type) is None
+
+
+def _notes_on(table: Table, draft: Table, meta: TableMeta) -> list[str]:
+    notes = []
+    kept = {column.name for column in table.columns}
+    unread = [c for c in draft.columns if c.name not in kept and by_data_type(c.data_type) is None]
+    if unread:
+        listed = ", ".join(f"{c.name} ({c.data_type})" for c in unread)
+        notes.append(f"{table.name}: left out, since values of these types are not read: {listed}")
+    if not table.primary_key:
+        notes.append(f"{table.name}: no primary key (none declared, none found in the data)")
+    if table.time_column_inferred:
+        notes.append(f"{table.name}: time column {table.time_column} inferred, its only date or timestamp")
+    elif not table.time_column and not table.valid_from:
+        said = "declared so" if meta.time_column else "no time column"
+        notes.append(f"{table.name}: rows count as always known ({said})")
+    return notes

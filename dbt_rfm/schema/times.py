@@ -1,0 +1,86 @@
+"""Which column says when a row happened.
+
+In: a table and what is declared. Out: the time column, and how it was found. Order: `meta.rfm.time_column`, dbt's
+`event_time`, the validity of a dbt snapshot, the only date or timestamp. Time rule: a wrong choice leaks the future or
+hides the past, so with several candidates nothing is guessed and the reader is asked. Birthdays and load times
+(`_loaded_at`, `dbt_updated_at`) never count: they do not say when the thing happened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dbt_rfm.errors import ProjectError
+from dbt_rfm.job import JobTable
+from dbt_rfm.schema import names
+from dbt_rfm.schema.data_types import Family, family
+from dbt_rfm.schema.meta import ALWAYS_KNOWN, TableMeta
+from dbt_rfm.schema.types import Table
+
+# Names that mean "when this happened" and nothing else.
+_EVENT_NAMES = frozenset(
+    {
+        ("event", "time"),
+        ("event", "at"),
+        ("event", "timestamp"),
+        ("event", "date"),
+        ("occurred", "at"),
+        ("happened", "at"),
+    }
+)
+_BIRTH = frozenset({"birth", "birthday", "birthdate", "dob", "born"})
+_LOADERS = frozenset({"dbt", "etl", "fivetran", "airbyte", "dlt", "meltano", "stitch", "sdc", "loaded", "ingested"})
+
+
+def with_time(table: Table, given: JobTable, meta: TableMeta) -> Table:
+    """The table with its time column. Raises ProjectError if it is no time, or if several could be meant."""
+    if given.resource_type == "snapshot" or given.snapshot_columns:
+        table = _with_validity(table, given)
+    declared = meta.time_column or given.event_time
+    if declared == ALWAYS_KNOWN:
+        return table
+    if declared:
+        return replace(table, time_column=_checked(table, declared))
+    if table.valid_from is not None:
+        return table
+    found = _only_candidate(table)
+    return replace(table, time_column=found, time_column_inferred=found is not None)
+
+
+def _with_validity(table: Table, given: JobTable) -> Table:
+    since, until = (
+        _checked(table, given.snapshot_columns.get(name, name)) for name in ("dbt_valid_from", "dbt_valid_to")
+    )
+    return replace(table, valid_from=since, valid_to=until)
+
+
+def _checked(table: Table, name: str) -> str:
+    column = table.column(name)
+    if family(column.data_type) is not Family.TIME:
+        raise ProjectError(
+            f"time column {table.name}.{column.name} is {column.data_type}, expected a date or a timestamp",
+            where=table.unique_id,
+            hint=f"Cast {column.name} to timestamp in the model.",
+        )
+    return column.name
+
+
+def _only_candidate(table: Table) -> str | None:
+    candidates = [c.name for c in table.columns if family(c.data_type) is Family.TIME and _may_be_event(c.name)]
+    clear = [name for name in candidates if names.words(name) in _EVENT_NAMES]
+    if len(clear) == 1:
+        return clear[0]
+    if len(candidates) > 1:
+        listed = f"{', '.join(candidates[:-1])} and {candidates[-1]}"
+        raise ProjectError(
+            f"expected one time column, got {listed}",
+            where=table.unique_id or table.name,
+            hint=f"Set event_time or meta.rfm.time_column of {table.name} to the one that says when a row happened, "
+            f"or meta.rfm.time_column to {ALWAYS_KNOWN} if its rows are always known.",
+        )
+    return candidates[0] if candidates else None
+
+
+def _may_be_event(name: str) -> bool:
+    parts = set(names.words(name))
+    return not (name.startswith("_") or parts & _BIRTH or parts & _LOADERS)
