@@ -1,0 +1,178 @@
+"""Read a suite folder: databases as Parquet with a dataset.yml that declares keys, links, times and tasks.
+
+In: a folder with one folder per database. Out: frozen descriptions, and a `Warehouse` holding a database's tables with
+its RelationalSchema; nothing is inferred there except the columns' semantic types.
+`cut` leaves out rows later than a time (the frozen protocol); tables without a time column are kept whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dbt_rfm.errors import ProjectError, did_you_mean
+
+if TYPE_CHECKING:
+    from dbt_rfm.schema.types import RelationalSchema
+    from dbt_rfm.warehouse.base import Warehouse
+
+DATASET_FILE = "dataset.yml"
+
+
+@dataclass(frozen=True)
+class SuiteTable:
+    name: str
+    file: Path
+    primary_key: str
+    time_column: str | None
+
+
+@dataclass(frozen=True)
+class SuiteTask:
+    """`delay_days` after its anchor a label is known: the horizon, or what the dataset says of an attribute."""
+
+    dataset: str
+    name: str
+    kind: str
+    query: str
+    entity_table: str
+    entity_column: str
+    file: Path
+    delay_days: float
+
+    @property
+    def title(self) -> str:
+        return f"{self.dataset}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    name: str
+    val_timestamp: datetime
+    test_timestamp: datetime
+    tables: tuple[SuiteTable, ...]
+    links: tuple[tuple[str, str, str, str], ...]  # child, its column, parent, its column
+    tasks: tuple[SuiteTask, ...]
+
+
+def read_suite(folder: Path, datasets: tuple[str, ...] = (), tasks: tuple[str, ...] = ()) -> list[Dataset]:
+    """The databases of a suite folder in order of name, narrowed to the given names; empty = all.
+
+    `tasks` are names of tasks, or dataset.task. Raises ProjectError for a folder without databases or unknown names.
+    """
+    files = sorted(folder.glob(f"*/{DATASET_FILE}"))
+    if (folder / DATASET_FILE).is_file():
+        files = [folder / DATASET_FILE]
+    if not files:
+        raise ProjectError(f"{folder} holds no database: expected */{DATASET_FILE} in it")
+    found = {each.name: each for each in map(read_dataset, files)}
+    for name in datasets:
+        if name not in found:
+            raise ProjectError(f"no database {name} in {folder}", hint=did_you_mean(name, found))
+    chosen = [found[name] for name in found if not datasets or name in datasets]
+    return _narrow(chosen, tasks) if tasks else chosen
+
+
+def _narrow(datasets: list[Dataset], wanted: tuple[str, ...]) -> list[Dataset]:
+    known = [t for d in datasets for t in d.tasks]
+    for name in wanted:
+        if not any(name in (t.name, t.title) for t in known):
+            raise ProjectError(f"no task {name}", hint=did_you_mean(name, {t.title for t in known}))
+    kept = [replace(d, tasks=tuple(t for t in d.tasks if t.name in wanted or t.title in wanted)) for d in datasets]
+    return [d for d in kept if d.tasks]
+
+
+def read_dataset(file: Path) -> Dataset:
+    """Raises ProjectError where the file lacks something."""
+    import yaml
+
+    try:
+        raw = yaml.safe_load(file.read_text())
+        return _dataset(raw, file.parent)
+    except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+        raise ProjectError(
+            f"cannot be read as a database of a suite: {type(error).__name__} {error}",
+            where=str(file),
+            hint="It names tables (file, primary_key, time_column), links (a.x->b.y), tasks (kind, entity, query, "
+            "file, horizon_days) and the val and test timestamps.",
+        ) from error
+
+
+def _dataset(raw: dict[str, Any], folder: Path) -> Dataset:
+    tables = tuple(
+        SuiteTable(name, folder / t["file"], t["primary_key"], t.get("time_column"))
+        for name, t in raw["tables"].items()
+    )
+    links = []
+    for text in raw["links"]:
+        child, parent = (side.strip().split(".") for side in text.split("->"))
+        links.append((child[0], child[1], parent[0], parent[1]))
+    return Dataset(
+        name=raw["name"],
+        val_timestamp=datetime.fromisoformat(str(raw["val_timestamp"])),
+        test_timestamp=datetime.fromisoformat(str(raw["test_timestamp"])),
+        tables=tables,
+        links=tuple(links),
+        tasks=tuple(_task(raw["name"], name, t, folder) for name, t in raw["tasks"].items()),
+    )
+
+
+def _task(dataset: str, name: str, raw: dict[str, Any], folder: Path) -> SuiteTask:
+    table, column = raw["entity"].split(".")
+    return SuiteTask(
+        dataset=dataset,
+        name=name,
+        kind=raw["kind"],
+        query=raw["query"],
+        entity_table=table,
+        entity_column=column,
+        file=folder / raw["file"],
+        delay_days=float(raw.get("label_delay_days", raw.get("horizon_days", 0))),
+    )
+
+
+def load(dataset: Dataset, warehouse: Warehouse, *, cut: datetime | None = None) -> RelationalSchema:
+    """Load the tables as session tables of the warehouse and declare their schema."""
+    from sqlglot import exp
+
+    for table in dataset.tables:
+        rows = exp.select("*").from_(exp.func("read_parquet", exp.Literal.string(str(table.file))))
+        if cut is not None and table.time_column:
+            time = exp.column(exp.to_identifier(table.time_column, quoted=True))
+            rows = rows.where(time <= exp.cast(exp.Literal.string(cut.isoformat(sep=" ")), "timestamp"))
+        warehouse.create_temporary(table.name, rows)
+    return _declare(dataset, warehouse)
+
+
+def _declare(dataset: Dataset, warehouse: Warehouse) -> RelationalSchema:
+    """The schema as dataset.yml says it: the way a dbt project says it, so that columns are typed the same way."""
+    from dbt_rfm.job import Job, JobTable, JobTest
+    from dbt_rfm.schema.from_job import schema_from_job
+
+    tables = tuple(
+        JobTable(
+            alias=t.name,
+            relation=f'"{t.name}"',
+            unique_id=t.name,
+            primary_key=(t.primary_key,),
+            event_time=t.time_column,
+        )
+        for t in dataset.tables
+    )
+    tests = tuple(
+        JobTest(
+            name="relationships",
+            column=child_column,
+            kwargs={"column_name": child_column, "to": f"ref('{parent}')", "field": parent_column},
+            attached_node=child,
+            depends_on=(child, parent),
+        )
+        for child, child_column, parent, parent_column in dataset.links
+    )
+    schema = schema_from_job(Job(query="", tables=tables, tests=tests), warehouse)
+    declared = {t.name: t.time_column for t in dataset.tables}
+    timed = tuple(replace(t, time_column=declared[t.name], time_column_inferred=False) for t in schema.tables)
+    links = tuple(link for link in schema.links if not link.inferred)
+    return replace(schema, tables=timed, links=links)
