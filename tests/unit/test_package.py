@@ -1,0 +1,124 @@
+"""The package as it is installed: light to import, of one version, complete in the wheel and the source archive."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+import dbt_rfm
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _python(code: str) -> str:
+    """Run code in a fresh interpreter and return what it prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    return done.stdout.strip()
+
+
+def test__import__loads_the_standard_library_only() -> None:
+    code = """
+import sys, json
+before = set(sys.modules)
+import dbt_rfm
+tops = {name.split('.')[0] for name in set(sys.modules) - before}
+print(json.dumps(sorted(tops - set(sys.stdlib_module_names))))
+"""
+    assert json.loads(_python(code)) == ["dbt_rfm"]
+
+
+def test__import__is_quick() -> None:
+    code = """
+import importlib, time
+start = time.perf_counter()
+import dbt_rfm
+print(time.perf_counter() - start)
+"""
+    assert min(float(_python(code)) for _ in range(5)) < 0.005
+
+
+def test__public_names__are_all_there_and_sorted() -> None:
+    assert sorted(dbt_rfm.__all__) == dbt_rfm.__all__
+    for name in dbt_rfm.__all__:
+        assert getattr(dbt_rfm, name).__name__ == name
+
+
+def test__plugins__is_no_name_of_ours() -> None:
+    """dbt takes a module or attribute of that name in any dbt_* package for its own plugin system and fails."""
+    assert not hasattr(dbt_rfm, "plugins")
+    assert not [path for path in (ROOT / "dbt_rfm").rglob("plugins*")]
+
+
+def test__version__agrees_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    dbt_project = yaml.safe_load((ROOT / "dbt_project.yml").read_text())
+    assert project["version"] == dbt_rfm.__version__ == dbt_project["version"]
+    assert f"## [{dbt_rfm.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test__dbt_project__names_every_path_and_keeps_its_models_off() -> None:
+    """dbt's defaults would collect our pytest folder as data tests in every project that installs the package."""
+    dbt_project = yaml.safe_load((ROOT / "dbt_project.yml").read_text())
+    for kind in ("model", "macro", "test", "seed", "snapshot", "analysis"):
+        paths = dbt_project[f"{kind}-paths"]
+        assert paths and not {"tests", "models"} & set(paths)
+    assert "dbt_rfm_python_models" in dbt_project["models"]["dbt_rfm"]["+enabled"]
+    assert dbt_project["vars"]["dbt_rfm_python_models"] is False
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], set[str]]:
+    """Names in a freshly built wheel and source archive, the latter without its leading folder."""
+    pytest.importorskip("hatchling", reason="hatchling builds the archives; it comes with the extra dev")
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-d", str(folder)], cwd=ROOT, check=True)
+    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    with zipfile.ZipFile(wheel) as opened, tarfile.open(sdist) as unpacked:
+        return set(opened.namelist()), {name.split("/", 1)[1] for name in unpacked.getnames()}
+
+
+def _tracked(pattern: str) -> set[str]:
+    return {str(p.relative_to(ROOT)) for p in ROOT.glob(pattern) if "__pycache__" not in p.parts and p.is_file()}
+
+
+def test__wheel__carries_macros_weights_grammar_and_example(archives: tuple[set[str], set[str]]) -> None:
+    wheel, _ = archives
+    macros = {f"dbt_rfm/dbt_package/{name}" for name in _tracked("macros/**/*")}
+    models = {f"dbt_rfm/dbt_package/{name}" for name in _tracked("python_models/**/*")}
+    example = {f"dbt_rfm/{name}" for name in _tracked("example_project/models/**/*")}
+    assert macros and models and example
+    assert macros | models | example <= wheel
+    assert "dbt_rfm/dbt_package/dbt_project.yml" in wheel
+    assert "dbt_rfm/example_project/dbt_project.yml" in wheel
+    assert "dbt_rfm/pql/grammar.lark" in wheel
+    assert "dbt_rfm/py.typed" in wheel
+    assert any(re.fullmatch(r"dbt_rfm/model/checkpoints/.+\.safetensors", name) for name in wheel)
+
+
+def test__wheel__leaves_behind_what_runs_leave(archives: tuple[set[str], set[str]]) -> None:
+    for names in archives:
+        litter = [n for n in names if re.search(r"(^|/)(target|logs|dbt_packages|__pycache__|data)/|\.duckdb$", n)]
+        assert litter == []
+
+
+def test__sdist__is_enough_to_build_the_wheel(archives: tuple[set[str], set[str]]) -> None:
+    _, sdist = archives
+    needed = _tracked("dbt_rfm/**/*") | _tracked("macros/**/*") | _tracked("python_models/**/*")
+    needed |= _tracked("example_project/models/**/*")
+    assert needed <= sdist
+    assert {"pyproject.toml", "dbt_project.yml", "README.md", "CHANGELOG.md", "LICENSE"} <= sdist
+
+
+def test__weights__are_small_enough_to_ship() -> None:
+    weights = list((ROOT / "dbt_rfm" / "model" / "checkpoints").glob("*.safetensors"))
+    assert weights
+    assert sum(path.stat().st_size for path in weights) < 20_000_000
