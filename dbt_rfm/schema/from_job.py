@@ -40,8 +40,8 @@ def schema_from_job(job: Job, warehouse: Warehouse, *, as_of: datetime | None = 
     finished = [_finish(table, links, metas[table.name], probe) for table in inferred.tables]
     notes = [key.note for key in keys.values() if key and key.note]
     notes += [*found.notes, *inferred.notes, *cut]
-    for table, draft in zip(finished, inferred.tables, strict=True):
-        notes += _notes_on(table, draft, metas[table.name])
+    notes += _unread(finished, inferred.tables)
+    notes += _on_keys_and_times(finished, metas)
     return RelationalSchema(tuple(finished), links, tuple(notes))
 
 
@@ -112,18 +112,24 @@ def _left_out(table: Table, column: Column, meta: TableMeta) -> bool:
     return meta.of(column.name).ignore or technical or by_data_type(column.data_type) is None
 
 
-def _notes_on(table: Table, draft: Table, meta: TableMeta) -> list[str]:
-    notes = []
-    kept = {column.name for column in table.columns}
-    unread = [c for c in draft.columns if c.name not in kept and by_data_type(c.data_type) is None]
-    if unread:
-        listed = ", ".join(f"{c.name} ({c.data_type})" for c in unread)
-        notes.append(f"{table.name}: left out, since values of these types are not read: {listed}")
-    if not table.primary_key:
-        notes.append(f"{table.name}: no primary key (none declared, none found in the data)")
-    if table.time_column_inferred:
-        notes.append(f"{table.name}: time column {table.time_column} inferred, its only date or timestamp")
-    elif not table.time_column and not table.valid_from:
-        said = "declared so" if meta.time_column else "no time column"
-        notes.append(f"{table.name}: rows count as always known ({said})")
-    return notes
+def _unread(tables: Sequence[Table], drafts: Sequence[Table]) -> list[str]:
+    """Columns left out because of their data type."""
+    left = [
+        f"{draft.name}.{column.name} ({column.data_type})"
+        for table, draft in zip(tables, drafts, strict=True)
+        for column in draft.columns
+        if by_data_type(column.data_type) is None and column.name not in {c.name for c in table.columns}
+    ]
+    return [f"left out, values of these types are not read: {', '.join(left)}"] if left else []
+
+
+def _on_keys_and_times(tables: Sequence[Table], metas: Mapping[str, TableMeta]) -> list[str]:
+    keyless = [t.name for t in tables if not t.primary_key]
+    guessed = [f"{t.name}.{t.time_column}" for t in tables if t.time_column_inferred]
+    timeless = [t.name for t in tables if not (t.time_column or t.valid_from or metas[t.name].time_column)]
+    notes = {
+        "no primary key, declared or found in the data": keyless,
+        "time columns inferred, the only dates that can be one": guessed,
+        "no time column, so their rows count as always known": timeless,
+    }
+    return [f"{text}: {', '.join(named)}" for text, named in notes.items() if named]

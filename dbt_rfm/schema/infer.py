@@ -35,11 +35,12 @@ def infer(tables: Sequence[Table], declared: Sequence[Link], probe: Probe) -> In
     """Fill in keys first, since links point at keys."""
     keyed = [_with_key(table, declared, probe) for table in tables]
     found = [link for table in keyed for link in _links_of(table, keyed, declared, probe)]
-    inferred_keys = [table for table in keyed if table.primary_key_inferred]
-    notes = [
-        f"{t.name}: primary key {t.primary_key[0]} inferred, unique and not null in the data" for t in inferred_keys
-    ]
-    notes += [f"{link}: link inferred from names and values, not declared by a test" for link in found]
+    notes = []
+    keys = [f"{table.name}.{table.primary_key[0]}" for table in keyed if table.primary_key_inferred]
+    if keys:
+        notes.append(f"primary keys inferred, unique and not null in the data: {', '.join(keys)}")
+    if found:
+        notes.append(f"links inferred from names and values, no test declares them: {', '.join(map(str, found))}")
     return Inferred(tuple(keyed), tuple(found), tuple(notes))
 
 
