@@ -8,7 +8,7 @@ severity warn does not hold for every row: what it declares is used, marked weak
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -116,6 +116,19 @@ def links(job: Job, tables: Mapping[str, Table]) -> Links:
         f"{link}: used, although the {link.declared_by} {link.weak_reason}" for link in found.values() if link.weak
     ]
     return Links(tuple(found.values()), tuple(dict.fromkeys(notes)))
+
+
+def linked(tables: Sequence[JobTable], tests: Iterable[JobTest]) -> Iterator[tuple[str, str]]:
+    """(child, parent) by unique id, for every declared link, whether or not its columns are there."""
+    for test in tests:
+        if test.name == "relationships" and _is_dbts(test):
+            child, parent = _ends(test)
+            if child and parent:
+                yield child, parent
+    for given in tables:
+        for constraint, _ in _foreign_keys(given):
+            target, _ = _referenced(constraint)
+            yield from ((given.unique_id, other.unique_id) for other in tables if _is_meant(target, other))
 
 
 def _from_tests(job: Job, tables: Mapping[str, Table], notes: list[str]) -> Iterator[Link]:

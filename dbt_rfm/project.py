@@ -1,0 +1,228 @@
+"""A dbt project on disk, for the command line: its folders, its graph, its manifest and its database.
+
+In: a directory. Out: a Project. Only what is needed is read, and only `env_var()` and `var()` are rendered; the rest
+of dbt's configuration does not matter once `target/manifest.json` is there. Relative paths start at the project, which
+is where dbt runs. Look-up order of profiles.yml: given, DBT_PROFILES_DIR, the project, ~/.dbt.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dbt_rfm.errors import ProjectError, did_you_mean
+
+if TYPE_CHECKING:
+    from dbt_rfm.warehouse.duckdb import DuckDB
+
+_SUPPORTED = "duckdb"
+_REMOTE = ("md:", "motherduck:", "http://", "https://", "s3://", "ducklake:")
+
+
+@dataclass(frozen=True)
+class Project:
+    """`database` is the DuckDB file of the chosen target, `attached` further files by catalog name."""
+
+    name: str
+    root: Path
+    target_path: Path
+    target: str
+    database: Path
+    schema: str
+    attached: Mapping[str, Path] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Any:
+        """The var dbt_rfm_graph, as dbt would look it up: the project's own scope first."""
+        for scope in (self.variables.get(self.name), self.variables, self.variables.get("dbt_rfm")):
+            if isinstance(scope, Mapping) and scope.get("dbt_rfm_graph"):
+                return scope["dbt_rfm_graph"]
+        return None
+
+    def manifest(self) -> dict[str, Any]:
+        """`target/manifest.json`. Raises ProjectError if there is none yet."""
+        path = self.target_path / "manifest.json"
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise ProjectError(f"there is no {path}", hint=f"Run `dbt parse` in {self.root}.") from error
+        except ValueError as error:
+            raise ProjectError(f"{path} is not JSON: {error}", hint="Run `dbt parse` again.") from error
+        if not isinstance(manifest, dict) or "nodes" not in manifest:
+            raise ProjectError(f"{path} is no dbt manifest", hint="Run `dbt parse` again.")
+        return manifest
+
+    def open(self, *, read_only: bool = True) -> DuckDB:
+        """The target's database. Raises ProjectError if it is not there or another process holds it."""
+        # The driver is an extra, and most commands that load a project never open it.
+        from dbt_rfm.warehouse.duckdb import DuckDB
+
+        return DuckDB.open(self.database, read_only=read_only, attach=self.attached, search_path=self.root)
+
+
+def find_project(
+    directory: Path | None = None,
+    *,
+    profiles_dir: Path | None = None,
+    profile: str | None = None,
+    target: str | None = None,
+    variables: Mapping[str, Any] | None = None,
+) -> Project:
+    """The project in `directory` or the nearest folder above it. Raises ProjectError with what to do."""
+    root = _root((directory or Path.cwd()).resolve())
+    config = _read_yaml(root / "dbt_project.yml")
+    variables = {**(config.get("vars") or {}), **(variables or {})}
+    render = _renderer(variables)
+    named = profile or os.environ.get("DBT_PROFILE") or render(config.get("profile"), "profile in dbt_project.yml")
+    chosen, output = _output(_profiles_file(root, profiles_dir), named, target or os.environ.get("DBT_TARGET"), render)
+    _check_adapter(output, chosen)
+    return Project(
+        name=str(config.get("name") or root.name),
+        root=root,
+        target_path=_target_path(root, config, render),
+        target=chosen,
+        database=_database(root, output, chosen),
+        schema=str(output.get("schema") or "main"),
+        attached=_attached(root, output),
+        variables=variables,
+    )
+
+
+def _root(directory: Path) -> Path:
+    for folder in (directory, *directory.parents):
+        if (folder / "dbt_project.yml").is_file():
+            return folder
+    raise ProjectError(
+        f"there is no dbt_project.yml in {directory} or above it",
+        hint="Run this inside a dbt project, or name it with --project-dir.",
+    )
+
+
+def _target_path(root: Path, config: Mapping[str, Any], render: Any) -> Path:
+    given = os.environ.get("DBT_TARGET_PATH") or render(config.get("target-path"), "target-path") or "target"
+    return root / str(given)
+
+
+def _profiles_file(root: Path, given: Path | None) -> Path:
+    explicit = given or os.environ.get("DBT_PROFILES_DIR")
+    folders = [Path(explicit).expanduser()] if explicit else [root, Path.home() / ".dbt"]
+    for folder in folders:
+        if (folder / "profiles.yml").is_file():
+            return folder / "profiles.yml"
+    raise ProjectError(
+        f"there is no profiles.yml in {' or '.join(map(str, folders))}",
+        hint="Put one there, or name its folder with --profiles-dir.",
+    )
+
+
+def _output(path: Path, profile: str | None, target: str | None, render: Any) -> tuple[str, Mapping[str, Any]]:
+    """(target name, its rendered output). Other targets are left alone: their variables may not be set here."""
+    profiles = _read_yaml(path)
+    if profile not in profiles:
+        known = [name for name in profiles if name != "config"]
+        named = f"no profile {profile}" if profile else "no profile, since dbt_project.yml names none"
+        raise ProjectError(f"{path} has {named}", hint=did_you_mean(profile or "", known))
+    entry = profiles[profile] or {}
+    outputs = entry.get("outputs") or {}
+    chosen = target or render(entry.get("target"), f"target of profile {profile}") or "default"
+    if chosen not in outputs:
+        raise ProjectError(
+            f"profile {profile} has no target {chosen}", where=str(path), hint=did_you_mean(chosen, outputs)
+        )
+    return chosen, _rendered(outputs[chosen] or {}, f"target {chosen} of profile {profile}", render)
+
+
+def _check_adapter(output: Mapping[str, Any], target: str) -> None:
+    adapter = output.get("type")
+    if adapter != _SUPPORTED:
+        raise ProjectError(
+            f"target {target} uses {adapter}; the command line reads {_SUPPORTED} only",
+            hint=f"Choose a target of type {_SUPPORTED} with --target.",
+        )
+
+
+def _database(root: Path, output: Mapping[str, Any], target: str) -> Path:
+    path = str(output.get("path") or ":memory:")
+    if path.startswith(":memory:"):
+        raise ProjectError(
+            f"target {target} keeps its database in memory, and it is gone when dbt ends",
+            hint="Set `path: some_file.duckdb` in the profile.",
+        )
+    if path.startswith(_REMOTE):
+        raise ProjectError(f"target {target} is at {path}; the command line reads DuckDB files only")
+    return root / Path(path).expanduser()
+
+
+def _attached(root: Path, output: Mapping[str, Any]) -> dict[str, Path]:
+    """DuckDB files under `attach:`; databases of other kinds are dbt's business."""
+    files = {}
+    for entry in output.get("attach") or ():
+        path = str(entry.get("path") or "")
+        if entry.get("type") in (None, _SUPPORTED) and path and not path.startswith(_REMOTE):
+            file = root / Path(path).expanduser()
+            files[str(entry.get("alias") or file.stem)] = file
+    return files
+
+
+def _rendered(value: Any, where: str, render: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rendered(item, where, render) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rendered(item, where, render) for item in value]
+    return render(value, where)
+
+
+def _renderer(variables: Mapping[str, Any]) -> Any:
+    """A function (value, where) that renders a text holding Jinja; everything else is returned as it is."""
+    # Only projects whose files hold Jinja need it.
+    from jinja2 import StrictUndefined, TemplateError
+    from jinja2.sandbox import SandboxedEnvironment
+
+    def env_var(name: str, default: str | None = None) -> str:
+        value = os.environ.get(name, default)
+        if value is None:
+            raise ProjectError(f"environment variable {name} is not set", hint=f"export {name}=…")
+        return value
+
+    def var(name: str, default: Any = None) -> Any:
+        if name not in variables and default is None:
+            raise ProjectError(f"var {name} is not set", hint="Set it under vars: in dbt_project.yml.")
+        return variables.get(name, default)
+
+    environment = SandboxedEnvironment(undefined=StrictUndefined)
+    environment.globals.update(env_var=env_var, var=var)
+    environment.filters.update({name: lambda value: value for name in ("as_text", "as_native", "as_bool", "as_number")})
+
+    def render(value: Any, where: str) -> Any:
+        if not isinstance(value, str) or "{" not in value:
+            return value
+        try:
+            return environment.from_string(value).render()
+        except ProjectError as error:
+            raise ProjectError(error.problem, where=where, hint=error.hint) from error
+        except TemplateError as error:
+            raise ProjectError(
+                f"{value} cannot be rendered: {error}", where=where, hint="Only env_var() and var() are known here."
+            ) from error
+
+    return render
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    # Only commands that look for a project read YAML.
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ProjectError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
+    except OSError as error:
+        raise ProjectError(f"{path} cannot be read: {error.strerror}") from error
+    if not isinstance(content, dict):
+        raise ProjectError(f"{path} holds no settings")
+    return content
