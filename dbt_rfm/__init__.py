@@ -7,7 +7,10 @@ the rooms that need torch, duckdb or sqlglot load them when they are used.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+
+TYPE_CHECKING = False  # true for type checkers; importing typing itself would take longer than all the rest
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.1.0"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -76,12 +77,18 @@ def test__dbt_project__names_every_path_and_keeps_its_models_off() -> None:
 
 
 @pytest.fixture(scope="module")
-def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], set[str]]:
-    """Names in a freshly built wheel and source archive, the latter without its leading folder."""
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a freshly built wheel and source archive."""
     pytest.importorskip("hatchling", reason="hatchling builds the archives; it comes with the extra dev")
     folder = tmp_path_factory.mktemp("dist")
     subprocess.run([sys.executable, "-m", "hatchling", "build", "-d", str(folder)], cwd=ROOT, check=True)
-    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def archives(dist: Path) -> tuple[set[str], set[str]]:
+    """Names in the wheel and in the source archive, the latter without its leading folder."""
+    (wheel,), (sdist,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as opened, tarfile.open(sdist) as unpacked:
         return set(opened.namelist()), {name.split("/", 1)[1] for name in unpacked.getnames()}
 
@@ -108,6 +115,17 @@ def test__wheel__leaves_behind_what_runs_leave(archives: tuple[set[str], set[str
     for names in archives:
         litter = [n for n in names if re.search(r"(^|/)(target|logs|dbt_packages|__pycache__|data)/|\.duckdb$", n)]
         assert litter == []
+
+
+def test__wheel__unpacked_elsewhere__sets_up_the_example(dist: Path, tmp_path: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    code = "import pathlib; from dbt_rfm.demo.project import set_up; set_up(pathlib.Path('shop'), num_customers=60)"
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=True)
+    packages = yaml.safe_load((tmp_path / "shop" / "packages.yml").read_text())["packages"]
+    assert packages == [{"local": str(tmp_path / "site" / "dbt_rfm" / "dbt_package")}]
+    assert (tmp_path / "shop" / "models" / "predictions" / "predictions.yml").is_file()
 
 
 def test__sdist__is_enough_to_build_the_wheel(archives: tuple[set[str], set[str]]) -> None:
