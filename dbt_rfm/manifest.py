@@ -49,9 +49,9 @@ def job_from_manifest(
     return Job(
         query=query,
         tables=chosen,
-        tests=_tests(manifest, {table.unique_id for table in chosen}),
+        tests=job_tests(manifest, {table.unique_id for table in chosen}),
         options=dict(options or {}),
-        labels=_table("labels", _find(manifest, labels)).relation if labels else None,
+        labels=job_table("labels", _find(manifest, labels)).relation if labels else None,
         package_version=__version__,
     )
 
@@ -71,7 +71,7 @@ def _add(found: dict[str, JobTable], manifest: Mapping[str, Any], named: Tables)
         raise ProjectError(f"expected a list of tables, got the text {named!r}", hint=f"Write [{named}].")
     pairs = named.items() if isinstance(named, Mapping) else ((name.rsplit(".", 1)[-1], name) for name in named)
     for alias, name in pairs:
-        table = _table(alias, _find(manifest, name))
+        table = job_table(alias, _find(manifest, name))
         same = next((t for a, t in found.items() if a.casefold() == alias.casefold()), None)
         if same is not None and same.unique_id != table.unique_id:
             raise ProjectError(
@@ -84,9 +84,9 @@ def _add(found: dict[str, JobTable], manifest: Mapping[str, Any], named: Tables)
 
 def _add_reachable(found: dict[str, JobTable], manifest: Mapping[str, Any]) -> None:
     """Follow declared links in both directions from what is found already."""
-    everything = [_table(node["name"], node) for node in _relations(manifest) if _is_readable(node)]
+    everything = [job_table(node["name"], node) for node in relation_nodes(manifest) if _is_readable(node)]
     by_id = {table.unique_id: table for table in everything}
-    edges = [edge for edge in declared.linked(everything, _tests(manifest, by_id)) if set(edge) <= set(by_id)]
+    edges = [edge for edge in declared.linked(everything, job_tests(manifest, by_id)) if set(edge) <= set(by_id)]
     reached = {table.unique_id for table in found.values()}
     waiting = sorted(reached)
     while waiting:
@@ -112,7 +112,7 @@ def _is_readable(node: Mapping[str, Any]) -> bool:
 def _find(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """The node of a name: `orders`, `app.events` for a source, or a source's table where no model has the name."""
     project = (manifest.get("metadata") or {}).get("project_name")
-    nodes = list(_relations(manifest))
+    nodes = list(relation_nodes(manifest))
     ways = (
         [n for n in nodes if n["resource_type"] != "source" and n["name"] == name],
         [n for n in nodes if n["resource_type"] == "source" and f"{n['source_name']}.{n['name']}" == name],
@@ -132,13 +132,15 @@ def _find(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     raise ProjectError(f"the dbt project has no model, seed, snapshot or source {name}", hint=did_you_mean(name, names))
 
 
-def _relations(manifest: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+def relation_nodes(manifest: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """Models, seeds, snapshots and sources, without the package's own."""
     for node in (*(manifest.get("nodes") or {}).values(), *(manifest.get("sources") or {}).values()):
         if node.get("resource_type") in _RELATIONS and node.get("package_name") != "dbt_rfm":
             yield node
 
 
-def _table(alias: str, node: Mapping[str, Any]) -> JobTable:
+def job_table(alias: str, node: Mapping[str, Any]) -> JobTable:
+    """A node of the manifest as a table of a job. Raises ProjectError if it is ephemeral."""
     if not node.get("relation_name"):
         raise ProjectError(
             f"{node['name']} is ephemeral, and a prediction reads tables and views only",
@@ -166,7 +168,7 @@ def _snapshot_columns(node: Mapping[str, Any], config: Mapping[str, Any]) -> dic
     return {name: given.get(name) or name for name in ("dbt_valid_from", "dbt_valid_to")}
 
 
-def _tests(manifest: Mapping[str, Any], unique_ids: Iterable[str]) -> tuple[JobTest, ...]:
+def job_tests(manifest: Mapping[str, Any], unique_ids: Iterable[str]) -> tuple[JobTest, ...]:
     """Generic tests that touch the tables; what tests a prediction says nothing of its inputs."""
     wanted = set(unique_ids)
     nodes = manifest.get("nodes") or {}
