@@ -121,6 +121,8 @@ def _link_score(table: Table, column: Column, parent: Table) -> int:
         return 0
     is_own_key = table.primary_key == (column.name,)
     stem, entity = names.stem(column.name), names.entity_words(parent.name)
+    if parent.name != table.name and parent.relation == table.relation:
+        return 0  # one table under two aliases
     if parent.name == table.name:
         return 50 if not is_own_key and names.ends_like_id(column.name) and set(stem) & _SELF else 0
     if not stem or not (names.ends_like_id(column.name) or names.ends_like_code(column.name)):
