@@ -1,21 +1,30 @@
 """The snapshot bundle: everything a prediction depends on, besides the weights, as one value and one folder.
 
-    manifest.json        query, schema fingerprint, anchor, columns, counts, sha256 of each file, package version
+    manifest.json        query, schema fingerprint, anchor, features, counts, sha256 of each file, package version
     examples.parquet     example_id, split, entity, anchor_time, label (a closed window's outcome; null in a query)
     features.parquet     example_id and one column per feature: what the model reads
     rows/<table>.parquet the sampled neighbourhood: example_id, hop, the row's own columns
 
 `split` is `context` (labelled, shown to the model), `query` (to be predicted), and for the backtest, which is the same
 procedure one horizon earlier, `backtest_context` and `backtest`.
+
+A bundle whose files are not those its manifest names is refused: what was predicted can be repeated, or it says so.
+The manifest's own sha256 is the bundle's name, for the registry.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dbt_rfm import __version__
+from dbt_rfm.errors import ModelError
 from dbt_rfm.task_kind import TaskKind
 
 if TYPE_CHECKING:
@@ -48,3 +57,103 @@ class Snapshot:
     rows: Mapping[str, pa.Table] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # what a reader should know: empty table, capped context, …
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_ROWS = "rows"
+
+
+def write_bundle(snapshot: Snapshot, folder: str | Path) -> str:
+    """Write the bundle and give its sha256. Raises ModelError unless `folder` is new or empty."""
+    import pyarrow.parquet as pq
+
+    folder = Path(folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise ModelError("expected a new or empty folder for the bundle", where=str(folder))
+    (folder / _ROWS).mkdir(parents=True, exist_ok=True)
+    tables = {"examples.parquet": snapshot.examples, "features.parquet": snapshot.features}
+    files = {name: f"{_ROWS}/{_file_name(name, i)}" for i, name in enumerate(snapshot.rows)}
+    tables |= {files[name]: table for name, table in snapshot.rows.items()}
+    for name, table in tables.items():
+        pq.write_table(table, folder / name, compression="zstd")
+    manifest = {
+        "format": FORMAT,
+        "package_version": __version__,
+        "query": snapshot.query,
+        "kind": snapshot.kind,
+        "classes": snapshot.classes,
+        "entity": snapshot.entity,
+        "anchor": snapshot.anchor.isoformat(),
+        "schema_fingerprint": snapshot.schema_fingerprint,
+        "features": [asdict(feature) for feature in snapshot.features_meta],
+        "rows": files,
+        "counts": {name: table.num_rows for name, table in tables.items()},
+        "notes": snapshot.notes,
+        "options": dict(snapshot.options),
+        "files": {name: _sha(folder / name) for name in tables},
+    }
+    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    return bundle_sha(folder)
+
+
+def read_bundle(folder: str | Path) -> Snapshot:
+    """The snapshot of a bundle. Raises ModelError if it is none, or if a file was changed, added to or lost."""
+    import pyarrow.parquet as pq
+
+    folder = Path(folder)
+    manifest = _manifest(folder)
+    for name, expected in manifest["files"].items():
+        if not (folder / name).is_file():
+            raise ModelError(f"the bundle has lost {name}", where=str(folder), hint="Collect a new snapshot.")
+        got = _sha(folder / name)
+        if got != expected:
+            raise ModelError(
+                f"{name} was changed: expected sha256 {expected[:12]}…, got {got[:12]}…",
+                where=str(folder),
+                hint="A prediction from it would be none of the run that made it. Collect a new snapshot.",
+            )
+    return Snapshot(
+        query=manifest["query"],
+        kind=TaskKind(manifest["kind"]),
+        classes=tuple(manifest["classes"]),
+        entity=manifest["entity"],
+        anchor=datetime.fromisoformat(manifest["anchor"]),
+        schema_fingerprint=manifest["schema_fingerprint"],
+        features_meta=tuple(Feature(**feature) for feature in manifest["features"]),
+        examples=pq.read_table(folder / "examples.parquet"),
+        features=pq.read_table(folder / "features.parquet"),
+        rows={name: pq.read_table(folder / file) for name, file in manifest["rows"].items()},
+        notes=tuple(manifest["notes"]),
+        options=manifest["options"],
+    )
+
+
+def bundle_sha(folder: str | Path) -> str:
+    """The sha256 of the manifest, which names the sha256 of every other file."""
+    return _sha(Path(folder) / MANIFEST)
+
+
+def _file_name(table: str, position: int) -> str:
+    """The table's own name where any file system takes it."""
+    return f"{table}.parquet" if re.fullmatch(r"[a-z0-9_]{1,64}", table) else f"{position}.parquet"
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"this is no snapshot bundle: {MANIFEST} cannot be read", where=str(folder)) from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        got = manifest.get("format") if isinstance(manifest, dict) else "something else"
+        raise ModelError(f"expected a bundle of format {FORMAT}, got {got}", where=str(folder))
+    return manifest
+
+
+def _sha(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        for part in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(part)
+    return digest.hexdigest()

@@ -25,7 +25,7 @@ from dbt_rfm.task_kind import TaskKind
 
 _AGGREGATES = {"SUM": exp.Sum, "AVG": exp.Avg, "MIN": exp.Min, "MAX": exp.Max}
 _ZERO_OF_NOTHING = ("COUNT", "COUNT_DISTINCT", "SUM")
-_LABEL_TYPE = {TaskKind.BINARY: "boolean", TaskKind.MULTICLASS: "text", TaskKind.REGRESSION: "double"}
+LABEL_TYPE = {TaskKind.BINARY: "boolean", TaskKind.MULTICLASS: "text", TaskKind.REGRESSION: "double"}
 
 
 def labels_select(task: Task, graph: Graph, anchors: str) -> exp.Select:
@@ -33,13 +33,13 @@ def labels_select(task: Task, graph: Graph, anchors: str) -> exp.Select:
     build = _Build(task, graph, anchors)
     value = build.target()
     conditions = [build.condition(c) for c in (task.where, task.assuming) if c is not None]
-    label = exp.Cast(this=value, to=exp.DataType.build(_LABEL_TYPE[task.kind]))
+    label = exp.Cast(this=value, to=exp.DataType.build(LABEL_TYPE[task.kind]))
     conditions.append(exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null())))
     return build.select([sql.aliased(label, "label")], conditions)
 
 
 def eligible_select(task: Task, graph: Graph, anchors: str) -> exp.Select:
-    """(entity, anchor_time) of every entity that exists at the anchor and passes WHERE; ASSUMING and label play no part."""
+    """(entity, anchor_time) of every entity that exists at the anchor and passes WHERE; its future plays no part."""
     build = _Build(task, graph, anchors)
     conditions = [build.condition(task.where)] if task.where is not None else []
     return build.select([], conditions)

@@ -101,7 +101,7 @@ def as_timestamp(expression: exp.Expression, data_type: str) -> exp.Expression:
     kind = data_type.upper()
     if kind in ("TIMESTAMP", "TIMESTAMP_NTZ"):
         return expression
-    if "TIME ZONE" in kind and "WITHOUT" not in kind or kind.startswith(("TIMESTAMPTZ", "TIMESTAMP_TZ")):
+    if ("TIME ZONE" in kind and "WITHOUT" not in kind) or kind.startswith(("TIMESTAMPTZ", "TIMESTAMP_TZ")):
         expression = exp.AtTimeZone(this=expression, zone=exp.Literal.string("UTC"))
     return exp.Cast(this=expression, to=exp.DataType.build("timestamp"))
 

@@ -1,0 +1,291 @@
+"""Run a plan on a warehouse: which examples, with which labels and features, as one snapshot.
+
+In: a task, its schema, a warehouse, the options. Out: a `Snapshot`. Nothing but session tables is written.
+Time rule: the query stands at the anchor A; context examples at A-H, A-2H, … with windows closed by A; the backtest at
+A-H with context closed by A-H. Features, filters and past labels of an example see nothing after its own anchor.
+
+`collect` finds labels itself (`plan/labels.py`, or a label table of the project); `collect_labelled` takes them as
+given with their splits, as benchmarks have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlglot import exp
+
+from dbt_rfm.choice import Choice, from_attribute, from_label_table, from_windows
+from dbt_rfm.errors import DataError, ProjectError
+from dbt_rfm.options import Options
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.anchors import newest_event
+from dbt_rfm.plan.blocks import Block
+from dbt_rfm.plan.examples import context_select, drawn_select, examples_select, known_by, query_examples
+from dbt_rfm.plan.features import derived_of, feature_plan
+from dbt_rfm.plan.labels import LABEL_TYPE
+from dbt_rfm.plan.paths import Graph
+from dbt_rfm.plan.values import NUMERICAL, Scope
+from dbt_rfm.pql.ast import Scalar, Window
+from dbt_rfm.pql.task import BoundColumn, Task
+from dbt_rfm.schema.fingerprint import fingerprint
+from dbt_rfm.schema.types import RelationalSchema
+from dbt_rfm.session import Session
+from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Feature, Snapshot
+from dbt_rfm.task_kind import TaskKind
+from dbt_rfm.warehouse.base import Warehouse
+
+MAX_BACKTEST = 2000
+FEW_ANCHORS = 128  # up to so many distinct anchors, adding rows up between them pays
+
+
+def collect(
+    task: Task,
+    schema: RelationalSchema,
+    warehouse: Warehouse,
+    options: Options,
+    *,
+    labels: str | None = None,
+    with_rows: bool = True,
+    entity_ids: Sequence[Scalar] = (),
+) -> Snapshot:
+    """The snapshot of a query at the anchor of the options; `labels` is the relation of a label table.
+
+    Raises DataError where the rows do not allow an answer.
+    """
+    task = replace(task, entity_ids=tuple(entity_ids)) if entity_ids else task
+    graph = Graph(schema, warehouse.dialect)
+    with Session(warehouse) as session:
+        _require_entities(session, graph, task)
+        anchor, notes = _anchor(session, graph, options)
+        if labels is not None:
+            choice = from_label_table(session, graph, task, anchor, options.horizon)
+        elif task.horizon is None:
+            choice = from_attribute(session, graph, task, anchor, options.seed)
+        else:
+            choice = from_windows(session, graph, task, anchor)
+        notes += choice.notes
+        notes += _choose(session, task, options, choice)
+        return _snapshot(session, graph, task, options, anchor, choice, notes, with_rows)
+
+
+def collect_labelled(
+    task: Task,
+    schema: RelationalSchema,
+    warehouse: Warehouse,
+    options: Options,
+    *,
+    labels: pa.Table,
+    late: Window | None = None,
+    cut: datetime | None = None,
+    query_rows: int | None = None,
+    with_rows: bool = False,
+) -> Snapshot:
+    """The snapshot of given examples.
+
+    `labels` has entity, anchor_time, label, known_at and split: `context` rows may be learnt from (at most
+    `options.context_size` are chosen, of those known by the first query anchor), `query` rows are asked (at most
+    `query_rows`, by lot), others only serve as past labels. `late`: the target is an attribute that becomes known that
+    long after its row. `cut`: nothing later than this moment is seen by any example (the frozen protocol).
+    """
+    graph = Graph(schema, warehouse.dialect)
+    with Session(warehouse) as session:
+        choice = _given(session, labels, task.kind, cut)
+        _choose(session, task, replace(options, backtest=False), choice, query_rows=query_rows, cut=cut)
+        anchor = pc.max(labels.filter(pc.equal(labels["split"], QUERY))["anchor_time"]).as_py()
+        choice = replace(choice, past_labels=task.horizon is not None, late=late)
+        return _snapshot(session, graph, task, options, anchor, choice, [], with_rows)
+
+
+def _require_entities(session: Session, graph: Graph, task: Task) -> None:
+    if not session.count(graph.read(task.entity.table, "e")):
+        raise DataError(f"table {task.entity.table.name} has no rows, so there is nobody to predict for")
+
+
+def _anchor(session: Session, graph: Graph, options: Options) -> tuple[datetime, list[str]]:
+    if options.anchor == "now":
+        return datetime.now(UTC).replace(tzinfo=None, microsecond=0), []
+    if options.anchor != "latest":
+        try:
+            return sql.utc(datetime.fromisoformat(options.anchor)), []
+        except ValueError as error:
+            raise ProjectError(
+                f"the anchor {options.anchor!r} is no moment",
+                hint="Write 'latest', 'now' or a timestamp such as '2024-06-30' or '2024-06-30 12:00'.",
+            ) from error
+    select = newest_event(graph, graph.schema.tables)
+    found = session.value(select) if select is not None else None
+    if found is not None:
+        return found, []
+    today = datetime.now(UTC).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
+    return today, ["no table of the graph has a time, so everything counts as always known and the anchor is today"]
+
+
+def _choose(
+    session: Session,
+    task: Task,
+    options: Options,
+    choice: Choice,
+    *,
+    query_rows: int | None = None,
+    cut: datetime | None = None,
+) -> list[str]:
+    """Make the session table of examples. Gives notes; raises DataError if nothing can be learnt."""
+    names, kind, seed = session.names, task.kind, options.seed
+
+    def context(conditions: Sequence[exp.Expression]) -> exp.Select:
+        return context_select(names, kind, size=options.context_size, seed=seed, conditions=conditions)
+
+    splits: list[tuple[str, exp.Expression]] = [(CONTEXT, context(choice.context))]
+    if isinstance(choice.query, exp.Expression):
+        splits.append((QUERY, query_examples(choice.query, task.entity_ids, LABEL_TYPE[kind])))
+    else:
+        size = query_rows or 2**31
+        splits.append((QUERY, drawn_select(names, size=size, seed=seed, conditions=choice.query)))
+    if options.backtest and choice.backtest:
+        drawn = drawn_select(names, size=MAX_BACKTEST, seed=seed, conditions=choice.backtest)
+        splits += [(BACKTEST_CONTEXT, context(choice.backtest_context)), (BACKTEST, drawn)]
+    moment = sql.timestamp(cut) if cut is not None else None
+    session.create(names.examples, examples_select(splits, moment))
+    return _check_examples(session, task, options, choice)
+
+
+def _check_examples(session: Session, task: Task, options: Options, choice: Choice) -> list[str]:
+    by = [sql.column("split"), sql.aliased(sql.as_text(sql.column("label")), "label")]
+    counted = sql.select(*by, sql.aliased(exp.Count(this=exp.Star()), "n"))
+    counted = counted.from_(sql.temporary(session.names.examples), copy=False)
+    counted = counted.group_by(sql.column("split"), sql.as_text(sql.column("label")), copy=False)
+    found: dict[str, dict[str, int]] = {}
+    for row in session.query(counted).to_pylist():
+        found.setdefault(row["split"], {})[row["label"]] = row["n"]
+    if CONTEXT not in found:
+        raise DataError(choice.nothing_to_learn, hint=choice.hint)
+    notes = []
+    if task.kind != TaskKind.REGRESSION and len(found[CONTEXT]) == 1:
+        only = next(iter(found[CONTEXT]))
+        notes.append(f"every one of the {found[CONTEXT][only]} examples to learn from has the label {only}")
+    if QUERY not in found:
+        asked = f" with {task.entity.column.name} {', '.join(map(str, task.entity_ids))}" if task.entity_ids else ""
+        notes.append(f"{choice.nobody_asked}{asked}: the prediction is empty")
+    if options.backtest and not (found.get(BACKTEST) and found.get(BACKTEST_CONTEXT)):
+        notes.append("no backtest: there are no labels before the newest closed window")
+    return notes
+
+
+def _given(session: Session, labels: pa.Table, kind: TaskKind, cut: datetime | None) -> Choice:
+    queries = labels.filter(pc.equal(labels["split"], QUERY))
+    if not len(queries):
+        raise DataError("no row of the label table is asked for: none has the split 'query'")
+    first = min(m for m in (pc.min(queries["anchor_time"]).as_py(), cut) if m is not None)
+    session.load(session.names("given"), labels)
+    label = exp.Cast(this=sql.column("label"), to=exp.DataType.build(LABEL_TYPE[kind]))
+    columns = [*sql.columns(("entity", "anchor_time", "known_at", "split")), sql.aliased(label, "label")]
+    select = sql.select(*columns).from_(sql.temporary(session.names("given")), copy=False)
+    session.create(session.names.labels, select)
+
+    def of(split: str) -> exp.Expression:
+        return exp.EQ(this=sql.column("split", "l"), expression=exp.Literal.string(split))
+
+    return Choice(
+        context=[of(CONTEXT), known_by(sql.timestamp(first))],
+        query=[of(QUERY)],
+        nothing_to_learn=f"no label of the split 'context' was known by the first query anchor, {first}",
+    )
+
+
+def _snapshot(
+    session: Session,
+    graph: Graph,
+    task: Task,
+    options: Options,
+    anchor: datetime,
+    choice: Choice,
+    notes: list[str],
+    with_rows: bool,
+) -> Snapshot:
+    examples = session.query(_in_order(session.names.examples))
+    scope = _scope(graph, task, choice)
+    features, meta, more = _features(session, scope, task, choice)
+    labels = examples.filter(pc.is_in(examples["split"], pa.array([CONTEXT, BACKTEST_CONTEXT])))["label"]
+    classes = tuple(sorted(pc.unique(labels).to_pylist())) if task.kind == TaskKind.MULTICLASS else ()
+    return Snapshot(
+        query=task.text,
+        kind=task.kind,
+        classes=("false", "true") if task.kind == TaskKind.BINARY else classes,
+        entity=task.entity.column.name,
+        anchor=anchor,
+        schema_fingerprint=fingerprint(graph.schema),
+        features_meta=meta,
+        examples=examples,
+        features=features,
+        notes=(*notes, *more),
+        options={"context_size": options.context_size, "seed": options.seed, "anchor": options.anchor},
+    )
+
+
+def _scope(graph: Graph, task: Task, choice: Choice) -> Scope:
+    target = task.target
+    attribute = isinstance(target, BoundColumn) and target.table.name == task.entity.table.name
+    if not attribute:
+        return Scope(graph, derived=derived_of(task))
+    column = (target.table.name, target.column.name)
+    return Scope(graph, frozenset({column}), delayed={column: choice.late} if choice.late else {})
+
+
+def _in_order(table: str) -> exp.Select:
+    columns = sql.columns(("example_id", "split", "entity", "anchor_time", "label"))
+    query = sql.select(*columns).from_(sql.temporary(table), copy=False)
+    return query.order_by(exp.Ordered(this=sql.column("example_id")), copy=False)
+
+
+def _features(
+    session: Session, scope: Scope, task: Task, choice: Choice
+) -> tuple[pa.Table, tuple[Feature, ...], tuple[str, ...]]:
+    anchors = sql.select(sql.column("anchor_time")).distinct(copy=False)
+    anchors = anchors.from_(sql.temporary(session.names.examples), copy=False)
+    few = session.count(exp.Subquery(this=anchors, alias=exp.TableAlias(this=sql.name("a")))) <= FEW_ANCHORS
+    plan = feature_plan(
+        scope,
+        session.names,
+        (task.entity.table, task.entity.column.name),
+        kind=task.kind,
+        horizon=choice.horizon or task.horizon,
+        few_anchors=few,
+        past_labels=choice.past_labels,
+    )
+    for step in plan.steps:
+        session.create(step.table, step.select)
+    return (*_assemble(session, plan.blocks), plan.notes)
+
+
+def _assemble(session: Session, blocks: Sequence[Block]) -> tuple[pa.Table, tuple[Feature, ...]]:
+    """The blocks side by side, as doubles and strings; a number that is none (NaN, infinite) is missing."""
+    columns: dict[str, pa.ChunkedArray] = {}
+    meta: list[Feature] = []
+    for block in blocks:
+        rows = session.query(block.select)
+        ids = rows.column("example_id").cast(pa.int64())
+        columns.setdefault("example_id", ids)
+        assert ids.equals(columns["example_id"]), f"block {block.name} has other examples than the first"
+        for i, feature in enumerate(block.features):
+            name = _unused(feature.name, columns)
+            columns[name] = _cleaned(rows.column(f"f{i}"), feature.kind)
+            meta.append(replace(feature, name=name))
+    return pa.table(columns), tuple(meta)
+
+
+def _unused(name: str, taken: Mapping[str, object]) -> str:
+    found, k = name, 2
+    while found in taken:
+        found, k = f"{name}#{k}", k + 1
+    return found
+
+
+def _cleaned(values: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
+    if kind != NUMERICAL:
+        return values.cast(pa.string())
+    values = values.cast(pa.float64())
+    return pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))

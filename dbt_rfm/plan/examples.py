@@ -1,0 +1,139 @@
+"""Which entities at which anchors become examples.
+
+In: a session table labels(entity, anchor_time, known_at, label). Out: SELECTs of (entity, anchor_time, label).
+Time rule: an example may be learnt from if its label was known by the limit. The draw is the md5 of entity, anchor and
+seed, so it does not depend on the order of rows or on other rows, and a later row cannot change it.
+
+Half of a context comes from the newest anchors, which resemble the query most; half is spread over the older ones,
+which have seen more (512 examples so mixed did better than 512 of the newest in our trial). A rare class keeps a
+minimum, because nothing is learnt from three examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.blocks import Names
+from dbt_rfm.pql.ast import Scalar
+from dbt_rfm.task_kind import TaskKind
+
+MIN_OF_CLASS = {TaskKind.BINARY: 30, TaskKind.MULTICLASS: 10}
+_COLUMNS = ("entity", "anchor_time", "label")
+
+
+def with_known_at(labels: exp.Select, number: int, unit: str, kind: TaskKind) -> exp.Select:
+    """Labels of windows (anchor, anchor + number units], known when the window closes; NaN is no label."""
+    known = sql.later(sql.column("anchor_time", "l"), number, unit)
+    query = sql.select(
+        *sql.columns(("entity", "anchor_time"), "l"), sql.aliased(known, "known_at"), sql.column("label", "l")
+    )
+    query = query.from_(_subquery(labels, "l"), copy=False)
+    if kind == TaskKind.REGRESSION:
+        nan = sql.as_double(exp.Literal.string("NaN"))
+        query = query.where(exp.NEQ(this=sql.column("label", "l"), expression=nan), copy=False)
+    return query
+
+
+def context_select(
+    names: Names, kind: TaskKind, *, size: int, seed: int, conditions: Sequence[exp.Expression]
+) -> exp.Select:
+    """At most `size` labelled examples that fulfil the conditions on labels `l`."""
+    newest = sql.numbered([], [sql.column("anchor_time")], descending=True)
+    newest.args["order"].append("expressions", exp.Ordered(this=sql.column("draw"), nulls_first=False))
+    of_class = sql.numbered([sql.column("label")], [sql.column("draw")])
+    ranked = sql.select(exp.Star(), sql.aliased(newest, "newest"), sql.aliased(of_class, "of_class"))
+    ranked = ranked.from_(_subquery(_drawn(names, seed, conditions), "d"), copy=False)
+    tier = exp.Case(ifs=_tiers(kind, size), default=exp.Literal.number(2))
+    place = sql.numbered([], [tier, sql.column("draw")])
+    placed = sql.select(*sql.columns(_COLUMNS), sql.aliased(place, "place"))
+    placed = placed.from_(_subquery(ranked, "r"), copy=False)
+    return _first(placed, size)
+
+
+def drawn_select(names: Names, *, size: int, seed: int, conditions: Sequence[exp.Expression]) -> exp.Select:
+    """At most `size` examples that fulfil the conditions on labels `l`, by lot."""
+    place = sql.numbered([], [sql.column("draw")])
+    placed = sql.select(*sql.columns(_COLUMNS), sql.aliased(place, "place"))
+    placed = placed.from_(_subquery(_drawn(names, seed, conditions), "d"), copy=False)
+    return _first(placed, size)
+
+
+def held_out(seed: int) -> exp.Expression:
+    """True for a quarter of the entities of labels `l`, by lot: an attribute's backtest."""
+    return exp.LT(this=_draw("l", seed, "held out"), expression=exp.Literal.string("4"))
+
+
+def examples_select(splits: Sequence[tuple[str, exp.Expression]], cut: exp.Expression | None = None) -> exp.Select:
+    """(example_id, split, entity, anchor_time, as_of, label) of all splits, numbered in their order."""
+    queries = []
+    for i, (split, query) in enumerate(splits):
+        head = [sql.aliased(exp.Literal.string(split), "split"), sql.aliased(exp.Literal.number(i), "part")]
+        queries.append(sql.select(*head, *sql.columns(_COLUMNS, "s")).from_(_subquery(query, "s"), copy=False))
+    order = [sql.column("part", "x"), sql.column("anchor_time", "x"), sql.column("entity", "x")]
+    example_id = exp.Sub(this=sql.numbered([], order), expression=exp.Literal.number(1))
+    anchor = sql.column("anchor_time", "x")
+    as_of = anchor
+    if cut is not None:
+        as_of = exp.Case(ifs=[exp.If(this=exp.LT(this=cut, expression=anchor), true=cut)], default=anchor)
+    query = sql.select(
+        sql.aliased(example_id, "example_id"),
+        *sql.columns(("split", "entity", "anchor_time"), "x"),
+        sql.aliased(as_of, "as_of"),
+        sql.column("label", "x"),
+    )
+    return query.from_(_subquery(sql.union_all(queries), "x"), copy=False)
+
+
+def query_examples(eligible: exp.Select, entity_ids: Sequence[Scalar], label_type: str) -> exp.Select:
+    """(entity, anchor_time, label null) of the eligible entities, or of those asked for."""
+    label = exp.Cast(this=exp.Null(), to=exp.DataType.build(label_type))
+    query = sql.select(*sql.columns(("entity", "anchor_time"), "q"), sql.aliased(label, "label"))
+    query = query.from_(_subquery(eligible, "q"), copy=False)
+    if entity_ids:
+        texts = [exp.Literal.string(str(i)) for i in entity_ids]
+        query = query.where(exp.In(this=sql.as_text(sql.column("entity", "q")), expressions=texts), copy=False)
+    return query
+
+
+def known_by(moment: exp.Expression) -> exp.Expression:
+    return exp.LTE(this=sql.column("known_at", "l"), expression=moment)
+
+
+def _drawn(names: Names, seed: int, conditions: Sequence[exp.Expression]) -> exp.Select:
+    query = sql.select(*sql.columns(_COLUMNS, "l"), sql.aliased(_draw("l", seed, "context"), "draw"))
+    return query.from_(sql.temporary(names.labels, "l"), copy=False).where(*conditions, copy=False)
+
+
+def _draw(alias: str, seed: int, purpose: str) -> exp.Expression:
+    parts = [
+        sql.as_text(sql.column("entity", alias)),
+        sql.as_text(sql.column("anchor_time", alias)),
+        exp.Literal.string(f"{purpose} {seed}"),
+    ]
+    text = parts[0]
+    for part in parts[1:]:
+        text = exp.DPipe(this=exp.DPipe(this=text, expression=exp.Literal.string("|")), expression=part)
+    return exp.MD5(this=text)
+
+
+def _tiers(kind: TaskKind, size: int) -> list[exp.If]:
+    """0: the minimum of each class, 1: the newest half; the rest follow by lot."""
+    newest = exp.LTE(this=sql.column("newest"), expression=exp.Literal.number(size // 2))
+    tiers = [exp.If(this=newest, true=exp.Literal.number(1))]
+    if kind in MIN_OF_CLASS:
+        minimum = min(MIN_OF_CLASS[kind], max(size // 4, 1))
+        few = exp.LTE(this=sql.column("of_class"), expression=exp.Literal.number(minimum))
+        tiers.insert(0, exp.If(this=few, true=exp.Literal.number(0)))
+    return tiers
+
+
+def _first(placed: exp.Select, size: int) -> exp.Select:
+    query = sql.select(*sql.columns(_COLUMNS, "p")).from_(_subquery(placed, "p"), copy=False)
+    return query.where(exp.LTE(this=sql.column("place", "p"), expression=exp.Literal.number(size)), copy=False)
+
+
+def _subquery(query: exp.Expression, alias: str) -> exp.Subquery:
+    return exp.Subquery(this=query, alias=exp.TableAlias(this=sql.name(alias)))

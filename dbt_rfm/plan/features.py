@@ -1,0 +1,81 @@
+"""The whole feature plan: what to run, in order, for a set of examples.
+
+In: the scope (schema and what may be seen), the entity, the horizon, whether the anchors are few. Out: session tables
+to make first, then blocks to read. Everything is as of each example; the blocks say how.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dbt_rfm.plan.blocks import Block, Names, Step
+from dbt_rfm.plan.children import children_blocks
+from dbt_rfm.plan.conditions import comparisons
+from dbt_rfm.plan.kin import MAX_CO_PARENT_BLOCKS, co_parent_blocks, newest_parents_steps, sibling_blocks
+from dbt_rfm.plan.labels import aggregations_of
+from dbt_rfm.plan.own import own_block
+from dbt_rfm.plan.past_labels import calendar_block, everybody_block, past_labels_block
+from dbt_rfm.plan.summary import bounds_select
+from dbt_rfm.plan.values import Derived, Scope, too_wide
+from dbt_rfm.plan.windows import look_backs
+from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.task import BoundAggregation, BoundColumn, BoundComparison, Task
+from dbt_rfm.schema.types import Table
+from dbt_rfm.task_kind import TaskKind
+
+_ROWWISE = {"MIN", "MAX", "AVG", "SUM", "FIRST", "LAST"}
+
+
+@dataclass(frozen=True)
+class FeaturePlan:
+    steps: tuple[Step, ...]
+    blocks: tuple[Block, ...]
+    notes: tuple[str, ...] = ()
+
+
+def feature_plan(
+    scope: Scope,
+    names: Names,
+    entity: tuple[Table, str],
+    *,
+    kind: TaskKind,
+    horizon: Window | None,
+    few_anchors: bool,
+    past_labels: bool = True,
+) -> FeaturePlan:
+    """Steps and blocks for the session table of examples. `few_anchors`: rows may be added up between anchors."""
+    table, key = entity
+    windows = look_backs(horizon)
+    steps = [Step(names.bounds, bounds_select(names.examples, windows))] if few_anchors else []
+    bounds = names.bounds if few_anchors else None
+    own = own_block(scope, names, table, key)
+    blocks = [own] if own else []
+    blocks += children_blocks(scope, names, table, key, windows, bounds)
+    blocks += sibling_blocks(scope, names, table, key, windows, bounds)
+    if bounds:
+        made: list[Block] = []
+        for step, down, others in newest_parents_steps(scope, names, table, key):
+            steps.append(step)
+            made += co_parent_blocks(scope, names, step, down, others, windows, bounds)
+        blocks += made[:MAX_CO_PARENT_BLOCKS]
+    if past_labels:
+        blocks.append(past_labels_block(names, kind))
+        everybody = everybody_block(names, kind)
+        blocks += [everybody] if everybody and few_anchors else []
+    blocks.append(calendar_block(names))
+    notes = [note for t in scope.graph.schema.tables if (note := too_wide(scope, t))]
+    return FeaturePlan(tuple(steps), tuple(blocks), tuple(notes))
+
+
+def derived_of(task: Task) -> tuple[Derived, ...]:
+    """What the target asks of single rows: its inner WHERE, and its comparison on a row's own value."""
+    found: list[Derived] = []
+    for aggregation in aggregations_of(task):
+        if aggregation.where is not None:
+            found.append(Derived(aggregation.table.name, f"asked{len(found) or ''}", aggregation.where))
+    for comparison in comparisons(task.target):
+        left = comparison.left
+        if isinstance(left, BoundAggregation) and left.column is not None and left.function in _ROWWISE:
+            rowwise = BoundComparison(BoundColumn(left.table, left.column), comparison.operator, comparison.value)
+            found.append(Derived(left.table.name, f"asked{len(found) or ''}", rowwise))
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,134 @@
+"""Rows that share a parent: the entity's siblings, and the recent history of those its newest rows belong to.
+
+Siblings: the other children of the entity's own parents (the terminal's other transactions, the region's other stores).
+Co-parents: for each child link, the other parents of the entity's newest child row (the team a driver drove for last),
+and what their children did lately.
+Time rule: as of each example. Rows of the entity's own table at the very moment of the example do not count, nor does
+the entity's own row: at an event's own time the order of simultaneous events is unknown. Columns known late are read in
+blocks of their own that look back from that much earlier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlglot import exp
+
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.blocks import Block, Names, Step
+from dbt_rfm.plan.children import link_label
+from dbt_rfm.plan.paths import Path, exists_at, from_path, known_time, own_time, still_valid, top_key, valid_until
+from dbt_rfm.plan.summary import Detail, Summary, summary_block
+from dbt_rfm.plan.values import Scope, delayed_values
+from dbt_rfm.plan.windows import LookBack
+from dbt_rfm.schema.types import Link, Table
+
+MAX_CO_PARENT_BLOCKS = 12
+
+
+def sibling_blocks(
+    scope: Scope, names: Names, table: Table, key: str, windows: tuple[LookBack, ...], bounds: str | None
+) -> Iterator[Block]:
+    """One block per (parent link of the entity, child link of that parent), and one per column known late."""
+    schema = scope.graph.schema
+    # Without cells, all time of a large parent would be read for every example.
+    detail = Detail(
+        windows if bounds else windows[:-1], sums=False, spread=False, newest=1, categories=False, parents=0
+    )
+    for up in schema.parents(table.name):
+        for down in schema.children(up.parent):
+            if down.parent_column != up.parent_column:
+                continue
+            label = f"{link_label(schema, up)}>{up.parent}<{link_label(schema, down)}"
+            child, same = schema.table(down.child), down.child == table.name
+            path = Path(child, (down,))
+            keyed = _keyed_by_parent(scope, names, table, key, up)
+            strict = same and own_time(child, "r0") is not None
+            common = {"path": path, "bounds": bounds, "exclude_self": same, "strict": strict}
+            yield summary_block(scope, Summary(label, "parent", keyed=keyed, detail=detail, **common))
+            for delay, value in delayed_values(scope, child, path.alias(0)):
+                late = _looking_back_from(keyed, delay.end, delay.unit)
+                only = {"only": (value,), "keyed": late, "detail": detail}
+                yield summary_block(scope, Summary(f"{label}@{delay.end}{delay.unit[0]}", "parent", **common, **only))
+
+
+def newest_parents_steps(scope: Scope, names: Names, table: Table, key: str) -> Iterator[tuple[Step, Link, list[Link]]]:
+    """For each child link: a session table of (example_id, key0, key1, …), the other parents of the newest row."""
+    schema, taken = scope.graph.schema, {table.name}
+    for i, down in enumerate(k for k in schema.children(table.name) if k.parent_column == key):
+        others = [k for k in schema.parents(down.child) if k != down and k.parent not in taken]
+        if own_time(schema.table(down.child), "r0") is None or not others:
+            continue
+        taken |= {k.parent for k in others}
+        yield Step(names(f"newest{i}"), _newest_row(scope, names, down, others)), down, others
+
+
+def co_parent_blocks(
+    scope: Scope, names: Names, step: Step, down: Link, others: list[Link], windows: tuple[LookBack, ...], bounds: str
+) -> Iterator[Block]:
+    """What the children of the newest row's other parents did lately."""
+    schema = scope.graph.schema
+    few = windows[1:2] + windows[-1:]
+    detail = Detail(few, sums=False, spread=False, newest=0, categories=False, parents=0)
+    for i, other in enumerate(others):
+        for link in schema.children(other.parent):
+            child = schema.table(link.child)
+            if own_time(child, "r0") is None or link.parent_column != other.parent_column:
+                continue
+            label = f"{link_label(schema, down)}>{other.parent}<{link_label(schema, link)}"
+            keyed = _keyed_by_newest(names, step, i)
+            yield summary_block(scope, Summary(label, "co-parent", Path(child, (link,)), keyed, detail, bounds))
+
+
+def _keyed_by_parent(scope: Scope, names: Names, table: Table, key: str, up: Link) -> exp.Select:
+    at = sql.column("as_of", "e")
+    query = sql.select(
+        sql.column("example_id", "e"),
+        sql.aliased(exp.Max(this=sql.column(up.child_column, "o")), "key"),
+        *(sql.aliased(exp.Max(this=sql.column(c, "e")), c) for c in ("anchor_time", "as_of")),
+        sql.aliased(exp.Max(this=sql.column("entity", "e")), "self"),
+    )
+    query = query.from_(sql.temporary(names.examples, "e"), copy=False)
+    on = [exp.EQ(this=sql.column(key, "o"), expression=sql.column("entity", "e")), *exists_at(table, "o", at)]
+    sql.join(query, scope.graph.read(table, "o"), sql.every(on), side="LEFT")
+    return query.group_by(sql.column("example_id", "e"), copy=False)
+
+
+def _looking_back_from(keyed: exp.Select, number: int, unit: str) -> exp.Select:
+    """`keyed` with its times moved into the past."""
+    moved = [sql.aliased(sql.later(sql.column(c, "k"), -number, unit), c) for c in ("anchor_time", "as_of")]
+    query = sql.select(*sql.columns(("example_id", "key", "self"), "k"), *moved)
+    return query.from_(exp.Subquery(this=keyed.copy(), alias=exp.TableAlias(this=sql.name("k"))), copy=False)
+
+
+def _newest_row(scope: Scope, names: Names, down: Link, others: list[Link]) -> exp.Select:
+    """(example_id, anchor_time, as_of, key0, …) of the newest visible row of each example's entity."""
+    path = Path(scope.graph.schema.table(down.child), (down,))
+    time = known_time(scope.graph, path)
+    assert time is not None, f"{down.child} has no time"
+    at = sql.column("as_of", "e")
+    order = [time, *sql.columns(path.table.primary_key, path.alias(0))]
+    place = sql.numbered([sql.column("example_id", "e")], order, descending=True)
+    query = sql.select(
+        sql.column("example_id", "e"),
+        *(sql.aliased(sql.column(k.child_column, path.alias(0)), f"key{i}") for i, k in enumerate(others)),
+        sql.aliased(place, "place"),
+    )
+    query = from_path(scope.graph, path, query)
+    on = [exp.EQ(this=top_key(path), expression=sql.column("entity", "e")), exp.LTE(this=time.copy(), expression=at)]
+    on += [still_valid(until, at.copy()) for until in valid_until(scope.graph, path)]
+    sql.join(query, sql.temporary(names.examples, "e"), sql.every(on))
+    outer = sql.select(*sql.columns(("example_id", *(f"key{i}" for i in range(len(others)))), "n"))
+    outer = outer.from_(exp.Subquery(this=query, alias=exp.TableAlias(this=sql.name("n"))), copy=False)
+    return outer.where(exp.EQ(this=sql.column("place", "n"), expression=exp.Literal.number(1)), copy=False)
+
+
+def _keyed_by_newest(names: Names, step: Step, i: int) -> exp.Select:
+    query = sql.select(
+        sql.column("example_id", "e"),
+        sql.aliased(sql.column(f"key{i}", "n"), "key"),
+        *sql.columns(("anchor_time", "as_of"), "e"),
+    )
+    query = query.from_(sql.temporary(names.examples, "e"), copy=False)
+    on = exp.EQ(this=sql.column("example_id", "n"), expression=sql.column("example_id", "e"))
+    return sql.join(query, sql.temporary(step.table, "n"), on, side="LEFT")

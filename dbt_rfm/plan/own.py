@@ -1,0 +1,62 @@
+"""The entity's own row and those of its parents, one and two hops up, as of each example.
+
+Time rule: a timestamp is told as days before the anchor, and is unknown while it lies after the time the example may
+look at; a parent counts if its row existed then; of a snapshot (SCD2) table the version valid then counts. Where a key
+is not unique the largest value is taken, so that an example stays one row.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.blocks import Block, Names, Output, block
+from dbt_rfm.plan.paths import exists_at, time_of
+from dbt_rfm.plan.values import NUMERICAL, Scope, capped, column_value
+from dbt_rfm.schema.types import Column, Link, SemanticType, Table
+from dbt_rfm.snapshot import Feature
+
+_HOPS = 2
+
+
+def own_block(scope: Scope, names: Names, table: Table, key: str) -> Block | None:
+    """Columns of the entity's row and of its parents; None if there is nothing to tell."""
+    query = sql.select().from_(sql.temporary(names.examples, "e"), copy=False)
+    at = sql.column("as_of", "e")
+    on = [exp.EQ(this=sql.column(key, "o"), expression=sql.column("entity", "e")), *exists_at(table, "o", at)]
+    sql.join(query, scope.graph.read(table, "o"), sql.every(on), side="LEFT")
+    outputs = _outputs(scope, table, "o", "own", table.name)
+    todo = [(link, "o", link.parent, _HOPS) for link in scope.graph.schema.parents(table.name)]
+    for i, (link, alias, label, left) in enumerate(todo):
+        parent, named = scope.graph.schema.table(link.parent), f"p{i}"
+        on = [_linked(link, alias, named), *exists_at(parent, named, at.copy())]
+        sql.join(query, scope.graph.read(parent, named), sql.every(on), side="LEFT")
+        outputs += _outputs(scope, parent, named, "parent", label)
+        if left > 1:
+            further = scope.graph.schema.parents(parent.name)
+            todo += [(up, named, f"{label}.{up.parent}", left - 1) for up in further if up.parent != table.name]
+    if not outputs:
+        return None
+    query = query.group_by(sql.column("example_id", "e"), copy=False)
+    return block("own", query, sql.column("example_id", "e"), outputs)
+
+
+def _outputs(scope: Scope, table: Table, alias: str, source: str, label: str) -> list[Output]:
+    outputs = [
+        (Feature(f"{label}.{v.label}", v.kind, source, table.name), exp.Max(this=v.expression))
+        for v in capped([v for column in scope.columns(table) for v in column_value(column, alias)])
+    ]
+    moments = [c for c in scope.columns(table) if c.semantic_type == SemanticType.TIMESTAMP]
+    moments += [table.column(c) for c in (table.time_column or table.valid_from,) if c]
+    return outputs + [_age(table, column, alias, source, label) for column in moments]
+
+
+def _age(table: Table, column: Column, alias: str, source: str, label: str) -> Output:
+    moment = time_of(table, column.name, alias)
+    seen = exp.LTE(this=moment, expression=sql.column("as_of", "e"))
+    days = sql.days_between(moment.copy(), sql.column("anchor_time", "e"))
+    return Feature(f"{label}.{column.name}.age", NUMERICAL, source, table.name), exp.Max(this=sql.when(seen, days))
+
+
+def _linked(link: Link, child: str, parent: str) -> exp.Expression:
+    return exp.EQ(this=sql.column(link.parent_column, parent), expression=sql.column(link.child_column, child))

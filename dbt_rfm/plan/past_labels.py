@@ -1,0 +1,123 @@
+"""What came of the entity before: its own closed labels, those of everybody, and the calendar.
+
+In: a session table labels(entity, anchor_time, known_at, label). Time rule: a label counts for an example if
+known_at <= as_of, that is if its whole window had closed by then.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.blocks import Block, Names, Output, block
+from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL
+from dbt_rfm.snapshot import Feature
+from dbt_rfm.task_kind import TaskKind
+
+LAGS = 8
+#: Features that by themselves are a forecast from the entity's own past.
+HISTORY_MEAN, HISTORY_LATEST = "past.mean.all", "past.lag1"
+_SOURCE = "past label"
+
+
+def past_labels_block(names: Names, kind: TaskKind) -> Block:
+    """lag1 (newest) to lag8, means of the last 3, 12 and all, count, age in days of the newest."""
+    query = sql.select().from_(sql.temporary(names.examples, "e"), copy=False)
+    sql.join(query, _subquery(_ranked(names), "l"), _same_example(), side="LEFT")
+    query = query.group_by(sql.column("example_id", "e"), copy=False)
+    label, place = _value(kind), sql.column("place", "l")
+    shown = CATEGORICAL if kind == TaskKind.MULTICLASS else NUMERICAL
+
+    def at(k: int, value: exp.Expression) -> exp.Expression:
+        first = exp.EQ(this=place.copy(), expression=exp.Literal.number(k))
+        return exp.Max(this=sql.when(first, value.copy()))
+
+    outputs: list[Output] = [(Feature(f"past.lag{k}", shown, _SOURCE), at(k, label)) for k in range(1, LAGS + 1)]
+    if kind != TaskKind.MULTICLASS:
+        for window in (3, 12, None):
+            recent = label.copy()
+            if window:
+                recent = sql.when(exp.LTE(this=place.copy(), expression=exp.Literal.number(window)), recent)
+            name = f"past.mean.{window or 'all'}"
+            outputs.append((Feature(name, NUMERICAL, _SOURCE), exp.Avg(this=recent)))
+    outputs.append((Feature("past.count", NUMERICAL, _SOURCE), sql.as_double(exp.Count(this=place.copy()))))
+    age = sql.days_between(sql.column("anchor_time", "l"), sql.column("anchor_time", "e"))
+    outputs.append((Feature("past.age", NUMERICAL, _SOURCE), at(1, age)))
+    return block("past labels", query, sql.column("example_id", "e"), outputs)
+
+
+def everybody_block(names: Names, kind: TaskKind) -> Block | None:
+    """The mean label over all entities at the newest closed anchor and over the last six; None for classes."""
+    if kind == TaskKind.MULTICLASS:
+        return None
+    query = sql.select().from_(sql.temporary(names.examples, "e"), copy=False)
+    on = exp.EQ(this=sql.column("as_of", "g"), expression=sql.column("as_of", "e"))
+    sql.join(query, _subquery(_rates(names, kind), "g"), on, side="LEFT")
+    query = query.group_by(sql.column("example_id", "e"), copy=False)
+    place, rate = sql.column("place", "g"), sql.column("rate", "g")
+    newest = sql.when(exp.EQ(this=place, expression=exp.Literal.number(1)), rate)
+    recent = sql.when(exp.LTE(this=place.copy(), expression=exp.Literal.number(6)), rate.copy())
+    outputs = [
+        (Feature("everybody.lag1", NUMERICAL, _SOURCE), exp.Avg(this=newest)),
+        (Feature("everybody.mean.6", NUMERICAL, _SOURCE), exp.Avg(this=recent)),
+    ]
+    return block("everybody", query, sql.column("example_id", "e"), outputs)
+
+
+def calendar_block(names: Names) -> Block:
+    """Where in the year and the week the anchor lies."""
+    query = sql.select().from_(sql.temporary(names.examples, "e"), copy=False)
+    parts = {"month": "MONTH", "quarter": "QUARTER", "day": "DAY", "weekday": "DOW"}
+    outputs = [
+        (
+            Feature(f"anchor.{name}", NUMERICAL, "calendar"),
+            sql.as_double(exp.Extract(this=exp.var(part), expression=sql.column("anchor_time", "e"))),
+        )
+        for name, part in parts.items()
+    ]
+    return block("calendar", query, sql.column("example_id", "e"), outputs)
+
+
+def _value(kind: TaskKind) -> exp.Expression:
+    label = sql.column("label", "l")
+    if kind == TaskKind.MULTICLASS:
+        return sql.as_text(label)
+    if kind == TaskKind.BINARY:
+        one, zero = exp.Literal.number("1.0"), exp.Literal.number("0.0")
+        return exp.Case(ifs=[exp.If(this=label, true=one)], default=zero)
+    return sql.as_double(label)
+
+
+def _ranked(names: Names) -> exp.Select:
+    """Each example's known labels, the newest first."""
+    place = sql.numbered([sql.column("example_id", "x")], [sql.column("anchor_time", "y")], descending=True)
+    query = sql.select(
+        sql.column("example_id", "x"), *sql.columns(("anchor_time", "label"), "y"), sql.aliased(place, "place")
+    )
+    query = query.from_(sql.temporary(names.examples, "x"), copy=False)
+    on = [
+        exp.EQ(this=sql.column("entity", "y"), expression=sql.column("entity", "x")),
+        exp.LTE(this=sql.column("known_at", "y"), expression=sql.column("as_of", "x")),
+    ]
+    return sql.join(query, sql.temporary(names.labels, "y"), sql.every(on))
+
+
+def _rates(names: Names, kind: TaskKind) -> exp.Select:
+    """(as_of, rate, place): the mean label of each closed anchor, the newest first."""
+    by = [sql.column("anchor_time", "l"), sql.column("known_at", "l")]
+    means = sql.select(*by, sql.aliased(exp.Avg(this=_value(kind)), "rate"))
+    means = means.from_(sql.temporary(names.labels, "l"), copy=False).group_by(*(c.copy() for c in by), copy=False)
+    moments = sql.select(sql.column("as_of")).distinct(copy=False).from_(sql.temporary(names.examples), copy=False)
+    place = sql.numbered([sql.column("as_of", "m")], [sql.column("anchor_time", "r")], descending=True)
+    query = sql.select(sql.column("as_of", "m"), sql.column("rate", "r"), sql.aliased(place, "place"))
+    query = query.from_(_subquery(moments, "m"), copy=False)
+    on = exp.LTE(this=sql.column("known_at", "r"), expression=sql.column("as_of", "m"))
+    return sql.join(query, _subquery(means, "r"), on)
+
+
+def _same_example() -> exp.Expression:
+    return exp.EQ(this=sql.column("example_id", "l"), expression=sql.column("example_id", "e"))
+
+
+def _subquery(query: exp.Expression, alias: str) -> exp.Subquery:
+    return exp.Subquery(this=query, alias=exp.TableAlias(this=sql.name(alias)))

@@ -1,0 +1,399 @@
+"""Summaries of the rows that belong to a key, as of each example: the heart of the features.
+
+In: `keyed`, a SELECT of (example_id, key, anchor_time, as_of), and a path of links from the rows up to that key.
+Out: one block: counts, sums, means, spread, distinct counts over look-back windows; the newest rows and the most
+frequent category; recency, tenure and gaps. Time rule: a row is visible if everything on its path was known by `as_of`;
+a window is (anchor - n, anchor].
+
+How it stays cheap. Examples share keys and anchors, so sums are made per distinct (key, anchor): the `points`. Where
+anchors are few, rows are first added up into `cells` between any two neighbouring window bounds, so that a store's
+hundred thousand sales meet an anchor as a few dozen cells. A cell never straddles a bound, so this is exact. `seq`
+numbers a key's rows by time and primary key; later rows have higher numbers, so the newest visible row is the largest
+`seq`, and distinct values and the most frequent one follow from running counts that later rows cannot change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.blocks import Block, Output, block
+from dbt_rfm.plan.paths import Path, from_path, known_time, still_valid, top_key, valid_until
+from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL, Scope, Value, parent_values, values_of
+from dbt_rfm.plan.windows import LookBack
+from dbt_rfm.snapshot import Feature
+
+_POINT = ("key", "anchor_time", "as_of")
+_SEQ_ROOM = 2**31  # a running count and a row number share one 64-bit integer
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How much a summary tells."""
+
+    windows: tuple[LookBack, ...]  # shortest first
+    sums: bool = True
+    spread: bool = True  # min, max, std in the second and the last window
+    newest: int = 3  # how many newest rows are shown
+    categories: bool = True  # distinct count, most frequent
+    parents: int = 2  # hops to other parents of the rows
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One block in the making."""
+
+    name: str  # prefix of the features
+    source: str  # snapshot.Feature.source
+    path: Path
+    keyed: exp.Expression
+    detail: Detail
+    bounds: str | None = None  # session table (lo, hi] of window bounds; None: every row is a cell of its own
+    exclude_self: bool = False  # `keyed` has `self`, the example's own primary key in the table
+    strict: bool = False  # rows at the very moment of `as_of` do not count
+    only: tuple[Value, ...] = field(default=())  # instead of the table's own values
+
+
+def summary_block(scope: Scope, summary: Summary) -> Block:
+    return _Build(scope, summary).block()
+
+
+def bounds_select(examples: str, windows: Sequence[LookBack]) -> exp.Select:
+    """(lo, hi] between any two neighbouring bounds of the examples' windows."""
+    moments = [("as_of", None)] + [("anchor_time", w) for w in windows if w.number is not None]
+    queries = []
+    for named, window in moments:
+        moment = _since(window, sql.column(named)) if window else sql.column(named)
+        queries.append(sql.select(sql.aliased(moment, "hi")).from_(sql.temporary(examples), copy=False))
+    inner = sql.union_all(queries)
+    distinct = sql.select(sql.column("hi")).distinct(copy=False).from_(_subquery(inner, "m"), copy=False)
+    lag = exp.Window(this=exp.Lag(this=sql.column("hi")), order=exp.Order(expressions=[sql.column("hi")]))
+    lo = exp.Coalesce(this=lag, expressions=[sql.timestamp(sql.BEGINNING)])
+    return sql.select(sql.aliased(lo, "lo"), sql.column("hi")).from_(_subquery(distinct, "m"), copy=False)
+
+
+class _Build:
+    def __init__(self, scope: Scope, summary: Summary) -> None:
+        self.scope, self.summary, self.detail = scope, summary, summary.detail
+        self.time = known_time(scope.graph, summary.path)
+        self.until = valid_until(scope.graph, summary.path)
+        self.grid = summary.bounds is not None and not self.until and not summary.exclude_self and not summary.strict
+        self.windows = self.detail.windows if self.time is not None else self.detail.windows[-1:]
+        self.values: list[Value] = []
+
+    def block(self) -> Block:
+        raw = self._raw()
+        steps = [
+            ("keyed", self.summary.keyed),
+            ("points", self._points()),
+            ("raw", raw),
+            ("numbered", self._numbered()),
+            ("cells", self._cells()),
+            ("spans", self._spans()),
+            ("stats", self._stats()),
+        ]
+        query, outputs = self._outputs()
+        made = block(self.summary.name, query, sql.column("example_id", "k"), outputs)
+        return Block(made.name, sql.with_steps(made.select, steps), made.features)
+
+    # rows
+
+    def _points(self) -> exp.Select:
+        query = sql.select(*sql.columns(self._point_columns()))
+        query = query.distinct(copy=False).from_(sql.temporary("keyed"), copy=False)
+        return query.where(_not_null(sql.column("key")), copy=False)
+
+    def _point_columns(self) -> tuple[str, ...]:
+        return (*_POINT, "self") if self.summary.exclude_self else _POINT
+
+    def _raw(self) -> exp.Select:
+        """The rows of the keys asked for, up to the latest `as_of`, with their values v0, v1, …"""
+        path, graph = self.summary.path, self.scope.graph
+        query = from_path(graph, path, sql.select())
+        own = list(self.summary.only) or values_of(self.scope, path.table, path.alias(0))
+        others: list[Value] = []
+        if self.detail.parents and not self.summary.only:
+            skip = path.links[0]
+            query, others = parent_values(self.scope, path, query, skip=skip, hops=self.detail.parents)
+        self.values = own + others
+        keys = [sql.aliased(sql.column(k, path.alias(0)), f"pk{i}") for i, k in enumerate(path.table.primary_key)]
+        selected = [sql.aliased(top_key(path), "key"), *keys]
+        conditions = [exp.In(this=top_key(path), query=_subquery_of("key", "points"))]
+        if self.time is not None:
+            newest = sql.select(exp.Max(this=sql.column("as_of"))).from_(sql.temporary("points"), copy=False)
+            selected.append(sql.aliased(self.time.copy(), "t"))
+            conditions.append(exp.LTE(this=self.time.copy(), expression=exp.Subquery(this=newest)))
+        selected += [sql.aliased(until, f"until{i}") for i, until in enumerate(self.until)]
+        selected += [sql.aliased(value.expression, f"v{i}") for i, value in enumerate(self.values)]
+        query.set("expressions", selected)
+        return query.where(*conditions, copy=False)
+
+    def _order(self) -> list[exp.Expression]:
+        keys = [f"pk{i}" for i in range(len(self.summary.path.table.primary_key))]
+        order = sql.columns((["t"] if self.time is not None else []) + keys)
+        return order or [sql.column(f"v{i}") for i in range(len(self.values))] or [sql.column("key")]
+
+    def _numbered(self) -> exp.Select:
+        """Rows with `seq`, and per category its place among equal values of the key (r0, r1, …)."""
+        query = sql.select(exp.Star(), sql.aliased(sql.numbered([sql.column("key")], self._order()), "seq"))
+        for i in self._counted():
+            place = sql.numbered([sql.column("key"), sql.column(f"v{i}")], self._order())
+            query = query.select(sql.aliased(sql.when(_not_null(sql.column(f"v{i}")), place), f"r{i}"), copy=False)
+        return query.from_(sql.temporary("raw"), copy=False)
+
+    def _numbers(self) -> list[int]:
+        return [i for i, value in enumerate(self.values) if value.kind == NUMERICAL]
+
+    def _counted(self) -> list[int]:
+        """Categories whose distinct count and most frequent value are told."""
+        if not self.detail.categories:
+            return []
+        return [i for i, value in enumerate(self.values) if value.kind == CATEGORICAL and value.detail]
+
+    # cells
+
+    def _cells(self) -> exp.Select:
+        return self._grid_cells() if self.grid and self.time is not None else self._row_cells()
+
+    def _row_cells(self) -> exp.Select:
+        one = exp.Literal.number(1)
+        query = sql.select(sql.column("key"), sql.aliased(one, "n"), sql.aliased(sql.column("seq"), "newest"))
+        if self.time is not None:
+            query = query.select(sql.column("t"), sql.aliased(sql.column("t"), "first"), copy=False)
+        passed = [f"until{i}" for i in range(len(self.until))] + (["pk0"] if self.summary.exclude_self else [])
+        query = query.select(*sql.columns(passed), copy=False)
+        for i in self._numbers():
+            value = sql.column(f"v{i}")
+            parts = {f"s{i}": value, f"c{i}": sql.when(_not_null(value.copy()), one.copy())}
+            if self._spread(i):
+                parts |= {f"q{i}": _times(value), f"lo{i}": value, f"hi{i}": value}
+            query = query.select(*(sql.aliased(e.copy(), a) for a, e in parts.items()), copy=False)
+        for i in self._counted():
+            query = query.select(*self._category_parts(i), copy=False)
+        return query.from_(sql.temporary("numbered"), copy=False)
+
+    def _grid_cells(self) -> exp.Select:
+        key, hi = sql.column("key", "r"), sql.column("hi", "b")
+        query = sql.select(
+            key,
+            sql.aliased(exp.Count(this=exp.Star()), "n"),
+            sql.aliased(exp.Max(this=sql.column("seq", "r")), "newest"),
+            sql.aliased(exp.Max(this=sql.column("t", "r")), "t"),
+            sql.aliased(exp.Min(this=sql.column("t", "r")), "first"),
+        )
+        for i in self._numbers():
+            value = sql.column(f"v{i}", "r")
+            parts: dict[str, exp.Expression] = {f"s{i}": exp.Sum(this=value), f"c{i}": exp.Count(this=value)}
+            if self._spread(i):
+                parts |= {f"q{i}": exp.Sum(this=_times(value))}
+                parts |= {f"lo{i}": exp.Min(this=value), f"hi{i}": exp.Max(this=value)}
+            query = query.select(*(sql.aliased(e.copy(), a) for a, e in parts.items()), copy=False)
+        for i in self._counted():
+            distinct, frequent = self._category_parts(i)
+            query = query.select(
+                sql.aliased(exp.Sum(this=distinct.this), distinct.alias),
+                sql.aliased(exp.Max(this=frequent.this), frequent.alias),
+                copy=False,
+            )
+        query = query.from_(sql.temporary("numbered", "r"), copy=False)
+        inside = [
+            exp.GT(this=sql.column("t", "r"), expression=sql.column("lo", "b")),
+            exp.LTE(this=sql.column("t", "r"), expression=hi),
+        ]
+        assert self.summary.bounds is not None
+        sql.join(query, sql.temporary(self.summary.bounds, "b"), sql.every(inside))
+        return query.group_by(key.copy(), hi.copy(), copy=False)
+
+    def _category_parts(self, i: int) -> list[exp.Alias]:
+        """1 at a value's first row, and (running count, seq) in one number: its maximum finds the most frequent."""
+        place = sql.column(f"r{i}")
+        first = sql.when(exp.EQ(this=place, expression=exp.Literal.number(1)), exp.Literal.number(1))
+        big = exp.Cast(this=place.copy(), to=exp.DataType.build("bigint"))
+        packed = exp.Add(this=exp.Mul(this=big, expression=exp.Literal.number(_SEQ_ROOM)), expression=sql.column("seq"))
+        return [sql.aliased(first, f"d{i}"), sql.aliased(packed, f"m{i}")]
+
+    def _spread(self, i: int) -> bool:
+        return self.detail.spread and self.values[i].detail
+
+    # windows
+
+    def _spans(self) -> exp.Expression:
+        """Each point once per window w, with the window's open start."""
+        queries = []
+        for w, window in enumerate(self.windows):
+            query = sql.select(*sql.columns(self._point_columns()), sql.aliased(exp.Literal.number(w), "w"))
+            if self.time is not None:
+                since = _since(window, sql.column("anchor_time"))
+                query = query.select(sql.aliased(since, "since"), copy=False)
+            queries.append(query.from_(sql.temporary("points"), copy=False))
+        return sql.union_all(queries)
+
+    def _stats(self) -> exp.Select:
+        by = sql.columns((*self._point_columns(), "w"), "s")
+        query = sql.select(*by)
+        sums = [
+            "n",
+            *(f"{part}{i}" for i in self._numbers() for part in (("s", "c", "q") if self._spread(i) else ("s", "c"))),
+        ]
+        sums += [f"d{i}" for i in self._counted()]
+        highest = [
+            "newest",
+            *(f"hi{i}" for i in self._numbers() if self._spread(i)),
+            *(f"m{i}" for i in self._counted()),
+        ]
+        lowest = [f"lo{i}" for i in self._numbers() if self._spread(i)]
+        if self.time is not None:
+            highest.append("t")
+            lowest.append("first")
+        for aggregate, names in ((exp.Sum, sums), (exp.Max, highest), (exp.Min, lowest)):
+            query = query.select(*(sql.aliased(aggregate(this=sql.column(n, "c")), n) for n in names), copy=False)
+        query = query.from_(sql.temporary("spans", "s"), copy=False)
+        on = [exp.EQ(this=sql.column("key", "c"), expression=sql.column("key", "s")), *self._visible("c", "s")]
+        if self.time is not None:
+            on.append(exp.GT(this=sql.column("t", "c"), expression=sql.column("since", "s")))
+        sql.join(query, sql.temporary("cells", "c"), sql.every(on))
+        return query.group_by(*(c.copy() for c in by), copy=False)
+
+    def _visible(self, row: str, point: str) -> list[exp.Expression]:
+        conditions: list[exp.Expression] = []
+        at = sql.column("as_of", point)
+        if self.time is not None:
+            known = exp.LT if self.summary.strict else exp.LTE
+            conditions.append(known(this=sql.column("t", row), expression=at))
+        conditions += [still_valid(sql.column(f"until{i}", row), at.copy()) for i in range(len(self.until))]
+        if self.summary.exclude_self:
+            conditions.append(exp.NEQ(this=sql.column("pk0", row), expression=sql.column("self", point)))
+        return conditions
+
+    # outputs
+
+    def _outputs(self) -> tuple[exp.Select, list[Output]]:
+        query = sql.select().from_(sql.temporary("keyed", "k"), copy=False)
+        for w in range(len(self.windows)):
+            on = [_same(c, "k", f"s{w}") for c in self._point_columns()]
+            on.append(exp.EQ(this=sql.column("w", f"s{w}"), expression=exp.Literal.number(w)))
+            sql.join(query, sql.temporary("stats", f"s{w}"), sql.every(on), side="LEFT")
+        outputs = self._counts() + self._amounts()
+        for k in range(self.detail.newest):
+            outputs += self._newest(query, k)
+        for i in self._counted():
+            outputs += self._category(query, i)
+        return query, outputs
+
+    def _last(self) -> str:
+        return f"s{len(self.windows) - 1}"
+
+    def _feature(self, what: str, kind: str = NUMERICAL) -> Feature:
+        return Feature(f"{self.summary.name}.{what}", kind, self.summary.source, self.summary.path.table.name)
+
+    def _counts(self) -> list[Output]:
+        last, anchor = self._last(), sql.column("anchor_time", "k")
+        outputs = [
+            (self._feature(f"count.{window}"), sql.as_double(sql.zero_if_null(sql.column("n", f"s{w}"))))
+            for w, window in enumerate(self.windows)
+        ]
+        if self.time is None:
+            return outputs
+        recency = sql.days_between(sql.column("t", last), anchor)
+        outputs.append((self._feature("recency"), recency))
+        if self.windows[-1].number is None and self.detail.sums:
+            tenure = sql.days_between(sql.column("first", last), anchor.copy())
+            outputs.append((self._feature("tenure"), tenure))
+            one_day = exp.Add(this=tenure.copy(), expression=exp.Literal.number("1.0"))
+            rate = exp.Div(this=sql.as_double(sql.column("n", last)), expression=exp.Paren(this=one_day))
+            outputs.append((self._feature("per_day"), rate))
+        return outputs
+
+    def _amounts(self) -> list[Output]:
+        outputs: list[Output] = []
+        wide = {len(self.windows) - 1, 1 if len(self.windows) > 2 else 0}
+        for i in self._numbers():
+            value = self.values[i]
+            for w, window in enumerate(self.windows):
+                if not value.detail and w not in wide:
+                    continue
+                part = {p: sql.column(f"{p}{i}", f"s{w}") for p in ("s", "c", "q", "lo", "hi")}
+                outputs.append((self._feature(f"{value.label}.mean.{window}"), _mean(part["s"], part["c"])))
+                if self.detail.sums and value.detail:
+                    outputs.append((self._feature(f"{value.label}.sum.{window}"), part["s"].copy()))
+                if self._spread(i) and w in wide:
+                    outputs.append((self._feature(f"{value.label}.min.{window}"), part["lo"]))
+                    outputs.append((self._feature(f"{value.label}.max.{window}"), part["hi"]))
+                    outputs.append((self._feature(f"{value.label}.std.{window}"), _std(part)))
+        return outputs
+
+    def _newest(self, query: exp.Select, k: int) -> list[Output]:
+        """The values of the k-th newest row, and the gap to it."""
+        alias, last = f"n{k}", self._last()
+        seq = sql.column("newest", last)
+        place = seq if k == 0 else exp.Sub(this=seq, expression=exp.Literal.number(k))
+        on = [_same("key", alias, "k"), exp.EQ(this=sql.column("seq", alias), expression=place)]
+        on += self._visible(alias, "k")
+        sql.join(query, sql.temporary("numbered", alias), sql.every(on), side="LEFT")
+        suffix = "last" if k == 0 else f"last{k + 1}"
+        outputs = [
+            (self._feature(f"{value.label}.{suffix}", value.kind), sql.column(f"v{i}", alias))
+            for i, value in enumerate(self.values)
+            if k == 0 or (value.detail and value.kind == NUMERICAL)
+        ]
+        if k and self.time is not None:
+            gap = sql.days_between(sql.column("t", alias), sql.column("t", f"n{k - 1}"))
+            outputs.append((self._feature(f"gap{k}"), gap))
+        return outputs
+
+    def _category(self, query: exp.Select, i: int) -> list[Output]:
+        last, alias, label = self._last(), f"m{i}", self.values[i].label
+        seq = exp.Mod(this=sql.column(f"m{i}", last), expression=exp.Literal.number(_SEQ_ROOM))
+        on = [_same("key", alias, "k"), exp.EQ(this=sql.column("seq", alias), expression=seq)]
+        sql.join(query, sql.temporary("numbered", alias), sql.every(on), side="LEFT")
+        return [
+            (self._feature(f"{label}.distinct"), sql.as_double(sql.column(f"d{i}", last))),
+            (self._feature(f"{label}.most_frequent", CATEGORICAL), sql.column(f"v{i}", alias)),
+        ]
+
+
+def _since(window: LookBack, anchor: exp.Expression) -> exp.Expression:
+    if window.number is None:
+        return sql.timestamp(sql.BEGINNING)
+    return sql.later(anchor, -window.number, window.unit)
+
+
+def _mean(total: exp.Expression, count: exp.Expression) -> exp.Expression:
+    return exp.Div(this=total, expression=exp.Nullif(this=count, expression=exp.Literal.number(0)))
+
+
+def _std(part: dict[str, exp.Expression]) -> exp.Expression:
+    """Sample standard deviation from the sums; rounding may leave a tiny negative, which is 0."""
+    total, count, squares = (part[p].copy() for p in ("s", "c", "q"))
+    square_of_mean = _mean(exp.Paren(this=_times(total)), count)
+    spread = exp.Paren(this=exp.Sub(this=squares, expression=square_of_mean))
+    one_less = exp.Paren(this=exp.Sub(this=count.copy(), expression=exp.Literal.number(1)))
+    variance = exp.Div(this=spread, expression=exp.Nullif(this=one_less, expression=exp.Literal.number(0)))
+    positive = exp.Case(
+        ifs=[exp.If(this=exp.LT(this=variance, expression=exp.Literal.number(0)), true=exp.Literal.number("0.0"))],
+        default=variance.copy(),
+    )
+    return exp.Sqrt(this=positive)
+
+
+def _times(value: exp.Expression) -> exp.Expression:
+    return exp.Mul(this=value, expression=value.copy())
+
+
+def _same(column: str, left: str, right: str) -> exp.Expression:
+    return exp.EQ(this=sql.column(column, left), expression=sql.column(column, right))
+
+
+def _not_null(expression: exp.Expression) -> exp.Expression:
+    return exp.Not(this=exp.Is(this=expression, expression=exp.Null()))
+
+
+def _subquery(query: exp.Expression, alias: str) -> exp.Subquery:
+    return exp.Subquery(this=query, alias=exp.TableAlias(this=sql.name(alias)))
+
+
+def _subquery_of(column: str, table: str) -> exp.Subquery:
+    return exp.Subquery(this=sql.select(sql.column(column)).from_(sql.temporary(table), copy=False))

@@ -1,0 +1,176 @@
+"""What a row has to say: its columns as numbers and categories, and those of its other parents.
+
+In: a table on a path. Out: `Value`s, expressions over the aliases of the path's FROM. Keys are no values. A number or
+truth value is a double, a text its length, a category its text. Time rule: a parent's attribute counts if the parent
+was known when the row was; a snapshot (SCD2) parent gives the version valid then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.conditions import Leaf, compile_condition, leaves
+from dbt_rfm.plan.paths import Graph, Path, exists_at, known_time
+from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.task import BoundColumn, BoundCondition
+from dbt_rfm.schema.types import Column, Link, SemanticType, Table
+
+NUMERICAL, CATEGORICAL = "numerical", "categorical"
+MAX_NUMERICAL, MAX_CATEGORICAL = 24, 8  # of one table: a wider one costs more than its last columns tell
+_OPAQUE = ("STRUCT", "MAP", "BLOB", "BIT", "UNION", "VARIANT", "OBJECT", "ARRAY", "JSON", "INTERVAL", "TIME")
+
+
+@dataclass(frozen=True)
+class Value:
+    label: str  # the column; of a parent: parent.column
+    kind: str  # NUMERICAL | CATEGORICAL
+    expression: exp.Expression
+    detail: bool = True  # False: means and the newest value only (attributes of other parents)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A condition on single rows of `table`, read as one more 0/1 column: what the target asks about."""
+
+    table: str
+    label: str
+    condition: BoundCondition
+
+    def columns(self) -> set[tuple[str, str]]:
+        return {(leaf.table.name, leaf.column.name) for leaf in leaves(self.condition) if isinstance(leaf, BoundColumn)}
+
+    def expression(self, alias: str) -> exp.Expression:
+        return _zero_or_one(compile_condition(self.condition, lambda leaf: _row_column(leaf, alias)))
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which columns may be looked at.
+
+    `hidden` columns (table, column) are never read. `delayed` ones are known only that long after their row; they are
+    read by blocks that look back from that much earlier.
+    """
+
+    graph: Graph
+    hidden: frozenset[tuple[str, str]] = frozenset()
+    delayed: Mapping[tuple[str, str], Window] = field(default_factory=dict)
+    derived: tuple[Derived, ...] = ()
+
+    def columns(self, table: Table) -> list[Column]:
+        """Columns with something to say: no keys, no times of the row itself, nothing out of sight."""
+        unsaid = {*table.primary_key, table.time_column, table.valid_from, table.valid_to}
+        unsaid |= {link.child_column for link in self.graph.schema.parents(table.name)}
+        unsaid |= {link.parent_column for link in self.graph.schema.children(table.name)}
+        return [c for c in table.columns if c.name not in unsaid and self.sees(table.name, c.name) and not _opaque(c)]
+
+    def sees(self, table: str, column: str) -> bool:
+        return (table, column) not in self.hidden and (table, column) not in self.delayed
+
+    def derived_of(self, table: Table) -> list[Derived]:
+        return [d for d in self.derived if d.table == table.name and all(self.sees(*c) for c in d.columns())]
+
+
+def values_of(scope: Scope, table: Table, alias: str) -> list[Value]:
+    """Conditions of the target, then the table's columns in order, up to the limits."""
+    derived = [Value(d.label, NUMERICAL, d.expression(alias)) for d in scope.derived_of(table)]
+    plain = [v for column in scope.columns(table) for v in column_value(column, alias)]
+    return derived + capped(plain)
+
+
+def delayed_values(scope: Scope, table: Table, alias: str) -> Iterator[tuple[Window, Value]]:
+    """Columns of the table that are known only some time after their row, with that time."""
+    for (owner, name), delay in scope.delayed.items():
+        if owner == table.name:
+            for value in column_value(table.column(name), alias):
+                yield delay, value
+
+
+def too_wide(scope: Scope, table: Table) -> str:
+    """A sentence for the reader if not all columns of the table are used, else ''."""
+    plain = [v for column in scope.columns(table) for v in column_value(column, "r0")]
+    left = len(plain) - len(capped(plain))
+    return f"table {table.name}: {left} of {len(plain)} columns are not summarised, it is too wide" if left else ""
+
+
+def capped(values: list[Value]) -> list[Value]:
+    """The first MAX_NUMERICAL numbers and the first MAX_CATEGORICAL categories, in the order given."""
+    room = {NUMERICAL: MAX_NUMERICAL, CATEGORICAL: MAX_CATEGORICAL}
+    kept = []
+    for value in values:
+        room[value.kind] -= 1
+        if room[value.kind] >= 0:
+            kept.append(value)
+    return kept
+
+
+def column_value(column: Column, alias: str) -> Iterator[Value]:
+    """The column as a value; a timestamp is none here, it needs a moment to be compared with."""
+    expression = sql.column(column.name, alias)
+    kind = column.semantic_type
+    if kind == SemanticType.NUMERICAL:
+        yield Value(column.name, NUMERICAL, _number(column, expression))
+    elif kind == SemanticType.BOOLEAN:
+        is_boolean = column.data_type.upper().startswith("BOOL")
+        number = _zero_or_one(expression) if is_boolean else _number(column, expression)
+        yield Value(column.name, NUMERICAL, number)
+    elif kind == SemanticType.TEXT:
+        length = sql.as_double(exp.Length(this=sql.as_text(expression)))
+        yield Value(f"{column.name}.length", NUMERICAL, length)
+    elif kind in (SemanticType.CATEGORICAL, SemanticType.ID):
+        yield Value(column.name, CATEGORICAL, sql.as_text(expression))
+
+
+def parent_values(
+    scope: Scope, path: Path, query: exp.Select, *, skip: Link, hops: int = 2
+) -> tuple[exp.Select, list[Value]]:
+    """`query` (a FROM along `path`) joined with the other parents of its rows, and their attributes as values."""
+    at = known_time(scope.graph, path)
+    found: list[Value] = []
+    todo = [(link, path.alias(0), "", hops) for link in scope.graph.schema.parents(path.table.name) if link != skip]
+    for i, (link, alias, prefix, left) in enumerate(todo):
+        table, parent = scope.graph.schema.table(link.parent), f"p{i}"
+        conditions = [
+            exp.EQ(this=sql.column(link.parent_column, parent), expression=sql.column(link.child_column, alias))
+        ]
+        if at is not None:
+            conditions += exists_at(table, parent, at)
+        attributes = [
+            Value(f"{prefix}{link.parent}.{v.label}", v.kind, v.expression, detail=False)
+            for v in values_of(scope, table, parent)
+        ]
+        further = scope.graph.schema.parents(table.name) if left > 1 else ()
+        todo += [(up, parent, f"{prefix}{link.parent}.", left - 1) for up in further if up.parent != path.table.name]
+        if attributes or further:
+            sql.join(query, scope.graph.read(table, parent), sql.every(conditions), side="LEFT")
+            found += attributes
+    return query, capped(found)
+
+
+def _number(column: Column, expression: exp.Expression) -> exp.Expression:
+    kind = column.data_type.upper()
+    if kind.startswith(("VARCHAR", "TEXT", "CHAR", "STRING")):
+        return exp.TryCast(this=expression, to=exp.DataType.build("double"))
+    if kind.startswith(("DOUBLE", "FLOAT", "REAL")):
+        # One NaN would spoil every sum it enters; it means missing.
+        return exp.Nullif(this=sql.as_double(expression), expression=sql.as_double(exp.Literal.string("NaN")))
+    return sql.as_double(expression)
+
+
+def _zero_or_one(condition: exp.Expression) -> exp.Expression:
+    one, zero = exp.Literal.number("1.0"), exp.Literal.number("0.0")
+    negated = exp.Not(this=exp.Paren(this=condition.copy()))
+    return exp.Case(ifs=[exp.If(this=condition, true=one), exp.If(this=negated, true=zero)])
+
+
+def _row_column(leaf: Leaf, alias: str) -> exp.Expression:
+    assert isinstance(leaf, BoundColumn), f"a condition on single rows holds no aggregation: {leaf}"
+    return sql.column(leaf.column.name, alias)
+
+
+def _opaque(column: Column) -> bool:
+    kind = column.data_type.upper()
+    return kind.endswith("]") or (kind.startswith(_OPAQUE) and not kind.startswith("TIMESTAMP"))
