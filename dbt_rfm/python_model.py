@@ -186,10 +186,11 @@ def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _target_path() -> Path:
-    # dbt runs a model in the project's folder; flags hold --target-path and DBT_TARGET_PATH.
+    # Flags hold --target-path and DBT_TARGET_PATH; dbt may have been started outside the project's folder.
     from dbt.flags import get_flags
 
-    return Path(getattr(get_flags(), "TARGET_PATH", None) or "target")
+    flags = get_flags()
+    return Path(getattr(flags, "PROJECT_DIR", None) or ".") / (getattr(flags, "TARGET_PATH", None) or "target")
 
 
 def _manifest(target_path: Path) -> Mapping[str, Any]:

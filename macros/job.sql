@@ -28,10 +28,18 @@
       'contract': dbt_rfm.job_contract(model),
       'invocation_id': invocation_id,
       'package_version': dbt_rfm.package_version(),
-      'target_path': modules.re.split('[\\\\/]compiled[\\\\/]', model.get('compiled_path') or 'target/compiled/')[0],
+      'target_path': dbt_rfm.target_path(model),
       'empty': invocation_args_dict.get('empty', false),
       'full_refresh': should_full_refresh(),
   }) -%}
+{% endmacro %}
+
+
+{# The target folder: compiled_path starts with it, and dbt may have been started outside the project's folder. #}
+{% macro target_path(model) %}
+  {%- set path = modules.re.split('[\\\\/]compiled[\\\\/]', model.get('compiled_path') or 'target/compiled/')[0] -%}
+  {%- set folder = invocation_args_dict.get('project_dir') -%}
+  {%- do return(path if modules.re.match('([A-Za-z]:)?[\\\\/]', path) or not folder else folder ~ '/' ~ path) -%}
 {% endmacro %}
 
 
