@@ -2,7 +2,6 @@
 
 In: a folder with one folder per database. Out: frozen descriptions, and a `Warehouse` holding a database's tables with
 its RelationalSchema; nothing is inferred there except the columns' semantic types.
-`cut` leaves out rows later than a time (the frozen protocol); tables without a time column are kept whole.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dbt_rfm.errors import ProjectError, did_you_mean
 
 if TYPE_CHECKING:
+    from dbt_rfm.job import Job
     from dbt_rfm.schema.types import RelationalSchema
     from dbt_rfm.warehouse.base import Warehouse
 
@@ -31,7 +31,10 @@ class SuiteTable:
 
 @dataclass(frozen=True)
 class SuiteTask:
-    """`delay_days` after its anchor a label is known: the horizon, or what the dataset says of an attribute."""
+    """`delay_days` after its anchor a label is known: the horizon, or what the dataset says of an attribute.
+
+    `late_attribute`: the target is an attribute of the entity's own row, which becomes known that much later.
+    """
 
     dataset: str
     name: str
@@ -40,7 +43,8 @@ class SuiteTask:
     entity_table: str
     entity_column: str
     file: Path
-    delay_days: float
+    delay_days: int
+    late_attribute: bool
 
     @property
     def title(self) -> str:
@@ -129,27 +133,24 @@ def _task(dataset: str, name: str, raw: dict[str, Any], folder: Path) -> SuiteTa
         entity_table=table,
         entity_column=column,
         file=folder / raw["file"],
-        delay_days=float(raw.get("label_delay_days", raw.get("horizon_days", 0))),
+        delay_days=int(raw.get("label_delay_days", raw.get("horizon_days", 0))),
+        late_attribute="label_delay_days" in raw,
     )
 
 
-def load(dataset: Dataset, warehouse: Warehouse, *, cut: datetime | None = None) -> RelationalSchema:
+def load(dataset: Dataset, warehouse: Warehouse) -> RelationalSchema:
     """Load the tables as session tables of the warehouse and declare their schema."""
     from sqlglot import exp
 
     for table in dataset.tables:
         rows = exp.select("*").from_(exp.func("read_parquet", exp.Literal.string(str(table.file))))
-        if cut is not None and table.time_column:
-            time = exp.column(exp.to_identifier(table.time_column, quoted=True))
-            rows = rows.where(time <= exp.cast(exp.Literal.string(cut.isoformat(sep=" ")), "timestamp"))
         warehouse.create_temporary(table.name, rows)
     return _declare(dataset, warehouse)
 
 
-def _declare(dataset: Dataset, warehouse: Warehouse) -> RelationalSchema:
-    """The schema as dataset.yml says it: the way a dbt project says it, so that columns are typed the same way."""
+def job_of(dataset: Dataset, query: str = "") -> Job:
+    """The dataset as a dbt project would describe it, its tables being those that `load` makes."""
     from dbt_rfm.job import Job, JobTable, JobTest
-    from dbt_rfm.schema.from_job import schema_from_job
 
     tables = tuple(
         JobTable(
@@ -165,14 +166,24 @@ def _declare(dataset: Dataset, warehouse: Warehouse) -> RelationalSchema:
         JobTest(
             name="relationships",
             column=child_column,
-            kwargs={"column_name": child_column, "to": f"ref('{parent}')", "field": parent_column},
+            kwargs={"field": parent_column},
             attached_node=child,
             depends_on=(child, parent),
         )
         for child, child_column, parent, parent_column in dataset.links
     )
-    schema = schema_from_job(Job(query="", tables=tables, tests=tests), warehouse)
+    return Job(query=query, tables=tables, tests=tests)
+
+
+def _declare(dataset: Dataset, warehouse: Warehouse) -> RelationalSchema:
+    """The schema as dataset.yml says it: typed as a project's would be, without keys, links or times we might guess."""
+    from dbt_rfm.schema.from_job import schema_from_job
+
+    schema = schema_from_job(job_of(dataset), warehouse)
     declared = {t.name: t.time_column for t in dataset.tables}
-    timed = tuple(replace(t, time_column=declared[t.name], time_column_inferred=False) for t in schema.tables)
-    links = tuple(link for link in schema.links if not link.inferred)
-    return replace(schema, tables=timed, links=links)
+    timed = []
+    for table in schema.tables:
+        time = declared[table.name]
+        spelled = table.column(time).name if time else None
+        timed.append(replace(table, time_column=spelled, time_column_inferred=False))
+    return replace(schema, tables=tuple(timed), links=tuple(link for link in schema.links if not link.inferred))

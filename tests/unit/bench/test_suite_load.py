@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sqlglot import exp
 
 from dbt_rfm.bench.suite import load, read_suite
 from dbt_rfm.warehouse.duckdb import DuckDB
@@ -23,11 +21,3 @@ def test__load__dataset__schema_is_what_was_declared(suite: Path, warehouse: Duc
         "orders": (("id",), "at"),
     }
     assert [str(link) for link in schema.links] == ["orders.shopper_id -> shoppers.id"]
-
-
-def test__load__cut__keeps_no_later_row(suite: Path, warehouse: DuckDB) -> None:
-    moment = datetime(2024, 3, 1)
-    load(read_suite(suite)[0], warehouse, cut=moment)
-    newest = warehouse.query(exp.select(exp.Max(this=exp.column("at", quoted=True))).from_("orders")).column(0)[0].as_py()
-    shoppers = warehouse.query(exp.select(exp.Count(this=exp.Star())).from_("shoppers")).column(0)[0].as_py()
-    assert newest <= moment and shoppers == 40

@@ -1,0 +1,82 @@
+"""All commands under one name, and the one place where errors become messages.
+
+Usage errors (unknown option, missing argument) are typer's own and end with 2.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from dbt_rfm import __version__
+from dbt_rfm.cli import bench, demo, pretrain, query, schema, step, versions
+from dbt_rfm.errors import RfmError
+
+DEBUG = "--debug"
+#: Modules of an extra -> the extra.
+EXTRAS = {"duckdb": "duckdb", "dbt": "duckdb", "lightgbm": "bench", "sklearn": "bench"}
+
+app = typer.Typer(
+    name="dbt-rfm",
+    help="Predictive queries on a dbt project, answered by a relational foundation model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+demo.register(app)
+schema.register(app)
+query.register(app)
+versions.register(app)
+step.register(app)
+bench.register(app)
+pretrain.register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dbt-rfm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show the traceback of an unexpected error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """What all commands share. `run` has taken --debug out already, wherever it stood; here it is for the help."""
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run a command line; always leaves by SystemExit."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(args=[a for a in given if a != DEBUG], prog_name="dbt-rfm")
+    except Exception as error:
+        if DEBUG in given and not isinstance(error, RfmError):
+            raise
+        _print_red(_message(error))
+        sys.exit(1)
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, RfmError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+        return f"this needs {error.name}, which is not installed\n  pip install 'dbt-rfm[{EXTRAS[error.name]}]'"
+    return (
+        f"unexpected {type(error).__name__}: {_first_line(error)}. `dbt-rfm {DEBUG} …` shows where; please report it."
+    )
+
+
+def _print_red(message: str) -> None:
+    typer.secho(message, fg=typer.colors.RED, err=True)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0].rstrip(".")

@@ -1,0 +1,24 @@
+"""Options that several commands share, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ProjectDir = Annotated[
+    Path | None,
+    typer.Option("--project-dir", help="Folder of dbt_project.yml; default: here, or the nearest folder above."),
+]
+ProfilesDir = Annotated[
+    Path | None, typer.Option("--profiles-dir", help="Folder of profiles.yml; default: as dbt looks for it.")
+]
+Target = Annotated[str | None, typer.Option("--target", "-t", help="Target of the profile; default: the profile's.")]
+Query = Annotated[
+    str, typer.Argument(metavar="QUERY", help="A predictive query: PREDICT … FOR EACH … (quote it for the shell).")
+]
+At = Annotated[
+    str | None,
+    typer.Option("--at", metavar="TIMESTAMP", help="Predict as of this moment; default: the newest event."),
+]

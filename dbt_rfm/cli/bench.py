@@ -1,0 +1,86 @@
+"""`dbt-rfm bench`: run a model on a folder of real databases and print its figures beside others'."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+IN_MEMORY = ":memory:"
+
+
+class Protocol(StrEnum):
+    ROLLING = "rolling"
+    FROZEN = "frozen"
+
+
+class Split(StrEnum):
+    VAL = "val"
+    TEST = "test"
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(bench)
+
+
+def bench(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Suite folder: */dataset.yml with Parquet.")],
+    dataset: Annotated[list[str] | None, typer.Option(help="Only this database; repeatable.")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="Only this task, or dataset.task; repeatable.")] = None,
+    model: Annotated[str, typer.Option(help="Name of the model.")] = "rfm",
+    protocol: Annotated[
+        Protocol, typer.Option(help="rolling: rows up to each anchor; frozen: cut at the split.")
+    ] = Protocol.ROLLING,
+    split: Annotated[Split, typer.Option(help="Choose on val; test is for final figures.")] = Split.VAL,
+    seed: Annotated[list[int] | None, typer.Option(help="Of the context sample and the model; repeatable.")] = None,
+    context: Annotated[int, typer.Option(min=2, max=10_000, help="Labelled rows the model is shown.")] = 1000,
+    rows: Annotated[
+        int | None, typer.Option(min=2, help="Ask only so many rows, drawn by the seed; default: all.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Also LightGBM and a linear model on the same features and context.")
+    ] = False,
+    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for 95 % intervals; 0: none.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")] = None,
+) -> None:
+    """Run a model on a suite of databases, zero-shot, beside baselines and the suite's own reference figures.
+
+    Tasks that are not executed yet are reported as skipped. Figures are times 100 in print and 0 to 1 in JSON.
+    """
+    from dbt_rfm.bench.published import read_published
+    from dbt_rfm.bench.report import as_json, cost_lines, interval_lines, skipped_lines, table_rows
+    from dbt_rfm.bench.run import Result, Settings, Skipped, run_dataset
+    from dbt_rfm.bench.suite import read_suite
+    from dbt_rfm.cli.console import say, show_table, stages, write_json
+    from dbt_rfm.model import load_model
+    from dbt_rfm.warehouse.duckdb import DuckDB
+
+    settings = Settings(
+        model=model,
+        protocol=protocol.value,
+        split=split.value,
+        seeds=tuple(seed or [0]),
+        context=context,
+        device=device,
+        with_peers=peers,
+        resamples=bootstrap,
+        rows=rows,
+    )
+    datasets = read_suite(folder, tuple(dataset or ()), tuple(task or ()))
+    found: list[Result | Skipped] = []
+    with stages("loading the model") as progress:
+        loaded = load_model(model, device, {"context_size": context})
+        for each in datasets:
+            with DuckDB.open(IN_MEMORY, read_only=False) as warehouse:
+                found.extend(run_dataset(each, warehouse, loaded, settings, progress))
+    results = [r for r in found if isinstance(r, Result)]
+    if json_file is not None:
+        write_json(json_file, as_json(results))
+    if results:
+        header, rows = table_rows(results, read_published(folder) if split is Split.TEST else {})
+        show_table(f"{protocol.value} protocol, {split.value} split", header, rows, right=header[2:])
+        say(*interval_lines(results), *cost_lines(results, loaded.name))
+    say(*skipped_lines([s for s in found if isinstance(s, Skipped)]))

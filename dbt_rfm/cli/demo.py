@@ -1,0 +1,77 @@
+"""`dbt-rfm demo`: the example project in a folder of the user's own, built by dbt, and what came out of it.
+
+dbt runs inside this process (its dbtRunner) from the project's folder, as it would from a terminal there.
+"""
+
+from __future__ import annotations
+
+from contextlib import chdir
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+#: Rows shown of each prediction table.
+SHOWN_ROWS = 5
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(demo)
+
+
+def demo(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to create.")] = Path("dbt_rfm_demo"),
+    customers: Annotated[
+        int | None, typer.Option(min=50, help="Customers of the shop; default: a few thousand.")
+    ] = None,
+) -> None:
+    """Create the example shop, build it with dbt and show its predictions with their backtests."""
+    from dbt_rfm.cli.console import say, stages
+    from dbt_rfm.demo.project import set_up
+
+    with stages("simulating two years of a shop"):
+        counts = set_up(directory, num_customers=customers)
+    say(f"{directory}: a shop with " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    with chdir(directory):
+        for command in (["deps"], ["build"]):
+            _dbt(command)
+        _show_results()
+    say("", f"It is yours to change: cd {directory}, edit models/predictions, dbt build.")
+
+
+def _dbt(command: list[str]) -> None:
+    """Run a dbt command in the current folder. Raises ProjectError if dbt is missing or does not succeed."""
+    from dbt_rfm.errors import ProjectError
+
+    try:
+        from dbt.cli.main import dbtRunner
+    except ImportError as error:
+        raise ProjectError("the demo needs dbt and DuckDB", hint="pip install 'dbt-rfm[duckdb]'") from error
+    done = dbtRunner().invoke([*command, "--project-dir", ".", "--profiles-dir", "."])
+    if not done.success:
+        reason = str(done.exception).strip() if done.exception else "see its messages above"
+        raise ProjectError(f"dbt {command[0]} did not succeed: {reason}")
+
+
+def _show_results() -> None:
+    """The head of each prediction table, then the backtests, from the database that dbt just built."""
+    from dbt_rfm import versions
+    from dbt_rfm.cli.console import show_table
+    from dbt_rfm.cli.project import open_project
+    from dbt_rfm.cli.tables import backtest_rows, head
+
+    with open_project(Path("."), None) as opened:
+        served = [
+            r
+            for r in versions.list_versions(opened.warehouse, opened.target).to_pylist()
+            if r["status"] == versions.SERVING
+        ]
+        for row in served:
+            table = head(opened.warehouse, opened.target.named(row["model_name"]), SHOWN_ROWS)
+            show_table(
+                f"{row['model_name']} (version {row['version']}, {row['num_rows']} rows)",
+                table.column_names,
+                zip(*table.to_pydict().values(), strict=True),
+            )
+        columns, rows = backtest_rows(served)
+        show_table("Backtests", columns, rows)

@@ -1,0 +1,63 @@
+"""The dbt project a command works on: its manifest, its database, and where its predictions are published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dbt_rfm.job import Job, JobTarget
+from dbt_rfm.manifest import job_from_manifest
+from dbt_rfm.project import Project, find_project
+from dbt_rfm.warehouse.duckdb import DuckDB
+
+#: Identifier of a target of which only the schema matters.
+_NO_TABLE = ""
+
+
+@dataclass(frozen=True)
+class OpenedProject:
+    project: Project
+    manifest: Mapping[str, Any]
+    warehouse: DuckDB
+
+    def job(self, query: str, *, options: Mapping[str, Any] | None = None) -> Job:
+        """The job of a query on the project's graph."""
+        return job_from_manifest(self.manifest, query, graph=self.project.graph, options=options)
+
+    def home(self, model: str) -> JobTarget:
+        """The relation a prediction model is published as; the target's schema for names the project does not know."""
+        for node in self._nodes():
+            if node["name"] == model or node.get("alias") == model:
+                return _target_of(node)
+        return JobTarget(None, self.project.schema, model)
+
+    def homes(self) -> list[JobTarget]:
+        """Every schema that may hold a registry: the target's, and those of the project's prediction models."""
+        published = [_target_of(node) for node in self._nodes() if _may_predict(node)]
+        schemas = dict.fromkeys([self.project.schema, *(home.schema for home in published)])
+        return [JobTarget(None, schema, _NO_TABLE) for schema in schemas]
+
+    def _nodes(self) -> list[Mapping[str, Any]]:
+        return [node for node in self.manifest["nodes"].values() if node["resource_type"] == "model"]
+
+
+@contextmanager
+def open_project(
+    directory: Path | None, profiles_dir: Path | None, target: str | None, *, read_only: bool = True
+) -> Iterator[OpenedProject]:
+    """The project in or above a folder with its database open. Raises ProjectError with what to do."""
+    project = find_project(directory, profiles_dir=profiles_dir, target=target)
+    manifest = project.manifest()
+    with project.open(read_only=read_only) as warehouse:
+        yield OpenedProject(project, manifest, warehouse)
+
+
+def _may_predict(node: Mapping[str, Any]) -> bool:
+    return node["config"].get("materialized") == "prediction" or node.get("language") == "python"
+
+
+def _target_of(node: Mapping[str, Any]) -> JobTarget:
+    return JobTarget(node.get("database"), node["schema"], node.get("alias") or node["name"])

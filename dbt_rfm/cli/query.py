@@ -1,0 +1,184 @@
+"""`dbt-rfm predict`, `evaluate` and `check`: predictive queries asked from the command line. They read and never write.
+
+The database is opened read-only; the graph is the project's var dbt_rfm_graph and the tables the query names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dbt_rfm.cli.arguments import At, ProfilesDir, ProjectDir, Query, Target
+
+if TYPE_CHECKING:
+    from dbt_rfm.pipeline import Answer
+    from dbt_rfm.pql.task import Task
+    from dbt_rfm.survey import Survey
+
+#: Rows of predictions shown as a table unless --limit says otherwise; JSON and CSV hold all.
+SHOWN_ROWS = 20
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(predict)
+    app.command()(evaluate)
+    app.command()(check)
+
+
+def predict(
+    query: Query,
+    entity: Annotated[
+        list[str] | None, typer.Option("--entity", "-e", metavar="KEY", help="Only this entity; repeatable.")
+    ] = None,
+    at: At = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help=f"Rows to print; default: {SHOWN_ROWS} of a table.")] = None,
+    project_dir: ProjectDir = None,
+    profiles_dir: ProfilesDir = None,
+    target: Target = None,
+) -> None:
+    """Answer a predictive query without publishing anything."""
+    from dbt_rfm.cli.console import say, seconds_line, show_json, show_table, stages, write_csv
+    from dbt_rfm.cli.project import open_project
+    from dbt_rfm.cli.tables import cells
+    from dbt_rfm.pipeline import answer
+
+    if as_json and as_csv:
+        raise typer.BadParameter("choose one of --json and --csv")
+    with stages("opening the project") as progress, open_project(project_dir, profiles_dir, target) as opened:
+        job = opened.job(query, options={"backtest": False})
+        result = answer(job, opened.warehouse, entity_ids=entity or (), at=at, progress=progress)
+    rows, seconds = result.predictions, seconds_line(result.seconds)
+    _warn_of_missing(result, entity or [])
+    if as_json:
+        show_json(_as_json(result, limit))
+    elif as_csv:
+        write_csv(rows if limit is None else rows.slice(0, limit))
+        say(seconds, to_stderr=True)
+    else:
+        shown = rows.slice(0, limit or SHOWN_ROWS)
+        title = f"{len(rows)} predictions as of {result.snapshot.anchor:%Y-%m-%d %H:%M}"
+        show_table(title, shown.column_names, cells(shown))
+        say(*[f"… {len(rows) - len(shown)} more: --limit, --csv or --json"] * (len(shown) < len(rows)))
+        say(*[f"note: {note}" for note in result.snapshot.notes], seconds)
+
+
+def evaluate(
+    query: Query,
+    at: At = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    project_dir: ProjectDir = None,
+    profiles_dir: ProfilesDir = None,
+    target: Target = None,
+) -> None:
+    """Backtest a query: predict its newest closed window and compare with what happened and with baselines."""
+    from dbt_rfm.cli.console import say, seconds_line, show_json, show_table, stages
+    from dbt_rfm.cli.project import open_project
+    from dbt_rfm.errors import DataError
+    from dbt_rfm.pipeline import answer
+
+    with stages("opening the project") as progress, open_project(project_dir, profiles_dir, target) as opened:
+        result = answer(opened.job(query, options={"backtest": True}), opened.warehouse, at=at, progress=progress)
+    test = result.backtest
+    if test is None:
+        raise DataError("there is no closed window to backtest on", hint="; ".join(result.snapshot.notes))
+    if as_json:
+        show_json(
+            {
+                "query": result.task.text,
+                "kind": result.task.kind,
+                "anchor_time": result.snapshot.anchor,
+                "rows": test.rows,
+                "context": test.context,
+                "primary": test.primary,
+                "beats": test.beats,
+                "metrics": test.metrics,
+                "baselines": test.baselines,
+                "seconds": result.seconds,
+                "notes": result.notes,
+            }
+        )
+        return
+    names = list(test.baselines)
+    rows = [[m, value, *(test.baselines[n].get(m) for n in names)] for m, value in test.metrics.items()]
+    columns = ["figure", result.options.model, *names]
+    show_table(f"{test.rows} rows, {test.context} labelled examples before them", columns, rows, right=columns[1:])
+    say(test.line(), *[f"note: {note}" for note in result.snapshot.notes], seconds_line(result.seconds))
+
+
+def _as_json(result: Answer, limit: int | None) -> dict[str, object]:
+    rows = result.predictions if limit is None else result.predictions.slice(0, limit)
+    return {
+        "query": result.task.text,
+        "kind": result.task.kind,
+        "anchor_time": result.snapshot.anchor,
+        "model": result.model.version,
+        "predictions": rows.to_pylist(),
+        "seconds": result.seconds,
+        "notes": result.notes,
+    }
+
+
+def _warn_of_missing(result: Answer, asked: list[str]) -> None:
+    """Say which entities asked for have no prediction, and why that can be."""
+    from dbt_rfm.cli.console import say
+
+    answered = {str(value) for value in result.predictions.column(result.snapshot.entity).to_pylist()}
+    missing = [value for value in asked if value not in answered]
+    if missing:
+        table = result.task.entity.table.name
+        why = "it is not in the table at that time" + (" or fails the query's WHERE" if result.task.where else "")
+        say(f"no prediction for {table} {', '.join(missing)}: {why}", to_stderr=True)
+
+
+def check(
+    query: Query,
+    at: At = None,
+    with_sql: Annotated[bool, typer.Option("--sql", help="Also print the SQL that makes the labels.")] = False,
+    project_dir: ProjectDir = None,
+    profiles_dir: ProfilesDir = None,
+    target: Target = None,
+) -> None:
+    """Read a query back in words and say what it would learn from; no prediction is made."""
+    from dataclasses import replace
+
+    from dbt_rfm.cli.console import say, stages
+    from dbt_rfm.cli.project import open_project
+    from dbt_rfm.pipeline import understand
+    from dbt_rfm.pql.describe import describe
+    from dbt_rfm.survey import survey
+
+    with stages("opening the project") as progress, open_project(project_dir, profiles_dir, target) as opened:
+        task, schema, options = understand(opened.job(query), opened.warehouse)
+        progress("counting labels")
+        found = survey(task, schema, opened.warehouse, replace(options, anchor=at or options.anchor))
+    say(describe(task), f"kind: {task.kind}", f"entity: {task.entity.table.name}.{task.entity.column.name}")
+    say(*[f"path: {path}" for path in _paths(task)])
+    say(*_survey_lines(found, task), *[f"note: {note}" for note in (*schema.notes, *found.notes)])
+    if with_sql:
+        say("", found.label_sql)
+
+
+def _paths(task: Task) -> list[str]:
+    """How the rows of each aggregation lead to the entity, each path once."""
+    from dbt_rfm.plan.labels import aggregations_of
+
+    found = [", ".join(map(str, each.path)) or each.table.name for each in aggregations_of(task)]
+    return list(dict.fromkeys(found))
+
+
+def _survey_lines(found: Survey, task: Task) -> list[str]:
+    from dbt_rfm.cli.console import short
+
+    lines = [f"{found.examples} labelled examples at {found.anchors} anchors"]
+    if found.first is not None and found.last is not None:
+        lines[0] += f", {found.first:%Y-%m-%d %H:%M} to {found.last:%Y-%m-%d %H:%M}"
+    if found.classes:
+        shares = [f"{name} {count} ({count / found.examples:.1%})" for name, count in found.classes.items()]
+        lines.append(f"labels: {', '.join(shares)}")
+    elif found.examples:
+        lines.append("labels: " + ", ".join(f"{name} {short(value)}" for name, value in found.spread.items()))
+    lines.append(f"{found.asked} {task.entity.table.name} to predict as of {found.anchor:%Y-%m-%d %H:%M}")
+    return lines

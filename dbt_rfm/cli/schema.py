@@ -1,0 +1,47 @@
+"""`dbt-rfm schema`: the relational graph as dbt-rfm reads it, as a table or a Mermaid diagram."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dbt_rfm.cli.arguments import ProfilesDir, ProjectDir, Target
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(schema)
+
+
+def schema(
+    project_dir: ProjectDir = None,
+    profiles_dir: ProfilesDir = None,
+    target: Target = None,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid entity-relationship diagram.")] = False,
+    validate: Annotated[bool, typer.Option("--validate", help="Also check keys and links against the rows.")] = False,
+) -> None:
+    """Show tables, keys, links and times of the graph; what is inferred rather than declared has a question mark.
+
+    With --validate the exit code is 1 if a finding would make predictions wrong.
+    """
+    from dbt_rfm.cli.console import say, stages, stdout
+    from dbt_rfm.cli.project import open_project
+    from dbt_rfm.schema import render
+    from dbt_rfm.schema.from_job import schema_from_job
+    from dbt_rfm.schema.validate import Severity
+    from dbt_rfm.schema.validate import validate as findings_of
+
+    with stages("reading the schema") as progress, open_project(project_dir, profiles_dir, target) as opened:
+        found = schema_from_job(opened.job(""), opened.warehouse)
+        progress("checking rows")
+        findings = findings_of(found, opened.warehouse) if validate else []
+    if mermaid:
+        say(render.mermaid(found).rstrip("\n"))
+    else:
+        stdout().print(render.schema_table(found))
+        say(*[f"note: {note}" for note in found.notes])
+    say(*[str(finding) for finding in findings], to_stderr=mermaid)
+    if validate and not findings:
+        say("no finding: keys and links hold", to_stderr=mermaid)
+    if any(finding.severity is Severity.ERROR for finding in findings):
+        raise typer.Exit(1)

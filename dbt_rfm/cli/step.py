@@ -1,0 +1,48 @@
+"""`dbt-rfm step`: the model on a snapshot bundle, on any machine; no dbt and no warehouse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(step)
+
+
+def step(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle, as kept under target/rfm/.")],
+    out: Annotated[Path, typer.Argument(help="Parquet file to write the predictions to.")],
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or auto; default: as the bundle says.")] = None,
+) -> None:
+    """Run the model on a snapshot bundle: the predictions of the run that made it, as Parquet.
+
+    The file has the form of the prediction table without its version columns.
+    """
+    import pyarrow.parquet as pq
+
+    from dbt_rfm.cli.console import say, stages
+    from dbt_rfm.errors import ProjectError
+    from dbt_rfm.evaluate import backtest
+    from dbt_rfm.model import load_model
+    from dbt_rfm.model.step import prediction_rows, run_step
+    from dbt_rfm.options import Options
+    from dbt_rfm.snapshot import read_bundle
+
+    with stages("reading the bundle") as progress:
+        snapshot = read_bundle(bundle)
+        options = Options.read(snapshot.options, where=str(bundle))
+        progress("predicting")
+        model = load_model(options.model, device or options.device, {"context_size": options.context_size})
+        result = run_step(snapshot, model, seed=options.seed)
+        rows = prediction_rows(snapshot, result.query)
+    try:
+        pq.write_table(rows, out)
+    except OSError as error:
+        raise ProjectError(f"{out} cannot be written: {error}") from error
+    test = backtest(snapshot, result.backtest)
+    say(f"{len(rows)} rows as of {snapshot.anchor:%Y-%m-%d %H:%M} in {out}; model {result.seconds:.1f} s")
+    if test is not None:
+        say(test.line())

@@ -1,0 +1,64 @@
+"""`dbt-rfm versions` and `dbt-rfm rollback`: what was published, and going back to it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dbt_rfm.cli.arguments import ProfilesDir, ProjectDir, Target
+
+_COLUMNS = ("model_name", "version", "status", "anchor_time", "num_rows", "created_at", "rfm_model")
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(versions)
+    app.command()(rollback)
+
+
+def versions(
+    model: Annotated[str | None, typer.Argument(help="Name of a prediction model; default: all.")] = None,
+    project_dir: ProjectDir = None,
+    profiles_dir: ProfilesDir = None,
+    target: Target = None,
+) -> None:
+    """List the published versions, the newest first, with their backtests."""
+    from dbt_rfm.cli.console import show_table
+    from dbt_rfm.cli.project import open_project
+    from dbt_rfm.cli.tables import BACKTEST_COLUMNS, backtest_cells
+    from dbt_rfm.errors import DataError, did_you_mean
+    from dbt_rfm.versions import list_versions
+
+    with open_project(project_dir, profiles_dir, target) as opened:
+        tables = [list_versions(opened.warehouse, home) for home in opened.homes()]
+    found = [row for table in tables for row in table.to_pylist()]
+    if not found:
+        raise DataError("no version was published yet", hint="`dbt build` publishes the first.")
+    chosen = [row for row in found if model in (None, row["model_name"])]
+    if not chosen:
+        hint = did_you_mean(str(model), {row["model_name"] for row in found})
+        raise DataError(f"no version of {model} was ever published", hint=hint)
+    rows = [[*(row[column] for column in _COLUMNS), *backtest_cells(row)] for row in chosen]
+    show_table("", [*_COLUMNS, *BACKTEST_COLUMNS], rows, right=("version", "num_rows"))
+
+
+def rollback(
+    model: Annotated[str, typer.Argument(help="Name of the prediction model.")],
+    version: Annotated[
+        int | None, typer.Option(help="Version to serve; default: the newest before the one served.")
+    ] = None,
+    project_dir: ProjectDir = None,
+    profiles_dir: ProfilesDir = None,
+    target: Target = None,
+) -> None:
+    """Serve an older version of a prediction again."""
+    from dbt_rfm.cli.console import say, stages
+    from dbt_rfm.cli.project import open_project
+    from dbt_rfm.versions import rollback as go_back
+
+    with (
+        stages("rolling back"),
+        open_project(project_dir, profiles_dir, target, read_only=False) as opened,
+    ):
+        number = go_back(opened.warehouse, opened.home(model), version)
+    say(f"{model} serves version {number} again")
