@@ -59,14 +59,8 @@ def collect(
     task = replace(task, entity_ids=tuple(entity_ids)) if entity_ids else task
     graph = Graph(schema, warehouse.dialect)
     with Session(warehouse) as session:
-        _require_entities(session, graph, task)
-        anchor, notes = _anchor(session, graph, options)
-        if labels is not None:
-            choice = from_label_table(session, graph, task, anchor, options.horizon)
-        elif task.horizon is None:
-            choice = from_attribute(session, graph, task, anchor, options.seed)
-        else:
-            choice = from_windows(session, graph, task, anchor)
+        anchor, notes = anchor_of(session, graph, options)
+        choice = choose_labels(session, graph, task, options, anchor, labels)
         notes += choice.notes
         notes += _choose(session, task, options, choice)
         return _snapshot(session, graph, task, options, anchor, choice, notes, with_rows)
@@ -100,12 +94,21 @@ def collect_labelled(
         return _snapshot(session, graph, task, options, anchor, choice, [], with_rows)
 
 
-def _require_entities(session: Session, graph: Graph, task: Task) -> None:
+def choose_labels(
+    session: Session, graph: Graph, task: Task, options: Options, anchor: datetime, labels: str | None = None
+) -> Choice:
+    """Make the session table of labels, from where the task has them, and say who may be learnt from and asked."""
     if not session.count(graph.read(task.entity.table, "e")):
         raise DataError(f"table {task.entity.table.name} has no rows, so there is nobody to predict for")
+    if labels is not None:
+        return from_label_table(session, graph, task, anchor, options.horizon)
+    if task.horizon is None:
+        return from_attribute(session, graph, task, anchor, options.seed)
+    return from_windows(session, graph, task, anchor)
 
 
-def _anchor(session: Session, graph: Graph, options: Options) -> tuple[datetime, list[str]]:
+def anchor_of(session: Session, graph: Graph, options: Options) -> tuple[datetime, list[str]]:
+    """The prediction anchor that the options ask for, and notes on it."""
     if options.anchor == "now":
         return datetime.now(UTC).replace(tzinfo=None, microsecond=0), []
     if options.anchor != "latest":

@@ -1,0 +1,108 @@
+"""What a query would learn from and who would be asked, without features or a model: for `dbt-rfm check`.
+
+In: a task and its warehouse. Out: counts of the labelled examples, their classes or spread, their anchors, and the SQL
+that makes the labels. Time rule: the prediction's own (plan/labels.py, choice.py); nothing is computed here twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlglot import exp
+
+from dbt_rfm.collect import anchor_of, choose_labels
+from dbt_rfm.options import Options
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.labels import labels_select
+from dbt_rfm.plan.paths import Graph
+from dbt_rfm.pql.task import Task
+from dbt_rfm.schema.types import RelationalSchema
+from dbt_rfm.session import Session
+from dbt_rfm.task_kind import TaskKind
+from dbt_rfm.warehouse.base import Warehouse
+
+ANCHORS = "anchors"
+_SPREAD = {"min": exp.Min, "median": exp.Median, "mean": exp.Avg, "max": exp.Max}
+
+
+@dataclass(frozen=True)
+class Survey:
+    """`classes` counts examples per label (binary, multiclass); `spread` describes the labels of a regression."""
+
+    anchor: datetime
+    examples: int
+    anchors: int
+    first: datetime | None
+    last: datetime | None
+    classes: dict[str, int]
+    spread: dict[str, float]
+    asked: int
+    notes: tuple[str, ...]
+    label_sql: str
+
+
+def survey(task: Task, schema: RelationalSchema, warehouse: Warehouse, options: Options) -> Survey:
+    """Raises DataError as a prediction would, for rows that give no label."""
+    graph = Graph(schema, warehouse.dialect)
+    with Session(warehouse) as session:
+        anchor, notes = anchor_of(session, graph, options)
+        choice = choose_labels(session, graph, task, options, anchor)
+        counted = _counts(session)
+        return Survey(
+            anchor=anchor,
+            examples=counted["examples"],
+            anchors=counted["anchors"],
+            first=counted["first"],
+            last=counted["last"],
+            classes={} if task.kind == TaskKind.REGRESSION else _classes(session),
+            spread=_spread(session) if task.kind == TaskKind.REGRESSION else {},
+            asked=session.count(_subquery(choice.query)),
+            notes=(*notes, *choice.notes),
+            label_sql=label_sql(task, graph, _anchors(session), warehouse.dialect),
+        )
+
+
+def label_sql(task: Task, graph: Graph, anchors: Sequence[datetime], dialect: str) -> str:
+    """The labels as one SELECT to read or run, with its anchors written out."""
+    query = labels_select(task, graph, ANCHORS)
+    values = exp.values([(sql.timestamp(moment),) for moment in anchors], alias="v", columns=["anchor_time"])
+    rows = exp.CTE(this=exp.select("*").from_(values), alias=exp.TableAlias(this=sql.name(ANCHORS)))
+    steps = query.find(exp.With)
+    assert steps is not None, "labels are planned in named steps"
+    steps.expressions.insert(0, rows)
+    return query.sql(dialect=dialect, pretty=True)
+
+
+def _counts(session: Session) -> dict:
+    time = sql.column("anchor_time")
+    select = sql.select(
+        sql.aliased(exp.Count(this=exp.Star()), "examples"),
+        sql.aliased(exp.Count(this=exp.Distinct(expressions=[time])), "anchors"),
+        sql.aliased(exp.Min(this=time.copy()), "first"),
+        sql.aliased(exp.Max(this=time.copy()), "last"),
+    )
+    return session.query(select.from_(sql.temporary(session.names.labels))).to_pylist()[0]
+
+
+def _classes(session: Session) -> dict[str, int]:
+    label = sql.as_text(sql.column("label"))
+    select = sql.select(sql.aliased(label, "class"), sql.aliased(exp.Count(this=exp.Star()), "n"))
+    select = select.from_(sql.temporary(session.names.labels)).group_by(label.copy())
+    rows = session.query(select).to_pylist()
+    return {row["class"]: row["n"] for row in sorted(rows, key=lambda row: (-row["n"], row["class"]))}
+
+
+def _spread(session: Session) -> dict[str, float]:
+    figures = [sql.aliased(each(this=sql.column("label")), name) for name, each in _SPREAD.items()]
+    return session.query(sql.select(*figures).from_(sql.temporary(session.names.labels))).to_pylist()[0]
+
+
+def _anchors(session: Session) -> list[datetime]:
+    select = sql.select(sql.column("anchor_time")).from_(sql.temporary(session.names(ANCHORS)))
+    return sorted(session.query(select).column(0).to_pylist(), reverse=True)
+
+
+def _subquery(select: exp.Expression) -> exp.Subquery:
+    return exp.Subquery(this=select, alias=exp.TableAlias(this=sql.name("asked")))
