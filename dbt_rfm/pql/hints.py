@@ -1,0 +1,109 @@
+"""Hints for what people write who know SQL, Python or another dialect.
+
+In: the tokens read, the one that does not fit, what would fit. Out: a sentence, or '' where nothing comes to mind. The
+first rule that applies answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from lark import Token
+
+COMPARISON = frozenset({"EQ", "NE", "LT", "LE", "GT", "GE", "LIKE", "CONTAINS", "STARTS", "ENDS", "IN", "IS", "NOT"})
+_VALUES = ("STRING", "DATETIME", "DECIMAL", "INT", "TRUE", "FALSE", "NULL")
+_WORDS = {
+    "BETWEEN": "Write it as two comparisons: t.x >= 1 AND t.x <= 5.",
+    "GROUP": "There is no GROUP BY: FOR EACH says what one prediction is for.",
+    "ORDER": "There is no ORDER BY: sort the prediction table where you read it.",
+    "LIMIT": "There is no LIMIT: narrow the entities with WHERE.",
+    "JOIN": "There is no JOIN: tables are joined along the links of the graph.",
+    "FROM": "There is no FROM: columns are written table.column.",
+    "SELECT": "A predictive query starts with PREDICT.",
+    "HAVING": "There is no HAVING: WHERE takes aggregations too.",
+    "NULLS": "Write IS NULL or IS NOT NULL.",
+    "XOR": "Conditions are joined by AND and OR.",
+}
+_DOUBLED = {("EQ", "EQ"): "Equality is written with one =.", ("LT", "GT"): "Unequal is written !=."}
+_ARITHMETIC = "Arithmetic between aggregations or columns is not executed yet."
+_CONDITION = "A condition compares something with a value: table.flag = TRUE."
+_COLUMN = "A column is written table.column."
+_FOR_EACH = "A query ends with FOR EACH table.key, then WHERE, then ASSUMING."
+
+
+def hint_for(text: str, tokens: Sequence[Token], found: Token, accepts: Collection[str]) -> str:
+    """The hint for `found` after `tokens`, where one of `accepts` could stand."""
+    last = tokens[-1] if tokens else None
+    if str(found).upper() in _WORDS:
+        return _WORDS[str(found).upper()]
+    if last is None:
+        return ""
+    pair = (last.type, found.type)
+    if pair in _DOUBLED:
+        return _DOUBLED[pair]
+    return (
+        _on_clauses(tokens, found)
+        or _on_values(text, found, accepts)
+        or _on_windows(last, found, accepts)
+        or _on_columns(tokens, found, accepts)
+    )
+
+
+def hint_at_end(accepts: Collection[str]) -> str:
+    """The hint for a text that stops where one of `accepts` has to stand."""
+    if "FOR" in accepts:
+        return _FOR_EACH
+    if "DOT" in accepts:
+        return _COLUMN
+    return _CONDITION if accepts == COMPARISON else ""
+
+
+def _on_clauses(tokens: Sequence[Token], found: Token) -> str:
+    seen = {t.type for t in tokens}
+    if found.type == "WHERE" and "ASSUMING" in seen:
+        return "WHERE stands before ASSUMING."
+    if found.type in seen and found.type in ("WHERE", "ASSUMING"):
+        return f"A query has one {found.type}: join its conditions with AND."
+    if found.type in ("WHERE", "ASSUMING") and "FOR" not in seen:
+        return _FOR_EACH
+    if found.type == "RPAR":
+        opened = sum({"LPAR": 1, "RPAR": -1}.get(t.type, 0) for t in tokens)
+        return "" if opened > 0 else "There is no ( that it closes."
+    return ""
+
+
+def _on_values(text: str, found: Token, accepts: Collection[str]) -> str:
+    """A value is expected or found in the wrong place."""
+    if "STRING" in accepts and found.type == "WORD":
+        following = text[found.end_pos :].lstrip()[:1]
+        if following in (".", "("):
+            return "The right side of a comparison is a value: columns and aggregations stand on the left."
+        return f"A text goes in single quotes: '{found}'."
+    if "STRING" in accepts and found.type == "LPAR":
+        return "A list of values is compared with IN."
+    if "NOT" in accepts and "WORD" in accepts and found.type in _VALUES:
+        return "A value stands on the right side of a comparison: write the column or aggregation first."
+    return ""
+
+
+def _on_windows(last: Token, found: Token, accepts: Collection[str]) -> str:
+    if last.type == "INT" and found.type == "RPAR" and "COMMA" in accepts:
+        return "A window has a start and an end: COUNT(orders.*, 0, 30, days)."
+    if last.type == "INT" and found.type == "WORD" and "COMMA" in accepts:
+        return f"A comma stands between the number and the unit: {last}, {found}."
+    return ""
+
+
+def _on_columns(tokens: Sequence[Token], found: Token, accepts: Collection[str]) -> str:
+    last = tokens[-1]
+    if found.type == "DOT":
+        return "A column is written table.column, with the table's name in the graph."
+    if found.type == "STAR" and last.type == "LPAR":
+        return "Name the table whose rows count: COUNT(orders.*, 0, 30, days)."
+    if last.type == "WORD" and last.upper() == "DISTINCT":
+        return "Distinct values are counted by COUNT_DISTINCT(table.column, …)."
+    if last.type == "WORD" and "DOT" in accepts:
+        return _COLUMN
+    if found.type == "STAR" or (found.type in ("INT", "DECIMAL") and found[0] in "+-"):
+        return _ARITHMETIC
+    return _CONDITION if accepts == COMPARISON else ""

@@ -1,0 +1,53 @@
+"""Text to tree: `parse("PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id")`.
+
+In: the text of a query. Out: an `ast.Query` with positions, no names resolved. Whatever the text, the answer is a query
+or a QueryError that says where, what was found and what was expected. The grammar is `grammar.lark`, in the predictive
+query language of KumoRFM (its grammar restated, see docs/query_language.md); it is compiled at the first call, which
+takes some 60 ms, and kept. LALR(1): the time is linear in the length of the text, which is limited.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from dbt_rfm.errors import QueryError
+from dbt_rfm.pql.ast import Query
+
+if TYPE_CHECKING:
+    from lark import Lark
+
+MAX_LENGTH = 100_000
+
+
+def parse(text: str) -> Query:
+    """The query as a tree. Raises QueryError."""
+    from lark.exceptions import UnexpectedInput
+
+    from dbt_rfm.pql.complaints import complaint
+    from dbt_rfm.pql.tree import query_of
+
+    _check_text(text)
+    grammar = _grammar()
+    try:
+        tree = grammar.parse(text)
+    except UnexpectedInput:
+        raise complaint(grammar, text) from None
+    return query_of(tree, text)
+
+
+@cache
+def _grammar() -> Lark:
+    from lark import Lark
+
+    source = resources.files("dbt_rfm.pql").joinpath("grammar.lark").read_text("utf-8")
+    return Lark(source, parser="lalr", propagate_positions=True, maybe_placeholders=False)
+
+
+def _check_text(text: str) -> None:
+    if len(text) > MAX_LENGTH:
+        raise QueryError(
+            f"the query has {len(text):,} characters, at most {MAX_LENGTH:,} are read",
+            hint="A long list of keys belongs in a table of the graph or in --entity.",
+        )
