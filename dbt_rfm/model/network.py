@@ -101,6 +101,8 @@ class Attention(nn.Module):
         self.to_key_value = Linear(width, 2 * width)
         self.to_output = Linear(width, width, zero=True)
         self.temperature = nn.Parameter(torch.tensor([[0.6, 0.08]]).repeat(heads, 1)) if scaled else None
+        if scaled:
+            start_alike(self.to_query.weight, self.to_key_value.weight)
 
     def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:  # x [M, L, D] → 2 × [M, H, L, D/H]
         batch, length, width = x.shape
@@ -117,6 +119,15 @@ class Attention(nn.Module):
             query = query * sharpen.view(1, 1, self.heads, 1)
         read = F.scaled_dot_product_attention(query.transpose(1, 2), keys, values)
         return self.to_output(read.transpose(1, 2).reshape(batch, length, width))
+
+
+def start_alike(query: Tensor, key: Tensor) -> None:
+    """Let untrained attention favour rows like the query: a rough nearest-neighbour vote to learn from.
+
+    With independent weights the network sat on the class shares for hundreds of steps (docs/LOG.md).
+    """
+    with torch.no_grad():
+        key[: len(query)].copy_(query)
 
 
 class Mlp(nn.Module):
@@ -206,13 +217,15 @@ class RelationalTransformer(nn.Module):
         self.quantile_head = nn.Linear(row, len(QUANTILE_LEVELS))
         self.readout_query, self.readout_key = Linear(row, row), Linear(row, row)
         self.readout_gain = nn.Parameter(torch.tensor([0.3, 0.6]))  # binary, multiclass
-        self._start_heads()
+        self._start()
 
-    def _start_heads(self) -> None:
+    def _start(self) -> None:
         """Untrained, the network answers with the context's own distribution."""
         for head in (self.class_head, self.quantile_head):
             nn.init.normal_(head.weight, std=0.02)
             nn.init.zeros_(head.bias)
+        start_alike(self.readout_query.weight, self.readout_key.weight)
+        nn.init.normal_(self.kind_embedding.weight, std=0.02)
         levels = torch.tensor(QUANTILE_LEVELS)
         with torch.no_grad():
             self.quantile_head.bias.copy_(torch.special.ndtri(levels))

@@ -1,18 +1,18 @@
 """Turn a training state into the weights file that ships: `python -m dbt_rfm.pretrain.export STATE OUT`.
 
-Safetensors with the averaged weights; network shape, steps, tasks and seed are in its metadata.
+The averaged weights go in; steps, tasks, minutes and seed go into the metadata.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from dbt_rfm.errors import ModelError
+from dbt_rfm.model.checkpoint import write_checkpoint
+from dbt_rfm.model.network import NetworkConfig
 
 
 def export(state_file: Path, out: Path) -> Path:
@@ -21,19 +21,20 @@ def export(state_file: Path, out: Path) -> Path:
         state = torch.load(state_file, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError) as error:
         raise ModelError(f"cannot read the training state {state_file}: {error}") from error
-    metadata = {
-        "network": json.dumps(state["network_config"]),
+    given = state["training_config"]
+    history = {
         "steps": str(state["step"]),
         "tasks": str(state["counts"]["tasks"]),
         "cells": str(state["counts"]["cells"]),
         "minutes": f"{state['spent'] / 60:.1f}",
-        "seed": str(state["training_config"]["seed"]),
-        "processes": str(state["training_config"]["processes"]),
+        "seed": str(given["seed"]),
+        "processes": str(given["processes"]),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in state["average"].items()}, out, metadata)
+    write_checkpoint(out, state["average"], NetworkConfig(**state["network_config"]), history)
     return out
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python -m dbt_rfm.pretrain.export STATE OUT")
     print(export(Path(sys.argv[1]), Path(sys.argv[2])))
