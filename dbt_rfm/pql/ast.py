@@ -108,4 +108,5 @@ class Query:
     assuming: Condition | None = None
     problem: Problem | None = None
     command: str | None = None  # EXPLAIN | EVALUATE
+    command_span: Span = _span()
     text: str = field(default="", compare=False, repr=False)

@@ -87,13 +87,13 @@ def _stop(grammar: Lark, text: str) -> Stop:
     try:
         for token in run.iter_parse():  # each comes before it is fed
             tokens.append(token)
-        position = tokens[-1].end_pos if tokens else len(text)
+        position = tokens[-1].end_pos or 0 if tokens else len(text)
     except UnexpectedToken as error:
-        found, position = error.token, error.token.start_pos
+        found, position = error.token, error.token.start_pos or 0
         if tokens and tokens[-1] is found:
             tokens.pop()
     except UnexpectedCharacters as error:
-        position = error.pos_in_stream
+        position = error.pos_in_stream or 0
         unreadable = text[position]
     before = grammar.parse_interactive(text)
     for token in islice(before.lexer_thread.lex(before.parser_state), max(len(tokens) - 1, 0)):

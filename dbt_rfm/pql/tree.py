@@ -54,6 +54,7 @@ class _Builder:
             assuming=self._clause(by_rule.get("assuming")),
             problem=self._problem(parts),
             command=str(command.children[0]).upper() if command is not None else None,
+            command_span=_span(command) if command is not None else ast.NOWHERE,
             text=self.text,
         )
 
@@ -124,7 +125,7 @@ class _Builder:
         raise self._error(f"{word} is no aggregation", word, hint=hint)
 
     def _window(self, tree: Tree[Token]) -> ast.Window:
-        first, second = (part.children[0] for part in _trees(tree))
+        first, second = (_tokens(part)[0] for part in _trees(tree))
         word = next(iter(_tokens(tree)), None)
         if second.type == "INFINITY":
             raise self._error(f"a window must end: got {second}", second, hint="Only its start may be -INF.")
@@ -151,14 +152,14 @@ class _Builder:
         raise self._error(f"{word} is no unit of time", word, hint=hint)
 
     def _column(self, tree: Tree[Token]) -> ast.ColumnRef:
-        parts = [c if isinstance(c, Token) else c.children[0] for c in tree.children]
+        parts = [c if isinstance(c, Token) else _tokens(c)[0] for c in tree.children]
         table, column = (_unquoted(str(p), "`") if p.type == "QUOTED" else str(p) for p in parts)
         return ast.ColumnRef(table, column, _span(tree))
 
     # --- constants
 
     def _constant(self, tree: Tree[Token]) -> ast.Scalar:
-        token = tree.children[0]
+        token = _tokens(tree)[0]
         if token.type in ("TRUE", "FALSE", "NULL"):
             return {"TRUE": True, "FALSE": False, "NULL": None}[token.type]
         if token.type == "STRING":

@@ -1,0 +1,233 @@
+"""Names and types of a query resolved against a schema: `bind(parse(text), schema) -> Task`.
+
+In: an `ast.Query`, the RelationalSchema, the label table where one replaces the target. Out: a Task that the plan can
+compile as it is. Time rule, checked here: the target and ASSUMING look forward (start >= 0), WHERE looks back
+(end <= 0), so no filter that runs at prediction time sees the future; ASSUMING reaches no further than the target, so
+an example whose target is closed has all it needs. What parses but is not executed yet is refused by name.
+"""
+
+from __future__ import annotations
+
+from dbt_rfm.errors import QueryError
+from dbt_rfm.pql import ast
+from dbt_rfm.pql.conditions import BoundLeft, Left, bind_comparison, bind_condition
+from dbt_rfm.pql.operands import bind_aggregation
+from dbt_rfm.pql.paths import is_below
+from dbt_rfm.pql.scope import Scope, joined
+from dbt_rfm.pql.task import (
+    BoundAggregation,
+    BoundAnd,
+    BoundColumn,
+    BoundComparison,
+    BoundCondition,
+    BoundNot,
+    BoundOr,
+    BoundTarget,
+    Task,
+)
+from dbt_rfm.pql.windows import Place, furthest, length, may_end_after
+from dbt_rfm.schema.types import RelationalSchema, SemanticType, Table
+from dbt_rfm.task_kind import TaskKind
+
+_KIND_OF = {
+    SemanticType.NUMERICAL: TaskKind.REGRESSION,
+    SemanticType.BOOLEAN: TaskKind.BINARY,
+    SemanticType.CATEGORICAL: TaskKind.MULTICLASS,
+    SemanticType.TEXT: TaskKind.MULTICLASS,
+}
+_INSTEAD_OF = {
+    "EVALUATE": "Leave it out: every run prints a backtest, and so does dbt-rfm evaluate.",
+    "EXPLAIN": "Leave it out; dbt-rfm check says what a query means.",
+}
+_OF_LABEL_TABLE = ("entity", "anchor_time", "known_at")
+
+
+def bind(query: ast.Query, schema: RelationalSchema, *, labels: Table | None = None) -> Task:
+    """The task. `labels` is the label table that the target's `labels.<column>` means. Raises QueryError."""
+    return _Binder(query, Scope(query.text, schema, labels)).task()
+
+
+class _Binder:
+    def __init__(self, query: ast.Query, scope: Scope) -> None:
+        self.query, self.scope = query, scope
+
+    def task(self) -> Task:
+        self._refuse_what_is_not_executed()
+        query, entity = self.query, self._entity()
+        target, kind = self._target(entity)
+        horizon = self._horizon(target)
+        return Task(
+            text=query.text,
+            kind=kind,
+            entity=entity,
+            target=target,
+            horizon=horizon,
+            where=self._where(entity.table),
+            assuming=self._assuming(entity.table, horizon),
+            entity_ids=self._entity_ids(entity),
+        )
+
+    def _refuse_what_is_not_executed(self) -> None:
+        query, error = self.query, self.scope.error
+        if query.command is not None:
+            raise error(f"{query.command} is not executed yet", query.command_span, _INSTEAD_OF[query.command])
+        if query.problem is not None:
+            raise error(f"{query.problem.kind} is not executed yet", query.problem.span)
+
+    # --- the entity
+
+    def _entity(self) -> BoundColumn:
+        ref = self.query.entity
+        table = self.scope.table(ref)
+        column = self.scope.column(ref, table)
+        name, key = f"{table.name}.{column.name}", table.primary_key
+        if not key:
+            hint = f"Add the tests unique and not_null to {name}, or a primary key constraint."
+            raise self.scope.error(f"{table.name} has no primary key, so {name} names no single row", ref.span, hint)
+        if len(key) > 1:
+            listed = f"{table.name} ({', '.join(key)})"
+            raise self.scope.error(f"an entity with a key of several columns, {listed}, is not executed yet", ref.span)
+        if column.name != key[0]:
+            problem = f"{name} is not the key of {table.name}: the key is {key[0]}"
+            raise self.scope.error(problem, ref.span, f"Write FOR EACH {table.name}.{key[0]}.")
+        return BoundColumn(table, column, ref.span)
+
+    def _entity_ids(self, entity: BoundColumn) -> tuple[ast.Scalar, ...]:
+        asked = self.query.entity_ids
+        if asked is None:
+            return ()
+        bound = bind_comparison(self.scope, asked, entity)
+        if bound.operator not in ("=", "IN") or bound.value is None:
+            hint = f"Conditions go into WHERE: FOR EACH {entity.table.name}.{entity.column.name} WHERE …"
+            raise self.scope.error(f"entities are named by = or IN, got {asked.operator}", asked.span, hint)
+        return bound.value if isinstance(bound.value, tuple) else (bound.value,)
+
+    # --- the target
+
+    def _target(self, entity: BoundColumn) -> tuple[BoundTarget, TaskKind]:
+        target, scope = self.query.target, self.scope
+        if scope.labels is not None:
+            return self._label(target, scope.labels, entity)
+        if isinstance(target, ast.Aggregation):
+            bound = bind_aggregation(scope, target, entity.table, Place.TARGET)
+            return bound, self._kind_of_aggregation(bound)
+        if isinstance(target, ast.ColumnRef):
+            attribute = self._attribute(target, entity)
+            return attribute, self._kind_of_column(attribute)
+        return self._condition(target, entity.table, Place.TARGET), TaskKind.BINARY
+
+    def _label(self, target: ast.Target, labels: Table, entity: BoundColumn) -> tuple[BoundTarget, TaskKind]:
+        scope = self.scope
+        if not isinstance(target, ast.ColumnRef) or not scope.names_labels(target):
+            hint = f"Write PREDICT {labels.name}.<its label column> FOR EACH …, or leave out labels=."
+            raise scope.error("a label table is given, so the target is one of its columns", target.span, hint)
+        column = scope.column(target, labels)
+        if column.name.casefold() in (*_OF_LABEL_TABLE, entity.column.name.casefold()):
+            raise scope.error(
+                f"{labels.name}.{column.name} says whose label it is or when, it is no label", target.span
+            )
+        bound = BoundColumn(labels, column, target.span)
+        return bound, self._kind_of_column(bound)
+
+    def _attribute(self, ref: ast.ColumnRef, entity: BoundColumn) -> BoundColumn:
+        scope, table = self.scope, self.scope.table(ref)
+        column = scope.column(ref, table)
+        name = f"{table.name}.{column.name}"
+        if table is not entity.table:
+            raise self._elsewhere(ref, name, table, entity.table, Place.TARGET)
+        if table.time_column is not None:
+            problem = (
+                f"an attribute of events is not executed yet: {table.name} has the time column {table.time_column}"
+            )
+            raise scope.error(problem, ref.span, "A label table can give its values: labels=ref('…').")
+        links = [link for link in scope.schema.parents(table.name) if link.child_column == column.name]
+        if column.name in table.primary_key or links:
+            what = "key" if not links else f"link to {links[0].parent}"
+            raise scope.error(f"{name} is the {what} of {table.name}, which cannot be predicted", ref.span)
+        return BoundColumn(table, column, ref.span)
+
+    def _kind_of_aggregation(self, aggregation: BoundAggregation) -> TaskKind:
+        if aggregation.function in ("FIRST", "LAST") and aggregation.column is not None:
+            return self._kind_of_column(BoundColumn(aggregation.table, aggregation.column, aggregation.span))
+        return TaskKind.REGRESSION
+
+    def _kind_of_column(self, bound: BoundColumn) -> TaskKind:
+        kind = bound.column.semantic_type
+        if kind not in _KIND_OF:
+            name = f"{bound.table.name}.{bound.column.name}"
+            allowed = joined((str(k) for k in _KIND_OF), "or")
+            hint = "Is it a class or a number? Set meta.rfm.semantic_type on the column."
+            raise self.scope.error(f"{name} is {_with_article(kind)}, expected a {allowed} column", bound.span, hint)
+        return _KIND_OF[kind]
+
+    def _horizon(self, target: BoundTarget) -> ast.Window | None:
+        if isinstance(target, BoundColumn):
+            return None
+        windows = [a.window for a in _aggregations(target)]
+        if not windows:
+            hint = "Predict the column itself, or a label table."
+            raise self.scope.error("a condition on columns alone is not executed yet", self.query.target.span, hint)
+        return furthest(self.scope, windows)
+
+    # --- conditions
+
+    def _where(self, entity: Table) -> BoundCondition | None:
+        return None if self.query.where is None else self._condition(self.query.where, entity, Place.WHERE)
+
+    def _condition(self, condition: ast.Condition, entity: Table, place: Place) -> BoundCondition:
+        return bind_condition(self.scope, condition, lambda left: self._left(left, entity, place))
+
+    def _left(self, left: Left, entity: Table, place: Place) -> BoundLeft:
+        scope = self.scope
+        if isinstance(left, ast.Aggregation):
+            return bind_aggregation(scope, left, entity, place)
+        if scope.names_labels(left):
+            raise scope.error("a label table is not filtered by the query", left.span, "Filter it in its own model.")
+        table = scope.table(left)
+        column = scope.column(left, table)
+        if table is not entity:
+            raise self._elsewhere(left, f"{table.name}.{column.name}", table, entity, place)
+        if place is Place.ASSUMING:
+            raise scope.error("ASSUMING takes aggregations over the future only", left.span, "Columns go into WHERE.")
+        return BoundColumn(table, column, left.span)
+
+    def _elsewhere(self, ref: ast.ColumnRef, name: str, table: Table, entity: Table, place: Place) -> QueryError:
+        """The error for a column that is not the entity's own."""
+        window = "-90, 0" if place is Place.WHERE else "0, 30"
+        hint = f"Aggregate it: LAST({name}, {window}, days)."
+        if not is_below(self.scope.schema, table, entity):
+            hint = f"Only columns of {entity.name}, and aggregations over rows linked to it, are executed."
+        return self.scope.error(f"{name} is no column of the entity table {entity.name}", ref.span, hint)
+
+    def _assuming(self, entity: Table, horizon: ast.Window | None) -> BoundCondition | None:
+        if self.query.assuming is None:
+            return None
+        condition = self._condition(self.query.assuming, entity, Place.ASSUMING)
+        for aggregation in _aggregations(condition):
+            window = aggregation.window
+            if horizon is None:
+                problem = "ASSUMING needs a target with a window: it says which past windows to learn from"
+                raise self.scope.error(problem, window.span)
+            if may_end_after(window, horizon):
+                raise self.scope.error(
+                    f"ASSUMING looks {length(window)} ahead, further than the target, which ends after {length(horizon)}",
+                    window.span,
+                )
+        return condition
+
+
+def _aggregations(node: BoundTarget | None) -> list[BoundAggregation]:
+    """The aggregations of a target or condition, in order; inner WHEREs hold none."""
+    if isinstance(node, BoundAggregation):
+        return [node]
+    if isinstance(node, BoundComparison):
+        return _aggregations(node.left)
+    if isinstance(node, BoundNot):
+        return _aggregations(node.operand)
+    if isinstance(node, BoundAnd | BoundOr):
+        return [found for operand in node.operands for found in _aggregations(operand)]
+    return []
+
+
+def _with_article(kind: SemanticType) -> str:
+    return {SemanticType.ID: "an id", SemanticType.TIMESTAMP: "a timestamp"}.get(kind, str(kind))

@@ -1,0 +1,93 @@
+"""Aggregations of a query bound to rows: which table, which column, which way to the entity, which window.
+
+In: an aggregation as written and the table of the entity. Out: a BoundAggregation, or a QueryError that says why it has
+no meaning: a column that cannot be summed, a table that is not linked, a window without a time to place rows in.
+"""
+
+from __future__ import annotations
+
+from dbt_rfm.pql import ast
+from dbt_rfm.pql.conditions import Left, bind_condition
+from dbt_rfm.pql.paths import path_to
+from dbt_rfm.pql.scope import Scope
+from dbt_rfm.pql.task import BoundAggregation, BoundColumn
+from dbt_rfm.pql.windows import Place, check_window
+from dbt_rfm.schema.data_types import Family, family
+from dbt_rfm.schema.types import Column, Link, SemanticType, Table
+
+_EXECUTED = ("COUNT", "SUM", "AVG", "MIN", "MAX", "FIRST", "LAST")
+_OF_NUMBERS = ("SUM", "AVG", "MIN", "MAX")
+
+
+def bind_aggregation(scope: Scope, aggregation: ast.Aggregation, entity: Table, place: Place) -> BoundAggregation:
+    """Raises QueryError."""
+    function, window = aggregation.function, aggregation.window
+    if function not in _EXECUTED:
+        raise scope.error(
+            f"{function} is not executed yet", aggregation.span, f"Executed: {', '.join(_EXECUTED)} over a window."
+        )
+    if window is None:
+        hint = f"Give it one: {function}(…, {'-90, 0' if place is Place.WHERE else '0, 30'}, days)."
+        raise scope.error("an aggregation without a window is not executed yet", aggregation.span, hint)
+    table = scope.table(aggregation.column)
+    column = None if aggregation.column.column == "*" else scope.column(aggregation.column, table)
+    _check_column(scope, aggregation, table, column)
+    check_window(scope, window, place)
+    path = path_to(scope, table, entity, aggregation.column.span)
+    _check_time(scope, table, path, window)
+    where = aggregation.where
+    return BoundAggregation(
+        function=function,
+        table=table,
+        column=column,
+        path=path,
+        window=window,
+        where=bind_condition(scope, where, lambda left: _row_column(scope, left, table)) if where is not None else None,
+        span=aggregation.span,
+    )
+
+
+def _row_column(scope: Scope, left: Left, table: Table) -> BoundColumn:
+    """A left side of the WHERE inside an aggregation: a column of the aggregated table."""
+    if isinstance(left, ast.Aggregation):
+        raise scope.error("an aggregation inside an aggregation is not executed yet", left.span)
+    if scope.table(left) is not table:
+        problem = f"the WHERE inside an aggregation over {table.name} looks at columns of {table.name} only"
+        hint = "Conditions on the entity go into the WHERE after FOR EACH; other tables are not executed here yet."
+        raise scope.error(problem, left.span, hint)
+    return BoundColumn(table, scope.column(left, table), left.span)
+
+
+def _check_column(scope: Scope, aggregation: ast.Aggregation, table: Table, column: Column | None) -> None:
+    function, span = aggregation.function, aggregation.column.span
+    if column is None:
+        if function != "COUNT":
+            raise scope.error(f"{function} needs a column, got {table.name}.*", span)
+        return
+    name, kind = f"{table.name}.{column.name}", column.semantic_type
+    if function in _OF_NUMBERS:
+        if kind is SemanticType.TIMESTAMP:
+            raise scope.error(f"{function} of a timestamp ({name}) is not executed yet", span)
+        if kind is SemanticType.ID or family(column.data_type) not in (Family.INTEGER, Family.NUMBER):
+            hint = f"Count rows instead: COUNT({table.name}.* WHERE {name} = …, …)."
+            raise scope.error(f"{function} needs a numerical column, {name} is {kind} ({column.data_type})", span, hint)
+    elif function in ("FIRST", "LAST"):
+        if kind is SemanticType.TIMESTAMP:
+            raise scope.error(f"{function} of a timestamp ({name}) is not executed yet", span)
+        if family(column.data_type) is Family.OTHER:
+            raise scope.error(f"{function} of {name} is not possible: its type is {column.data_type}", span)
+
+
+def _check_time(scope: Scope, table: Table, path: tuple[Link, ...], window: ast.Window) -> None:
+    """A row needs a time to be in a window or not, its own or that of a table on its way to the entity."""
+    if window.start is None and window.end == 0:
+        return  # "ever so far" holds for all rows that are known
+    on_the_way = [table, *(scope.schema.table(link.child) for link in path[1:])]
+    if not any(t.time_column or t.valid_from for t in on_the_way):
+        names = " nor ".join(t.name for t in on_the_way)
+        has = f"neither {names} has a" if len(on_the_way) > 1 else f"{names} has no"
+        raise scope.error(
+            f"there is no time to place rows in a window: {has} time column",
+            window.span,
+            f"Set event_time or meta.rfm.time_column on {table.name}.",
+        )
