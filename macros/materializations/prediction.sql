@@ -74,6 +74,7 @@ def mismatch():
     try:
         import dbt_rfm
         import dbt_rfm.embedded
+        import dbt_rfm.pipeline  # loads torch and the others, so that a missing one is told here
     except ImportError as error:
         return f"the Python package dbt-rfm cannot be imported: {error}\n  {install}"
     if dbt_rfm.__version__ != VERSION:

@@ -117,17 +117,20 @@
 {% endmacro %}
 
 
-{# A list; a mapping of aliases where two tables would otherwise have the same one. #}
+{# A list; a mapping of aliases where two tables would otherwise have the same one. Sources give way to models. #}
 {% macro graph_yaml(names, rest) %}
+  {%- set sources = [] -%}
+  {%- for name in names if '.' in name -%}{%- do sources.append(name) -%}{%- endfor -%}
   {%- set aliases = {} -%}
-  {%- for name in names -%}
-    {%- set short = name.split('.') | last -%}
+  {%- set renamed = [] -%}
+  {%- for name in names | reject('in', sources) | list + sources -%}
+    {%- set short = name.split('.')[-1] -%}
+    {%- if short in aliases -%}{%- do renamed.append(name) -%}{%- endif -%}
     {%- do aliases.update({(name | replace('.', '_') if short in aliases else short): name}) -%}
   {%- endfor -%}
-  {%- set plain = aliases.keys() | list == names | map('replace', '.', ' ') | map('split') | map('last') | list -%}
   {%- set lines = ['vars:', '  dbt_rfm_graph:'] -%}
   {%- for alias, name in aliases.items() -%}
-    {%- do lines.append('    - ' ~ name if plain else '    ' ~ alias ~ ': ' ~ name) -%}
+    {%- do lines.append('    ' ~ alias ~ ': ' ~ name if renamed else '    - ' ~ name) -%}
   {%- endfor -%}
   {%- if rest -%}
     {%- do lines.append('    # with a key but no link: ' ~ rest | join(', ')) -%}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -113,7 +113,7 @@ class Run:
     log: str
     results: dict[str, str]  # node name -> status
     messages: dict[str, str]  # node name -> dbt's message
-    value: object = None  # what the command returned, e.g. the names of `dbt ls`
+    value: object = field(default=None, repr=False)  # what the command returned, e.g. the names of `dbt ls`
 
 
 class Project:
