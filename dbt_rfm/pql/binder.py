@@ -16,14 +16,11 @@ from dbt_rfm.pql.paths import is_below
 from dbt_rfm.pql.scope import Scope, joined
 from dbt_rfm.pql.task import (
     BoundAggregation,
-    BoundAnd,
     BoundColumn,
-    BoundComparison,
     BoundCondition,
-    BoundNot,
-    BoundOr,
     BoundTarget,
     Task,
+    aggregations_of,
 )
 from dbt_rfm.pql.windows import Place, furthest, length, may_end_after
 from dbt_rfm.schema.types import RelationalSchema, SemanticType, Table
@@ -163,7 +160,7 @@ class _Binder:
     def _horizon(self, target: BoundTarget) -> ast.Window | None:
         if isinstance(target, BoundColumn):
             return None
-        windows = [a.window for a in _aggregations(target)]
+        windows = [a.window for a in aggregations_of(target)]
         if not windows:
             hint = "Predict the column itself, or a label table."
             raise self.scope.error("a condition on columns alone is not executed yet", self.query.target.span, hint)
@@ -203,30 +200,15 @@ class _Binder:
         if self.query.assuming is None:
             return None
         condition = self._condition(self.query.assuming, entity, Place.ASSUMING)
-        for aggregation in _aggregations(condition):
+        for aggregation in aggregations_of(condition):
             window = aggregation.window
             if horizon is None:
                 problem = "ASSUMING needs a target with a window: it says which past windows to learn from"
                 raise self.scope.error(problem, window.span)
             if may_end_after(window, horizon):
-                raise self.scope.error(
-                    f"ASSUMING looks {length(window)} ahead, further than the target, which ends after {length(horizon)}",
-                    window.span,
-                )
+                problem = f"ASSUMING looks {length(window)} ahead, the target only {length(horizon)}"
+                raise self.scope.error(problem, window.span, "A closed target would not be enough to learn from.")
         return condition
-
-
-def _aggregations(node: BoundTarget | None) -> list[BoundAggregation]:
-    """The aggregations of a target or condition, in order; inner WHEREs hold none."""
-    if isinstance(node, BoundAggregation):
-        return [node]
-    if isinstance(node, BoundComparison):
-        return _aggregations(node.left)
-    if isinstance(node, BoundNot):
-        return _aggregations(node.operand)
-    if isinstance(node, BoundAnd | BoundOr):
-        return [found for operand in node.operands for found in _aggregations(operand)]
-    return []
 
 
 def _with_article(kind: SemanticType) -> str:

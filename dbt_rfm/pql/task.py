@@ -6,6 +6,7 @@ leads from their rows to the entity. Literals have the type of the column they a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from dbt_rfm.pql.ast import Scalar, Span, Window
@@ -81,3 +82,16 @@ class Task:
     where: BoundCondition | None = None
     assuming: BoundCondition | None = None
     entity_ids: tuple[Scalar, ...] = ()
+
+
+def aggregations_of(node: BoundTarget | None) -> Iterator[BoundAggregation]:
+    """The aggregations of a target or condition, in order; inner WHEREs hold none."""
+    if isinstance(node, BoundAggregation):
+        yield node
+    elif isinstance(node, BoundComparison):
+        yield from aggregations_of(node.left)
+    elif isinstance(node, BoundNot):
+        yield from aggregations_of(node.operand)
+    elif node is not None and not isinstance(node, BoundColumn):
+        for operand in node.operands:
+            yield from aggregations_of(operand)

@@ -1,0 +1,135 @@
+"""A task in plain words, for someone who wonders whether the query asks what they meant.
+
+In: a bound Task. Out: a few lines: what is predicted and of what kind, for whom, from what is learnt, what no rows
+mean, and along which links rows belong to an entity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.literals import shown
+from dbt_rfm.pql.paths import way
+from dbt_rfm.pql.scope import joined
+from dbt_rfm.pql.task import (
+    BoundAggregation,
+    BoundAnd,
+    BoundColumn,
+    BoundComparison,
+    BoundCondition,
+    BoundNot,
+    Task,
+    aggregations_of,
+)
+from dbt_rfm.pql.windows import length
+from dbt_rfm.task_kind import TaskKind
+
+_KINDS = {
+    TaskKind.BINARY: "binary: a probability",
+    TaskKind.MULTICLASS: "multiclass: the likeliest classes with their probabilities",
+    TaskKind.REGRESSION: "regression: a number, with the range in which it falls 8 times of 10",
+}
+_FUNCTIONS = {"SUM": "sum", "AVG": "mean", "MIN": "lowest", "MAX": "highest", "FIRST": "first", "LAST": "last"}
+_OPERATORS = {
+    "=": "is",
+    "!=": "is not",
+    "<": "is below",
+    "<=": "is at most",
+    ">": "is above",
+    ">=": "is at least",
+    "IS": "is",
+    "IS NOT": "is not",
+    "IN": "is one of",
+    "NOT IN": "is none of",
+}
+_ZERO_OF_NOTHING = ("COUNT", "SUM")
+
+
+def describe(task: Task) -> str:
+    """Lines of `Word: what it means`, without a line break at the end."""
+    lines = {
+        "Predicts": _predicts(task),
+        "Kind": _KINDS[task.kind],
+        "For": _for_whom(task),
+        "Learns from": _learns_from(task),
+        "No rows": " ".join(_on_nothing(task)),
+        "Path": "; ".join(dict.fromkeys(way(a.path) for a in aggregations_of(task.target))),
+    }
+    width = max(len(word) for word, text in lines.items() if text) + 2
+    return "\n".join(f"{word + ':':<{width}}{text}" for word, text in lines.items() if text)
+
+
+def _predicts(task: Task) -> str:
+    target = task.target
+    if isinstance(target, BoundColumn):
+        if target.table.name == task.entity.table.name:
+            return f"{_operand(target)} where it is null"
+        return f"{_operand(target)}, as the label table gives it"
+    return _operand(target) if isinstance(target, BoundAggregation) else f"whether {_condition(target)}"
+
+
+def _for_whom(task: Task) -> str:
+    entity = f"{task.entity.table.name}.{task.entity.column.name}"
+    who = f"each {entity}"
+    if task.entity_ids:
+        who = f"{entity} {joined((shown(i) for i in task.entity_ids[:10]), 'and')}"
+        who += f" and {len(task.entity_ids) - 10} more" if len(task.entity_ids) > 10 else ""
+    return f"{who}, if {_condition(task.where)}" if task.where is not None else who
+
+
+def _learns_from(task: Task) -> str:
+    if task.horizon is None:
+        known = isinstance(task.target, BoundColumn) and task.target.table.name == task.entity.table.name
+        return "the rows where it is known" if known else "the labels known by then"
+    windows = f"the same question asked every {length(task.horizon)} of the past"
+    return f"{windows}, if {_condition(task.assuming)}" if task.assuming is not None else windows
+
+
+def _on_nothing(task: Task) -> Iterator[str]:
+    functions = dict.fromkeys(a.function for a in aggregations_of(task.target))
+    zero = [f for f in functions if f in _ZERO_OF_NOTHING]
+    undefined = [f for f in functions if f not in _ZERO_OF_NOTHING]
+    if zero:
+        yield f"{joined(zero)} of no rows is 0, and counts."
+    if undefined:
+        yield f"{joined(undefined)} of no rows is undefined: such a case is not learnt from."
+
+
+def _condition(condition: BoundCondition, *, inside: bool = False) -> str:
+    if isinstance(condition, BoundComparison):
+        value = condition.value
+        text = ", ".join(map(shown, value)) if isinstance(value, tuple) else shown(value)
+        return f"{_operand(condition.left)} {_OPERATORS[condition.operator]} {'null' if value is None else text}"
+    if isinstance(condition, BoundNot):
+        return f"not ({_condition(condition.operand)})"
+    word = " and " if isinstance(condition, BoundAnd) else " or "
+    text = word.join(_condition(operand, inside=True) for operand in condition.operands)
+    return f"({text})" if inside else text
+
+
+def _operand(operand: BoundAggregation | BoundColumn) -> str:
+    if isinstance(operand, BoundColumn):
+        return f"{operand.table.name}.{operand.column.name}"
+    table, column = operand.table.name, operand.column
+    if operand.function == "COUNT":
+        what = f"the number of rows of {table}"
+        what += f" with a {column.name}" if column is not None else ""
+    else:
+        of = " of" if operand.function in ("SUM", "AVG") else ""
+        what = f"the {_FUNCTIONS[operand.function]}{of} {table}.{column.name if column is not None else '*'}"
+    if operand.where is not None:
+        what += f" (only where {_condition(operand.where)})"
+    return f"{what} {_window(operand.window)}"
+
+
+def _window(window: Window) -> str:
+    start, end, unit = window.start, window.end, window.unit
+    if start is None:
+        return "so far" if end == 0 else f"up to {length(Window(0, -end, unit))} before"
+    if start == 0:
+        return f"in the next {length(window)}"
+    if end == 0:
+        return f"in the last {length(Window(0, -start, unit))}"
+    low, high = sorted((abs(start), abs(end)))
+    return f"from {low} to {high} {unit} {'ahead' if start > 0 else 'before'}"
