@@ -27,6 +27,7 @@ from dbt_rfm.plan.blocks import Block
 from dbt_rfm.plan.examples import context_select, drawn_select, examples_select, known_by, query_examples
 from dbt_rfm.plan.features import derived_of, feature_plan
 from dbt_rfm.plan.labels import LABEL_TYPE
+from dbt_rfm.plan.neighbours import neighbours_plan
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.plan.values import NUMERICAL, Scope
 from dbt_rfm.pql.ast import Scalar, Window
@@ -39,7 +40,8 @@ from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
 
 MAX_BACKTEST = 2000
-FEW_ANCHORS = 128  # up to so many distinct anchors, adding rows up between them pays
+MAX_EXAMPLES_WITH_ROWS = 10_000
+FEW_ANCHORS = 500  # more distinct anchors are no grid but the times of events
 
 
 def collect(
@@ -212,6 +214,7 @@ def _snapshot(
     examples = session.query(_in_order(session.names.examples))
     scope = _scope(graph, task, choice)
     features, meta, more = _features(session, scope, task, choice)
+    rows, reason = _rows(session, scope, task, options) if with_rows else ({}, "")
     labels = examples.filter(pc.is_in(examples["split"], pa.array([CONTEXT, BACKTEST_CONTEXT])))["label"]
     classes = tuple(sorted(pc.unique(labels).to_pylist())) if task.kind == TaskKind.MULTICLASS else ()
     return Snapshot(
@@ -224,7 +227,8 @@ def _snapshot(
         features_meta=meta,
         examples=examples,
         features=features,
-        notes=(*notes, *more),
+        rows=rows,
+        notes=(*notes, *more, *([reason] if reason else [])),
         options={"context_size": options.context_size, "seed": options.seed, "anchor": options.anchor},
     )
 
@@ -262,6 +266,17 @@ def _features(
     for step in plan.steps:
         session.create(step.table, step.select)
     return (*_assemble(session, plan.blocks), plan.notes)
+
+
+def _rows(session: Session, scope: Scope, task: Task, options: Options) -> tuple[dict[str, pa.Table], str]:
+    """The neighbourhood per table, with a reason if it is left out."""
+    count = session.count(sql.temporary(session.names.examples))
+    if count > MAX_EXAMPLES_WITH_ROWS:
+        return {}, f"the bundle has no rows/: {count} examples are more than {MAX_EXAMPLES_WITH_ROWS}"
+    plan = neighbours_plan(scope, session.names, task.entity.table, task.entity.column.name, options.neighbors)
+    for step in plan.steps:
+        session.create(step.table, step.select)
+    return {name: session.query(select) for name, select in plan.rows.items()}, ""
 
 
 def _assemble(session: Session, blocks: Sequence[Block]) -> tuple[pa.Table, tuple[Feature, ...]]:

@@ -20,7 +20,7 @@ from dbt_rfm.schema.types import Link, RelationalSchema, Table
 
 
 def children_blocks(
-    scope: Scope, names: Names, table: Table, key: str, windows: tuple[LookBack, ...], bounds: str | None
+    scope: Scope, names: Names, table: Table, key: str, windows: tuple[LookBack, ...]
 ) -> Iterator[Block]:
     """Children in full detail, grandchildren with fewer windows."""
     schema = scope.graph.schema
@@ -28,7 +28,7 @@ def children_blocks(
         near = len(path.links) == 1
         detail = Detail(windows) if near else Detail(_few(windows), spread=False, newest=1, parents=1)
         label = ".".join(link_label(schema, link) for link in reversed(path.links))
-        yield summary_block(scope, Summary(label, "child", path, keyed_by_entity(names), detail, bounds))
+        yield summary_block(scope, Summary(label, "child", path, keyed_by_entity(names), detail, names.bounds))
 
 
 def paths_down(schema: RelationalSchema, table: Table, key: str, hops: int = 2) -> Iterator[Path]:

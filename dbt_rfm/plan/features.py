@@ -43,27 +43,31 @@ def feature_plan(
     few_anchors: bool,
     past_labels: bool = True,
 ) -> FeaturePlan:
-    """Steps and blocks for the session table of examples. `few_anchors`: rows may be added up between anchors."""
+    """Steps and blocks for the session table of examples.
+
+    With many anchors, all time of a large parent would be read for each of them: kin then look back over the finite
+    windows only, and the rate over everybody, which belongs to a grid of anchors, is left out.
+    """
     table, key = entity
     windows = look_backs(horizon)
-    steps = [Step(names.bounds, bounds_select(names.examples, windows))] if few_anchors else []
-    bounds = names.bounds if few_anchors else None
+    steps = [Step(names.bounds, bounds_select(names.examples, windows))]
     own = own_block(scope, names, table, key)
     blocks = [own] if own else []
-    blocks += children_blocks(scope, names, table, key, windows, bounds)
-    blocks += sibling_blocks(scope, names, table, key, windows, bounds)
-    if bounds:
-        made: list[Block] = []
-        for step, down, others in newest_parents_steps(scope, names, table, key):
-            steps.append(step)
-            made += co_parent_blocks(scope, names, step, down, others, windows, bounds)
-        blocks += made[:MAX_CO_PARENT_BLOCKS]
+    blocks += children_blocks(scope, names, table, key, windows)
+    of_kin = windows if few_anchors else windows[:-1]
+    blocks += sibling_blocks(scope, names, table, key, of_kin)
+    of_parents: list[Block] = []
+    for step, down, others in newest_parents_steps(scope, names, table, key):
+        steps.append(step)
+        of_parents += co_parent_blocks(scope, names, step, down, others, of_kin)
+    blocks += of_parents[:MAX_CO_PARENT_BLOCKS]
     if past_labels:
         blocks.append(past_labels_block(names, kind))
         everybody = everybody_block(names, kind)
         blocks += [everybody] if everybody and few_anchors else []
     blocks.append(calendar_block(names))
-    notes = [note for t in scope.graph.schema.tables if (note := too_wide(scope, t))]
+    tables = [t for t in scope.graph.schema.tables if t.name != table.name]
+    notes = [note for t in tables if (note := too_wide(scope, t))]
     return FeaturePlan(tuple(steps), tuple(blocks), tuple(notes))
 
 

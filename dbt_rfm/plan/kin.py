@@ -27,14 +27,11 @@ MAX_CO_PARENT_BLOCKS = 12
 
 
 def sibling_blocks(
-    scope: Scope, names: Names, table: Table, key: str, windows: tuple[LookBack, ...], bounds: str | None
+    scope: Scope, names: Names, table: Table, key: str, windows: tuple[LookBack, ...]
 ) -> Iterator[Block]:
     """One block per (parent link of the entity, child link of that parent), and one per column known late."""
     schema = scope.graph.schema
-    # Without cells, all time of a large parent would be read for every example.
-    detail = Detail(
-        windows if bounds else windows[:-1], sums=False, spread=False, newest=1, categories=False, parents=0
-    )
+    detail = Detail(windows, sums=False, spread=False, newest=1, categories=False, parents=0)
     for up in schema.parents(table.name):
         for down in schema.children(up.parent):
             if down.parent_column != up.parent_column:
@@ -44,12 +41,12 @@ def sibling_blocks(
             path = Path(child, (down,))
             keyed = _keyed_by_parent(scope, names, table, key, up)
             strict = same and own_time(child, "r0") is not None
-            common = {"path": path, "bounds": bounds, "exclude_self": same, "strict": strict}
-            yield summary_block(scope, Summary(label, "parent", keyed=keyed, detail=detail, **common))
+            common = {"path": path, "detail": detail, "exclude_self": same, "strict": strict}
+            yield summary_block(scope, Summary(label, "parent", keyed=keyed, bounds=names.bounds, **common))
             for delay, value in delayed_values(scope, child, path.alias(0)):
                 late = _looking_back_from(keyed, delay.end, delay.unit)
-                only = {"only": (value,), "keyed": late, "detail": detail}
-                yield summary_block(scope, Summary(f"{label}@{delay.end}{delay.unit[0]}", "parent", **common, **only))
+                named = f"{label}@{delay.end}{delay.unit[0]}"
+                yield summary_block(scope, Summary(named, "parent", keyed=late, only=(value,), **common))
 
 
 def newest_parents_steps(scope: Scope, names: Names, table: Table, key: str) -> Iterator[tuple[Step, Link, list[Link]]]:
@@ -64,11 +61,11 @@ def newest_parents_steps(scope: Scope, names: Names, table: Table, key: str) -> 
 
 
 def co_parent_blocks(
-    scope: Scope, names: Names, step: Step, down: Link, others: list[Link], windows: tuple[LookBack, ...], bounds: str
+    scope: Scope, names: Names, step: Step, down: Link, others: list[Link], windows: tuple[LookBack, ...]
 ) -> Iterator[Block]:
     """What the children of the newest row's other parents did lately."""
     schema = scope.graph.schema
-    few = windows[1:2] + windows[-1:]
+    few = tuple(dict.fromkeys((windows[1], windows[-1])))
     detail = Detail(few, sums=False, spread=False, newest=0, categories=False, parents=0)
     for i, other in enumerate(others):
         for link in schema.children(other.parent):
@@ -77,7 +74,7 @@ def co_parent_blocks(
                 continue
             label = f"{link_label(schema, down)}>{other.parent}<{link_label(schema, link)}"
             keyed = _keyed_by_newest(names, step, i)
-            yield summary_block(scope, Summary(label, "co-parent", Path(child, (link,)), keyed, detail, bounds))
+            yield summary_block(scope, Summary(label, "co-parent", Path(child, (link,)), keyed, detail, names.bounds))
 
 
 def _keyed_by_parent(scope: Scope, names: Names, table: Table, key: str, up: Link) -> exp.Select:
@@ -102,25 +99,70 @@ def _looking_back_from(keyed: exp.Select, number: int, unit: str) -> exp.Select:
 
 
 def _newest_row(scope: Scope, names: Names, down: Link, others: list[Link]) -> exp.Select:
-    """(example_id, anchor_time, as_of, key0, …) of the newest visible row of each example's entity."""
+    """(example_id, key0, key1, …) of the newest visible row of each example's entity.
+
+    As in the summaries, rows are numbered in time and the largest number among those visible is found over cells.
+    """
     path = Path(scope.graph.schema.table(down.child), (down,))
+    keys = [f"key{i}" for i in range(len(others))]
+    steps = [
+        ("numbered", _numbered(scope, names, path, others)),
+        ("cells", _newest_in_cells(names)),
+        ("newest", _newest_of_examples(names)),
+    ]
+    query = sql.select(sql.column("example_id", "e"), *sql.columns(keys, "n"))
+    query = query.from_(sql.temporary("newest", "e"), copy=False)
+    on = [
+        exp.EQ(this=sql.column("key", "n"), expression=sql.column("entity", "e")),
+        exp.EQ(this=sql.column("seq", "n"), expression=sql.column("seq", "e")),
+        *(still_valid(sql.column(f"until{i}", "n"), sql.column("as_of", "e")) for i in _until(scope, path)),
+    ]
+    return sql.with_steps(sql.join(query, sql.temporary("numbered", "n"), sql.every(on)), steps)
+
+
+def _numbered(scope: Scope, names: Names, path: Path, others: list[Link]) -> exp.Select:
     time = known_time(scope.graph, path)
-    assert time is not None, f"{down.child} has no time"
-    at = sql.column("as_of", "e")
+    assert time is not None, f"{path.table.name} has no time"
     order = [time, *sql.columns(path.table.primary_key, path.alias(0))]
-    place = sql.numbered([sql.column("example_id", "e")], order, descending=True)
     query = sql.select(
-        sql.column("example_id", "e"),
+        sql.aliased(top_key(path), "key"),
+        sql.aliased(time.copy(), "t"),
+        sql.aliased(sql.numbered([top_key(path)], order), "seq"),
         *(sql.aliased(sql.column(k.child_column, path.alias(0)), f"key{i}") for i, k in enumerate(others)),
-        sql.aliased(place, "place"),
+        *(sql.aliased(until, f"until{i}") for i, until in enumerate(valid_until(scope.graph, path))),
     )
     query = from_path(scope.graph, path, query)
-    on = [exp.EQ(this=top_key(path), expression=sql.column("entity", "e")), exp.LTE(this=time.copy(), expression=at)]
-    on += [still_valid(until, at.copy()) for until in valid_until(scope.graph, path)]
-    sql.join(query, sql.temporary(names.examples, "e"), sql.every(on))
-    outer = sql.select(*sql.columns(("example_id", *(f"key{i}" for i in range(len(others)))), "n"))
-    outer = outer.from_(exp.Subquery(this=query, alias=exp.TableAlias(this=sql.name("n"))), copy=False)
-    return outer.where(exp.EQ(this=sql.column("place", "n"), expression=exp.Literal.number(1)), copy=False)
+    entities = sql.select(sql.column("entity")).from_(sql.temporary(names.examples), copy=False)
+    seen = [
+        exp.In(this=top_key(path), query=exp.Subquery(this=entities)),
+        exp.Not(this=exp.Is(this=time.copy(), expression=exp.Null())),
+    ]
+    return query.where(*seen, copy=False)
+
+
+def _newest_in_cells(names: Names) -> exp.Select:
+    time, key, hi = sql.column("t", "r"), sql.column("key", "r"), sql.column("hi", "b")
+    newest = [sql.aliased(exp.Max(this=sql.column(c, "r")), c) for c in ("t", "seq")]
+    query = sql.select(key, *newest).from_(sql.temporary("numbered", "r"), copy=False)
+    inside = [exp.GT(this=time, expression=sql.column("lo", "b")), exp.LTE(this=time.copy(), expression=hi)]
+    sql.join(query, sql.temporary(names.bounds, "b"), sql.every(inside))
+    return query.group_by(key.copy(), hi.copy(), copy=False)
+
+
+def _newest_of_examples(names: Names) -> exp.Select:
+    by = sql.columns(("example_id", "entity", "as_of"), "e")
+    query = sql.select(*by, sql.aliased(exp.Max(this=sql.column("seq", "c")), "seq"))
+    query = query.from_(sql.temporary(names.examples, "e"), copy=False)
+    on = [
+        exp.EQ(this=sql.column("key", "c"), expression=sql.column("entity", "e")),
+        exp.LTE(this=sql.column("t", "c"), expression=sql.column("as_of", "e")),
+    ]
+    sql.join(query, sql.temporary("cells", "c"), sql.every(on))
+    return query.group_by(*(c.copy() for c in by), copy=False)
+
+
+def _until(scope: Scope, path: Path) -> range:
+    return range(len(valid_until(scope.graph, path)))
 
 
 def _keyed_by_newest(names: Names, step: Step, i: int) -> exp.Select:

@@ -12,7 +12,7 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names, Output, block
 from dbt_rfm.plan.paths import exists_at, time_of
-from dbt_rfm.plan.values import NUMERICAL, Scope, capped, column_value
+from dbt_rfm.plan.values import NUMERICAL, Scope, column_value
 from dbt_rfm.schema.types import Column, Link, SemanticType, Table
 from dbt_rfm.snapshot import Feature
 
@@ -44,7 +44,7 @@ def own_block(scope: Scope, names: Names, table: Table, key: str) -> Block | Non
 def _outputs(scope: Scope, table: Table, alias: str, source: str, label: str) -> list[Output]:
     outputs = [
         (Feature(f"{label}.{v.label}", v.kind, source, table.name), exp.Max(this=v.expression))
-        for v in capped([v for column in scope.columns(table) for v in column_value(column, alias)])
+        for v in (v for column in scope.columns(table) for v in column_value(column, alias))
     ]
     moments = [c for c in scope.columns(table) if c.semantic_type == SemanticType.TIMESTAMP]
     moments += [table.column(c) for c in (table.time_column or table.valid_from,) if c]

@@ -20,7 +20,7 @@ from dbt_rfm.pql.task import BoundColumn, BoundCondition
 from dbt_rfm.schema.types import Column, Link, SemanticType, Table
 
 NUMERICAL, CATEGORICAL = "numerical", "categorical"
-MAX_NUMERICAL, MAX_CATEGORICAL = 24, 8  # of one table: a wider one costs more than its last columns tell
+MAX_NUMERICAL, MAX_CATEGORICAL = 24, 12  # of one table: a wider one costs more than its last columns tell
 _OPAQUE = ("STRUCT", "MAP", "BLOB", "BIT", "UNION", "VARIANT", "OBJECT", "ARRAY", "JSON", "INTERVAL", "TIME")
 
 

@@ -1,0 +1,243 @@
+"""The neighbourhood of each example as raw rows: its own row, the newest rows of each link, and theirs.
+
+In: the scope, the entity, how many rows to keep per link at hop 1 and hop 2. Out: session tables to make, one per path
+of one or two links, and one SELECT per table of the schema: (example_id, hop, link, the table's columns).
+Time rule: a row counts if it existed at the example's `as_of`; the newest come first, ties by primary key. A timestamp
+in a row that lies after `as_of` is null, so are columns that become known later; hidden columns are left out. Rows of
+the entity's own table at the very moment of the example do not count, nor does its own row among its siblings.
+
+Our own columns in the session tables begin with `rfm_`, and a column of the user's that is called like one of ours in
+the result gets an underscore. Where the own row would be among the newest siblings there is one sibling less.
+Rows of a key are numbered in time, so that the newest k visible ones are a range of numbers below the largest visible
+one (see `summary.py`). A parent is the one row its child points at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.blocks import Names, Step
+from dbt_rfm.plan.children import link_label
+from dbt_rfm.plan.paths import exists_at, own_time, still_valid, time_of
+from dbt_rfm.plan.values import Scope
+from dbt_rfm.schema.types import Column, Link, SemanticType, Table
+
+_EXAMPLE, _AS_OF, _SELF, _KEY, _SEQ, _TIME = (f"rfm_{n}" for n in ("example_id", "as_of", "self", "key", "seq", "time"))
+_RESULT = ("example_id", "hop", "link")
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    steps: tuple[Step, ...]
+    rows: dict[str, exp.Expression]  # table name -> SELECT
+
+
+@dataclass(frozen=True)
+class _Pick:
+    """A session table (example_id, as_of, self, columns of `table`): the rows one path leads to."""
+
+    step: Step
+    table: Table
+    hop: int
+    label: str
+    came_by: Link | None = None
+
+
+def neighbours_plan(scope: Scope, names: Names, table: Table, key: str, sizes: Sequence[int]) -> Neighbours:
+    """`sizes`: rows kept per link at hop 1 and, if given, per row and link at hop 2."""
+    build = _Build(scope, names, table, key)
+    picks = [build.own()]
+    for size in sizes[:2]:
+        reached = [p for p in picks if p.hop == picks[-1].hop]
+        picks += [further for pick in reached for further in build.further(pick, size)]
+    rows = {}
+    for t in scope.graph.schema.tables:
+        found = [build.shown(p) for p in picks if p.table.name == t.name]
+        if found:
+            rows[t.name] = _ordered(t, sql.union_all(found))
+    return Neighbours(tuple(p.step for p in picks), rows)
+
+
+class _Build:
+    def __init__(self, scope: Scope, names: Names, table: Table, key: str) -> None:
+        self.scope, self.names, self.table, self.key = scope, names, table, key
+        self.made = 0
+
+    def own(self) -> _Pick:
+        at = sql.column("as_of", "e")
+        head = [
+            sql.aliased(sql.column(source, "e"), ours)
+            for source, ours in (("example_id", _EXAMPLE), ("as_of", _AS_OF), ("entity", _SELF))
+        ]
+        query = sql.select(*head, *_columns(self.scope, self.table, "o"))
+        query = query.from_(sql.temporary(self.names.examples, "e"), copy=False)
+        on = [exp.EQ(this=sql.column(self.key, "o"), expression=sql.column("entity", "e"))]
+        sql.join(query, self.scope.graph.read(self.table, "o"), sql.every(on + exists_at(self.table, "o", at)))
+        return self._pick(query, self.table, 0, "", None)
+
+    def further(self, pick: _Pick, size: int) -> Iterator[_Pick]:
+        """The parents and the newest children of the rows of a pick, but not back the way it came."""
+        schema = self.scope.graph.schema
+        for link in schema.parents(pick.table.name):
+            if link != pick.came_by:
+                label = f"{pick.label}>{link.parent}({link.child_column})"
+                yield self._pick(self._parents(pick, link), schema.table(link.parent), pick.hop + 1, label, link)
+        for link in schema.children(pick.table.name) if size else ():
+            if link != pick.came_by or pick.hop == 1:
+                label = f"{pick.label}<{link_label(schema, link)}"
+                children = self._children(pick, link, size)
+                yield self._pick(children, schema.table(link.child), pick.hop + 1, label, link)
+
+    def shown(self, pick: _Pick) -> exp.Select:
+        """The pick's rows in the form of the bundle."""
+        seen = [
+            sql.aliased(_guarded(self.scope, pick, column), _shown_name(column.name))
+            for column in pick.table.columns
+            if (pick.table.name, column.name) not in self.scope.hidden
+            or (pick.table.name, column.name) in self.scope.delayed
+        ]
+        hop, label = exp.Literal.number(pick.hop), exp.Literal.string(pick.label)
+        example_id = sql.aliased(sql.column(_EXAMPLE, "n"), "example_id")
+        head = [example_id, sql.aliased(hop, "hop"), sql.aliased(label, "link")]
+        return sql.select(*head, *seen).from_(sql.temporary(pick.step.table, "n"), copy=False)
+
+    def _pick(self, query: exp.Select, table: Table, hop: int, label: str, link: Link | None) -> _Pick:
+        step = Step(self.names(f"pick{self.made}"), query)
+        self.made += 1
+        return _Pick(step, table, hop, label, link)
+
+    def _parents(self, pick: _Pick, link: Link) -> exp.Select:
+        parent = self.scope.graph.schema.table(link.parent)
+        query = sql.select(*_head(), *_columns(self.scope, parent, "o"))
+        query = query.from_(sql.temporary(pick.step.table, "b"), copy=False)
+        on = [exp.EQ(this=sql.column(link.parent_column, "o"), expression=sql.column(link.child_column, "b"))]
+        on += exists_at(parent, "o", sql.column(_AS_OF, "b"))
+        return sql.join(query, self.scope.graph.read(parent, "o"), sql.every(on))
+
+    def _children(self, pick: _Pick, link: Link, size: int) -> exp.Select:
+        child = self.scope.graph.schema.table(link.child)
+        same, timed = child.name == self.table.name, own_time(child, "o") is not None
+        strict = same and timed
+        steps = [
+            ("base", _based(pick, link)),
+            ("numbered", self._numbered(child, link)),
+            ("newest", self._newest(strict) if timed else _newest_of_all()),
+        ]
+        columns = sql.columns([c.name for c in child.columns], "o")
+        query = sql.select(*_head(), *columns).from_(sql.temporary("base", "b"), copy=False)
+        to_newest = [exp.EQ(this=sql.column(_KEY, "w"), expression=sql.column(_KEY, "b"))]
+        if timed:
+            to_newest.append(exp.EQ(this=sql.column(_AS_OF, "w"), expression=sql.column(_AS_OF, "b")))
+        sql.join(query, sql.temporary("newest", "w"), sql.every(to_newest))
+        seq, newest = sql.column(_SEQ, "o"), sql.column("newest", "w")
+        oldest = exp.Sub(this=newest, expression=exp.Literal.number(size))
+        near = [
+            exp.EQ(this=sql.column(link.child_column, "o"), expression=sql.column(_KEY, "b")),
+            exp.LTE(this=seq, expression=newest.copy()),
+            exp.GT(this=seq.copy(), expression=oldest),
+        ]
+        if same:
+            own_key = sql.column(self.key, "o")
+            near.append(exp.NEQ(this=own_key, expression=sql.column(_SELF, "b")))
+        if child.valid_to is not None:
+            near.append(still_valid(time_of(child, child.valid_to, "o"), sql.column(_AS_OF, "b")))
+        return sql.with_steps(sql.join(query, sql.temporary("numbered", "o"), sql.every(near)), steps)
+
+    def _numbered(self, child: Table, link: Link) -> exp.Select:
+        """The children of the keys asked for, numbered in time."""
+        key, time = sql.column(link.child_column, "o"), own_time(child, "o")
+        order = ([time] if time is not None else []) + sql.columns(child.primary_key, "o")
+        seq = sql.numbered([key], order or [key.copy()])
+        query = sql.select(*_columns(self.scope, child, "o"), sql.aliased(seq, _SEQ))
+        if time is not None:
+            query = query.select(sql.aliased(time.copy(), _TIME), copy=False)
+        query = query.select(sql.aliased(key.copy(), _KEY), copy=False)
+        query = query.from_(self.scope.graph.read(child, "o"), copy=False)
+        asked = sql.select(sql.column(_KEY)).from_(sql.temporary("base"), copy=False)
+        conditions: list[exp.Expression] = [exp.In(this=key.copy(), query=exp.Subquery(this=asked))]
+        if time is not None:
+            conditions.append(exp.Not(this=exp.Is(this=time.copy(), expression=exp.Null())))
+        return query.where(*conditions, copy=False)
+
+    def _newest(self, strict: bool) -> exp.Select:
+        """(key, as_of, newest): the largest number visible, found over cells between the examples' moments."""
+        if strict:
+            source, time = sql.temporary("numbered", "c"), _TIME
+        else:
+            source, time = self._cells(), _TIME
+        by = sql.columns((_KEY, _AS_OF), "b")
+        seq = sql.column(_SEQ, "c")
+        query = sql.select(*by, sql.aliased(exp.Max(this=seq), "newest"))
+        points = sql.select(*sql.columns((_KEY, _AS_OF))).distinct(copy=False)
+        points = points.from_(sql.temporary("base"), copy=False)
+        query = query.from_(exp.Subquery(this=points, alias=exp.TableAlias(this=sql.name("b"))), copy=False)
+        known = exp.LT if strict else exp.LTE
+        on = [
+            exp.EQ(this=sql.column(_KEY, "c"), expression=sql.column(_KEY, "b")),
+            known(this=sql.column(time, "c"), expression=sql.column(_AS_OF, "b")),
+        ]
+        sql.join(query, source, sql.every(on))
+        return query.group_by(*(c.copy() for c in by), copy=False)
+
+    def _cells(self) -> exp.Subquery:
+        time, key, hi = sql.column(_TIME, "r"), sql.column(_KEY, "r"), sql.column("hi", "x")
+        highest = [
+            sql.aliased(exp.Max(this=sql.column(_TIME, "r")), _TIME),
+            sql.aliased(exp.Max(this=sql.column(_SEQ, "r")), _SEQ),
+        ]
+        query = sql.select(key, *highest).from_(sql.temporary("numbered", "r"), copy=False)
+        inside = [exp.GT(this=time, expression=sql.column("lo", "x")), exp.LTE(this=time.copy(), expression=hi)]
+        sql.join(query, sql.temporary(self.names.bounds, "x"), sql.every(inside))
+        query = query.group_by(key.copy(), hi.copy(), copy=False)
+        return exp.Subquery(this=query, alias=exp.TableAlias(this=sql.name("c")))
+
+
+def _head() -> list[exp.Expression]:
+    return sql.columns((_EXAMPLE, _AS_OF, _SELF), "b")
+
+
+def _based(pick: _Pick, link: Link) -> exp.Select:
+    """The pick's rows by the key their children point at."""
+    query = sql.select(*_head(), sql.aliased(sql.column(link.parent_column, "b"), _KEY)).distinct(copy=False)
+    return query.from_(sql.temporary(pick.step.table, "b"), copy=False)
+
+
+def _newest_of_all() -> exp.Select:
+    key = sql.column(_KEY, "c")
+    query = sql.select(key, sql.aliased(exp.Max(this=sql.column(_SEQ, "c")), "newest"))
+    return query.from_(sql.temporary("numbered", "c"), copy=False).group_by(key.copy(), copy=False)
+
+
+def _columns(scope: Scope, table: Table, alias: str) -> list[exp.Expression]:
+    return sql.columns([c.name for c in table.columns], alias)
+
+
+def _guarded(scope: Scope, pick: _Pick, column: Column) -> exp.Expression:
+    """The column, null while it was not known; the target in the example's own row is never known."""
+    table, value, at = pick.table, sql.column(column.name, "n"), sql.column(_AS_OF, "n")
+    if pick.hop == 0 and (table.name, column.name) in scope.hidden:
+        return sql.when(exp.Boolean(this=False), value)
+    delay = scope.delayed.get((table.name, column.name))
+    if delay is not None:
+        time = own_time(table, "n")
+        assert time is not None, f"{table.name}.{column.name} is known late, but its table has no time"
+        return sql.when(exp.LTE(this=sql.later(time, delay.end, delay.unit), expression=at), value)
+    is_time = column.data_type.upper().startswith(("TIMESTAMP", "DATE"))
+    if is_time or column.semantic_type == SemanticType.TIMESTAMP:
+        return sql.when(exp.LTE(this=time_of(table, column.name, "n"), expression=at), value)
+    return value
+
+
+def _shown_name(column: str) -> str:
+    return f"{column}_" if column in _RESULT else column
+
+
+def _ordered(table: Table, query: exp.Expression) -> exp.Select:
+    rows = exp.Subquery(this=query, alias=exp.TableAlias(this=sql.name("rows")))
+    names = [*_RESULT, *(_shown_name(k) for k in table.primary_key)]
+    order = [exp.Ordered(this=sql.column(n), nulls_first=False) for n in names]
+    return sql.select(exp.Star()).from_(rows, copy=False).order_by(*order, copy=False)
