@@ -91,7 +91,7 @@ def _job(
             f"tables= takes a mapping of aliases to relations, got {tables!r}",
             hint='Write tables={"customers": dbt.ref("customers"), "orders": dbt.ref("orders")}.',
         )
-    target_path = _target_path()
+    target_path = running_target_path()
     manifest = _manifest(target_path)
     nodes = _Nodes.of(manifest)
     target = JobTarget(dbt.this.database, dbt.this.schema, dbt.this.identifier)
@@ -185,7 +185,8 @@ def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
     return ((node.get("config") or {}).get("meta") or {}).get("rfm") or {}
 
 
-def _target_path() -> Path:
+def running_target_path() -> Path:
+    """The target folder of the dbt that runs this model."""
     # Flags hold --target-path and DBT_TARGET_PATH; dbt may have been started outside the project's folder.
     from dbt.flags import get_flags
 

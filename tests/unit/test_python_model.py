@@ -62,7 +62,7 @@ def session() -> duckdb.DuckDBPyConnection:
 
 @pytest.fixture
 def target_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(python_model, "_target_path", lambda: tmp_path)
+    monkeypatch.setattr(python_model, "running_target_path", lambda: tmp_path)
     return tmp_path
 
 
