@@ -107,7 +107,7 @@ class InContextModel:
         return Predictions(task.kind, (), mean=mean, levels=QUANTILE_LEVELS, quantiles=quantiles)
 
     def _member_quantiles(self, task: _Task, member: int) -> np.ndarray:
-        sample = task.sample(member, self.options.context_size)
+        sample = task.sample(member, 0, self.options.context_size)
         labels = task.labels[sample.rows]
         scale = TargetScale.of(labels)
         targets = np.mean(scale.to_normal(labels), 0)[:, None]
@@ -130,7 +130,7 @@ class InContextModel:
 
     def _member_log_odds(self, task: _Task, number: int, member: int) -> np.ndarray:
         """[Q, number] normalised log-probabilities of one member."""
-        sample = task.sample(member, self.options.context_size)
+        sample = task.sample(member, number, self.options.context_size)
         slots = task.rng(member, "classes").permutation(number)  # the network's slots mean nothing: mix them
         labels = task.labels[sample.rows]
         kind = "binary" if number == 2 else "multiclass"
@@ -184,9 +184,9 @@ class _Task:
     def rng(self, member: int, purpose: str) -> np.random.Generator:
         return np.random.default_rng([abs(self.seed), member, *purpose.encode()])
 
-    def sample(self, member: int, size: int) -> ContextSample:
+    def sample(self, member: int, num_classes: int, size: int) -> ContextSample:
         rng = self.rng(member, "context")
-        return sample_context(self.labels, self.kind, len(self.classes), size, self.times, rng)
+        return sample_context(self.labels, self.kind, num_classes, size, self.times, rng)
 
 
 @dataclass(frozen=True)
