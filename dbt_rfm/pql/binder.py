@@ -13,7 +13,7 @@ from dbt_rfm.pql import ast
 from dbt_rfm.pql.conditions import BoundLeft, Left, bind_comparison, bind_condition
 from dbt_rfm.pql.operands import bind_aggregation
 from dbt_rfm.pql.paths import is_below
-from dbt_rfm.pql.scope import Scope, joined
+from dbt_rfm.pql.scope import Scope, joined, of_type
 from dbt_rfm.pql.task import (
     BoundAggregation,
     BoundColumn,
@@ -137,10 +137,11 @@ class _Binder:
                 f"an attribute of events is not executed yet: {table.name} has the time column {table.time_column}"
             )
             raise scope.error(problem, ref.span, "A label table can give its values: labels=ref('…').")
-        links = [link for link in scope.schema.parents(table.name) if link.child_column == column.name]
-        if column.name in table.primary_key or links:
-            what = "key" if not links else f"link to {links[0].parent}"
-            raise scope.error(f"{name} is the {what} of {table.name}, which cannot be predicted", ref.span)
+        if column.name in table.primary_key:
+            raise scope.error(f"{name} is the key of {table.name}, which cannot be predicted", ref.span)
+        for link in scope.schema.parents(table.name):
+            if link.child_column == column.name:
+                raise scope.error(f"a link as the target ({link}) is not executed yet", ref.span)
         return BoundColumn(table, column, ref.span)
 
     def _kind_of_aggregation(self, aggregation: BoundAggregation) -> TaskKind:
@@ -154,7 +155,7 @@ class _Binder:
             name = f"{bound.table.name}.{bound.column.name}"
             allowed = joined((str(k) for k in _KIND_OF), "or")
             hint = "Is it a class or a number? Set meta.rfm.semantic_type on the column."
-            raise self.scope.error(f"{name} is {_with_article(kind)}, expected a {allowed} column", bound.span, hint)
+            raise self.scope.error(f"{name} is {of_type(kind)}, expected a {allowed} column", bound.span, hint)
         return _KIND_OF[kind]
 
     def _horizon(self, target: BoundTarget) -> ast.Window | None:
@@ -209,7 +210,3 @@ class _Binder:
                 problem = f"ASSUMING looks {length(window)} ahead, the target only {length(horizon)}"
                 raise self.scope.error(problem, window.span, "A closed target would not be enough to learn from.")
         return condition
-
-
-def _with_article(kind: SemanticType) -> str:
-    return {SemanticType.ID: "an id", SemanticType.TIMESTAMP: "a timestamp"}.get(kind, str(kind))

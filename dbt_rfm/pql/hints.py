@@ -64,6 +64,8 @@ def _on_clauses(tokens: Sequence[Token], found: Token) -> str:
         return "WHERE stands before ASSUMING."
     if found.type in seen and found.type in ("WHERE", "ASSUMING"):
         return f"A query has one {found.type}: join its conditions with AND."
+    if found.type in ("AND", "OR") and "FOR" in seen and not seen & {"WHERE", "ASSUMING"}:
+        return "Conditions on the entities start with WHERE."
     if found.type in ("WHERE", "ASSUMING") and "FOR" not in seen:
         return _FOR_EACH
     if found.type == "RPAR":

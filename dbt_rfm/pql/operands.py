@@ -9,7 +9,7 @@ from __future__ import annotations
 from dbt_rfm.pql import ast
 from dbt_rfm.pql.conditions import Left, bind_condition
 from dbt_rfm.pql.paths import path_to
-from dbt_rfm.pql.scope import Scope
+from dbt_rfm.pql.scope import Scope, of_type
 from dbt_rfm.pql.task import BoundAggregation, BoundColumn
 from dbt_rfm.pql.windows import Place, check_window
 from dbt_rfm.schema.data_types import Family, family
@@ -69,8 +69,11 @@ def _check_column(scope: Scope, aggregation: ast.Aggregation, table: Table, colu
         if kind is SemanticType.TIMESTAMP:
             raise scope.error(f"{function} of a timestamp ({name}) is not executed yet", span)
         if kind is SemanticType.ID or family(column.data_type) not in (Family.INTEGER, Family.NUMBER):
-            hint = f"Count rows instead: COUNT({table.name}.* WHERE {name} = …, …)."
-            raise scope.error(f"{function} needs a numerical column, {name} is {kind} ({column.data_type})", span, hint)
+            hint = (
+                "" if kind is SemanticType.ID else f"Count rows instead: COUNT({table.name}.* WHERE {name} = …, 0, 30)."
+            )
+            problem = f"{function} needs a numerical column, {name} is {of_type(kind)} ({column.data_type})"
+            raise scope.error(problem, span, hint)
     elif function in ("FIRST", "LAST"):
         if kind is SemanticType.TIMESTAMP:
             raise scope.error(f"{function} of a timestamp ({name}) is not executed yet", span)

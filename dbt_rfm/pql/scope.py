@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from dbt_rfm.errors import QueryError, did_you_mean
 from dbt_rfm.pql.ast import ColumnRef, Span
-from dbt_rfm.schema.types import Column, RelationalSchema, Table
+from dbt_rfm.schema.types import Column, RelationalSchema, SemanticType, Table
 
 _Named = TypeVar("_Named", Table, Column)
 
@@ -72,3 +72,12 @@ def joined(names: Iterable[str], word: str = "and") -> str:
     """
     *first, last = names
     return f"{', '.join(first)} {word} {last}" if first else last
+
+
+def of_type(kind: SemanticType) -> str:
+    """
+    >>> of_type(SemanticType.ID), of_type(SemanticType.TEXT)
+    ('an id', 'a text')
+    """
+    adjectives = (SemanticType.NUMERICAL, SemanticType.CATEGORICAL, SemanticType.BOOLEAN)
+    return str(kind) if kind in adjectives else f"{'an' if kind is SemanticType.ID else 'a'} {kind}"

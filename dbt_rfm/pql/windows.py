@@ -31,7 +31,7 @@ def check_window(scope: Scope, window: Window, place: Place) -> None:
     if window.start is not None and window.start >= window.end:
         swapped = f" Write {window.end}, {window.start}." if window.start > window.end else ""
         raise scope.error(
-            f"the window {shown_window(window)} is empty", window.span, f"Its start comes first.{swapped}"
+            f"the window {shown_window(window)} is empty", window.span, f"It starts before it ends.{swapped}"
         )
     if max(abs(n) for n in (window.start or 0, window.end)) * _SECONDS[window.unit] > _LONGEST:
         raise scope.error("a window reaches 200 years at most", window.span, "Since ever is written -INF.")
