@@ -18,7 +18,7 @@ from dbt_rfm.pql.ast import Query
 if TYPE_CHECKING:
     from lark import Lark
 
-MAX_LENGTH = 100_000
+MAX_LENGTH = 50_000
 
 
 def parse(text: str) -> Query:

@@ -233,15 +233,15 @@ def test__parse__nesting__up_to_the_limit() -> None:
         return f"{'(' * depth}customers.x = 1{')' * depth}"
 
     assert where(nested(MAX_DEPTH)) == where("customers.x = 1")
-    for condition in (nested(MAX_DEPTH + 1), nested(20_000), "NOT " * 20_000 + "customers.x = 1"):
+    for condition in (nested(MAX_DEPTH + 1), nested(3_000), "NOT " * 3_000 + "customers.x = 1"):
         with pytest.raises(QueryError, match=f"nested more than {MAX_DEPTH} levels"):
             where(condition)
 
 
 def test__parse__long_lists_and_chains__are_read() -> None:
-    assert len(right_list(f"({', '.join(map(str, range(10_000)))})")) == 10_000
-    chain = where(" AND ".join(["customers.x = 1"] * 3000))
-    assert isinstance(chain, ast.And) and len(chain.operands) == 3000
+    assert len(right_list(f"({', '.join(map(str, range(3_000)))})")) == 3_000
+    chain = where(" AND ".join(["customers.x = 1"] * 500))
+    assert isinstance(chain, ast.And) and len(chain.operands) == 500
 
 
 def right_list(literal: str) -> tuple[object, ...]:
@@ -251,8 +251,8 @@ def right_list(literal: str) -> tuple[object, ...]:
 
 
 def test__parse__too_long_a_text__is_refused_before_it_is_read() -> None:
-    with pytest.raises(QueryError, match="at most 100,000"):
-        parse("PREDICT " + " " * 100_000)
+    with pytest.raises(QueryError, match="at most 50,000"):
+        parse("PREDICT " + " " * 50_000)
 
 
 def test__parse__warm__takes_a_few_milliseconds() -> None:
