@@ -41,7 +41,7 @@ def schema_from_job(job: Job, warehouse: Warehouse, *, as_of: datetime | None = 
     notes = [key.note for key in keys.values() if key and key.note]
     notes += [*found.notes, *inferred.notes, *cut]
     notes += _unread(finished, inferred.tables)
-    notes += _on_keys_and_times(finished, metas)
+    notes += _on_keys_and_times(finished, links, metas)
     return RelationalSchema(tuple(finished), links, tuple(notes))
 
 
@@ -123,13 +123,16 @@ def _unread(tables: Sequence[Table], drafts: Sequence[Table]) -> list[str]:
     return [f"left out, values of these types are not read: {', '.join(left)}"] if left else []
 
 
-def _on_keys_and_times(tables: Sequence[Table], metas: Mapping[str, TableMeta]) -> list[str]:
+def _on_keys_and_times(tables: Sequence[Table], links: Sequence[Link], metas: Mapping[str, TableMeta]) -> list[str]:
     keyless = [t.name for t in tables if not t.primary_key]
     guessed = [f"{t.name}.{t.time_column}" for t in tables if t.time_column_inferred]
-    timeless = [t.name for t in tables if not (t.time_column or t.valid_from or metas[t.name].time_column)]
+    timed = {t.name for t in tables if t.time_column or t.valid_from}
+    timeless = [t.name for t in tables if t.name not in timed and not metas[t.name].time_column]
+    hanging = [name for name in timeless if any(link.child == name and link.parent in timed for link in links)]
     notes = {
         "no primary key, declared or found in the data": keyless,
         "time columns inferred, the only dates that can be one": guessed,
-        "no time column, so their rows count as always known": timeless,
+        "no time column, so their rows are known with the row they belong to": hanging,
+        "no time column, so their rows count as always known": [name for name in timeless if name not in hanging],
     }
     return [f"{text}: {', '.join(named)}" for text, named in notes.items() if named]

@@ -49,83 +49,83 @@ class Probe:
     as_of: datetime | None = None
 
     def keys(self, table: Table, columns: Sequence[str]) -> dict[str, Spread]:
-        """Spread over all rows; in a snapshot table over the rows valid now."""
-        if not columns:
-            return {}
+        """Spread over all rows; in a snapshot table over the rows valid at `as_of`, or now."""
         rows = self.rows(table)
-        if table.valid_to is not None and self.as_of is None:
-            rows = rows.where(exp.Is(this=column(table.valid_to), expression=exp.Null()))
-        return self._spreads(rows, columns)
+        if table.valid_to is not None:
+            valid = exp.Is(this=column(table.valid_to), expression=exp.Null())
+            ends = self._earlier(table, table.valid_to)
+            rows = rows.where(valid if ends is None else exp.or_(valid, exp.Not(this=ends)))
+        return self._ask(rows, columns, ())[0]
 
-    def sampled(self, table: Table, columns: Sequence[str]) -> dict[str, Spread]:
-        return self._spreads(self.rows(table).limit(SAMPLE), columns) if columns else {}
-
-    def texts(self, table: Table, columns: Sequence[str]) -> dict[str, TextShape]:
-        if not columns:
-            return {}
-        select = exp.Select()
-        for i, name in enumerate(columns):
-            value = exp.Cast(this=column(name), to=exp.DataType.build("text"))
-            length = exp.Length(this=value)
-            without = exp.func("replace", value, exp.Literal.string(" "), exp.Literal.string(""))
-            spaces = exp.Sub(this=length, expression=exp.Length(this=without))
-            shape = (exp.Avg(this=length), exp.Min(this=length), exp.Max(this=length), exp.Avg(this=spaces))
-            select = select.select(*(exp.alias_(e.copy(), f"v{i}_{j}") for j, e in enumerate(shape)), copy=False)
-        answers = [value or 0 for value in self._one(select.from_(self.rows(table).limit(SAMPLE).subquery("t")))]
-        shapes = [
-            TextShape(float(a), int(b), int(c), float(d)) for a, b, c, d in zip(*[iter(answers)] * 4, strict=True)
-        ]
-        return dict(zip(columns, shapes, strict=True))
+    def sample(
+        self, table: Table, columns: Sequence[str], texts: Sequence[str]
+    ) -> tuple[dict[str, Spread], dict[str, TextShape]]:
+        """Spread of the columns and shape of the texts, in one look at a sample."""
+        return self._ask(self.rows(table).limit(SAMPLE), columns, texts)
 
     def found_in_parent(self, child: Table, child_column: str, parent: Table, parent_column: str) -> tuple[int, int]:
         """(values of the child's column in a sample, how many of them the parent has)."""
         value = column(child_column)
         some = self.rows(child).where(exp.Not(this=exp.Is(this=value, expression=exp.Null()))).limit(SAMPLE)
-        values = exp.Select().select(exp.alias_(value.copy(), "v")).from_(some.subquery("t"))
-        keys = (
-            exp.Select()
-            .select(exp.alias_(column(parent_column), "k"))
-            .distinct()
-            .from_(self.rows(parent).subquery("t"))
-        )
-        joined = (
-            exp.Select()
-            .select(exp.alias_(exp.Count(this=exp.column("v", "c")), "n"))
-            .select(exp.alias_(exp.Count(this=exp.column("k", "p")), "found"))
-            .from_(values.subquery("c"))
-            .join(keys.subquery("p"), on=exp.column("v", "c").eq(exp.column("k", "p")), join_type="left")
-        )
-        sampled, found = self._one(joined)
+        values = exp.Select(expressions=[exp.alias_(value.copy(), "v")]).from_(some.subquery("t"))
+        keys = exp.Select(expressions=[exp.alias_(column(parent_column), "k")]).distinct()
+        keys = keys.from_(self.rows(parent).subquery("t"))
+        v, k = exp.column("v", "c"), exp.column("k", "p")
+        counts = [exp.Count(this=v.copy()), exp.Count(this=k.copy())]
+        joined = exp.Select(expressions=counts).from_(values.subquery("c"))
+        sampled, found = self._one(joined.join(keys.subquery("p"), on=exp.EQ(this=v, expression=k), join_type="left"))
         return int(sampled), int(found)
 
     def rows(self, table: Table) -> exp.Select:
         """`select * from` the table, up to `as_of`."""
         select = exp.select("*").from_(table.relation, dialect=self.warehouse.dialect)
-        if self.as_of is None or table.time_column is None:
-            return select
-        moment = exp.Literal.string(naive_utc(self.as_of).isoformat(sep=" "))
-        limit = exp.Cast(this=moment, to=exp.DataType.build("timestamp"))
-        time: exp.Expression = column(table.time_column)
-        if has_zone(table.column(table.time_column).data_type):
-            time = exp.AtTimeZone(this=time, zone=exp.Literal.string("UTC"))
-        return select.where(exp.LTE(this=exp.Cast(this=time, to=limit.to.copy()), expression=limit))
+        named = table.time_column or table.valid_from
+        earlier = self._earlier(table, named) if named else None
+        return select if earlier is None else select.where(earlier)
 
-    def _spreads(self, rows: exp.Select, columns: Sequence[str]) -> dict[str, Spread]:
-        select = exp.Select().select(exp.alias_(exp.Count(this=exp.Star()), "n"))
-        for i, name in enumerate(columns):
-            distinct = exp.Count(this=exp.Distinct(expressions=[column(name)]))
-            select = select.select(exp.alias_(exp.Count(this=column(name)), f"f{i}"), copy=False)
-            select = select.select(exp.alias_(distinct, f"d{i}"), copy=False)
-        total, *counts = map(int, self._one(select.from_(rows.subquery("t"))))
-        return {
-            name: Spread(total, filled, distinct)
-            for name, filled, distinct in zip(columns, counts[::2], counts[1::2], strict=True)
-        }
+    def _earlier(self, table: Table, named: str) -> exp.Expression | None:
+        """Whether the time in a column is not later than `as_of`; None without one."""
+        if self.as_of is None:
+            return None
+        moment = exp.Literal.string(naive_utc(self.as_of).isoformat(sep=" "))
+        time: exp.Expression = column(named)
+        if has_zone(table.column(named).data_type):
+            time = exp.AtTimeZone(this=time, zone=exp.Literal.string("UTC"))
+        return exp.LTE(this=_as_timestamp(time), expression=_as_timestamp(moment))
+
+    def _ask(
+        self, rows: exp.Select, columns: Sequence[str], texts: Sequence[str]
+    ) -> tuple[dict[str, Spread], dict[str, TextShape]]:
+        if not columns:
+            return {}, {}
+        asked: list[exp.Expression] = [exp.Count(this=exp.Star())]
+        for name in columns:
+            asked += [exp.Count(this=column(name)), exp.Count(this=exp.Distinct(expressions=[column(name)]))]
+        for name in texts:
+            asked += _shape(name)
+        # Warehouses differ in how they spell the names of such columns, so answers are taken by position.
+        named = [exp.alias_(expression, f"a{i}") for i, expression in enumerate(asked)]
+        total, *answers = self._one(exp.Select(expressions=named).from_(rows.subquery("t")))
+        counts, lengths = answers[: 2 * len(columns)], [value or 0 for value in answers[2 * len(columns) :]]
+        spreads = [Spread(int(total), int(f), int(d)) for f, d in zip(counts[::2], counts[1::2], strict=True)]
+        fours = zip(*[iter(lengths)] * 4, strict=True)
+        shapes = [TextShape(float(mean), int(low), int(high), float(spaces)) for mean, low, high, spaces in fours]
+        return dict(zip(columns, spreads, strict=True)), dict(zip(texts, shapes, strict=True))
 
     def _one(self, select: exp.Expression) -> list:
-        """The only row, by position: warehouses differ in how they spell unquoted names."""
-        (row,) = self.warehouse.query(select).to_pylist()
-        return list(row.values())
+        return [column[0].as_py() for column in self.warehouse.query(select).columns]
+
+
+def _shape(name: str) -> list[exp.Expression]:
+    """mean, least and greatest length, and mean number of spaces."""
+    length = exp.Length(this=column(name))
+    without = exp.func("replace", column(name), exp.Literal.string(" "), exp.Literal.string(""))
+    spaces = exp.Sub(this=length.copy(), expression=exp.Length(this=without))
+    return [exp.Avg(this=length), exp.Min(this=length.copy()), exp.Max(this=length.copy()), exp.Avg(this=spaces)]
+
+
+def _as_timestamp(time: exp.Expression) -> exp.Expression:
+    return exp.Cast(this=time, to=exp.DataType.build("timestamp"))
 
 
 def column(name: str, table: str | None = None) -> exp.Column:

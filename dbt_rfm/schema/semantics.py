@@ -44,13 +44,12 @@ def key_columns(table: Table, links: Sequence[Link]) -> set[str]:
 
 
 def with_semantics(table: Table, links: Sequence[Link], meta: TableMeta, probe: Probe) -> Table:
-    """The table with its final semantic types; reads at most one sample of it twice."""
+    """The table with its final semantic types; looks at one sample of it."""
     keys = key_columns(table, links)
     open_columns = [c for c in table.columns if c.name not in keys and meta.of(c.name).semantic_type is None]
     texts = [c.name for c in open_columns if family(c.data_type) is Family.STRING]
     id_numbers = [c.name for c in open_columns if family(c.data_type) is Family.INTEGER and names.ends_like_id(c.name)]
-    spreads = probe.sampled(table, [*texts, *id_numbers])
-    shapes = probe.texts(table, texts)
+    spreads, shapes = probe.sample(table, [*texts, *id_numbers], texts)
     columns = tuple(_typed(column, keys, meta, spreads, shapes) for column in table.columns)
     return replace(table, columns=columns)
 

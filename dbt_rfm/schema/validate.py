@@ -44,11 +44,8 @@ class Finding:
 
 def validate(schema: RelationalSchema, warehouse: Warehouse, *, entity: str | None = None) -> list[Finding]:
     """Check the rows of every table and link; `entity` is the table of the query's entity, whose key has to be one."""
-    sizes = {table.name: _size(table, warehouse) for table in schema.tables}
     findings = [
-        finding
-        for table in schema.tables
-        for finding in _check_table(schema, table, sizes[table.name], table.name == entity, warehouse)
+        finding for table in schema.tables for finding in _check_table(schema, table, table.name == entity, warehouse)
     ]
     for link in schema.links:
         findings += _check_link(schema, link, warehouse)
@@ -56,9 +53,8 @@ def validate(schema: RelationalSchema, warehouse: Warehouse, *, entity: str | No
     return sorted(findings, key=lambda finding: order.index(finding.severity))
 
 
-def _check_table(
-    schema: RelationalSchema, table: Table, size: int, is_entity: bool, warehouse: Warehouse
-) -> Iterator[Finding]:
+def _check_table(schema: RelationalSchema, table: Table, is_entity: bool, warehouse: Warehouse) -> Iterator[Finding]:
+    size, keyless = _size(table, warehouse)
     if not size:
         yield Finding(Severity.NOTE, table.name, f"{table.name} has no rows")
     if len(schema.tables) > 1 and not schema.parents(table.name) and not schema.children(table.name):
@@ -72,7 +68,14 @@ def _check_table(
         return
     pointed_at = any(link.parent_column in table.primary_key for link in schema.children(table.name))
     yield from _check_duplicates(table, table.primary_key, is_entity or pointed_at, warehouse)
-    yield from _check_nulls(table, size, warehouse)
+    if keyless:
+        named = ", ".join(table.primary_key)
+        yield Finding(
+            Severity.WARNING,
+            f"{table.name}.{table.primary_key[0]}",
+            f"{keyless} of {size} {table.name} have no {named}, which is the key",
+            "Such rows are never predicted and nothing points at them.",
+        )
     for other in sorted({link.parent_column for link in schema.children(table.name)} - set(table.primary_key)):
         yield from _check_duplicates(table, (other,), True, warehouse)
 
@@ -101,22 +104,6 @@ def _check_duplicates(table: Table, key: tuple[str, ...], grave: bool, warehouse
         f"{table.name}: {values} in more than one row of {', '.join(key)}, the key{shown}",
         f"Make {', '.join(key)} unique in {table.unique_id or table.name}, or declare another key.",
     )
-
-
-def _check_nulls(table: Table, size: int, warehouse: Warehouse) -> Iterator[Finding]:
-    is_null = exp.or_(*(exp.Is(this=column(name), expression=exp.Null()) for name in table.primary_key))
-    (count,) = _one(
-        warehouse,
-        exp.Select().select(exp.Count(this=exp.Star())).from_(_rows(table, warehouse).subquery("t")).where(is_null),
-    )
-    if count:
-        named = ", ".join(table.primary_key)
-        yield Finding(
-            Severity.WARNING,
-            f"{table.name}.{table.primary_key[0]}",
-            f"{count} of {size} {table.name} have no {named}, which is the key",
-            "Such rows are never predicted and nothing points at them.",
-        )
 
 
 def _check_link(schema: RelationalSchema, link: Link, warehouse: Warehouse) -> Iterator[Finding]:
@@ -167,13 +154,15 @@ def _current(table: Table, warehouse: Warehouse) -> exp.Select:
     return rows.where(exp.Is(this=column(table.valid_to), expression=exp.Null()))
 
 
-def _size(table: Table, warehouse: Warehouse) -> int:
-    (count,) = _one(
-        warehouse, exp.Select().select(exp.Count(this=exp.Star())).from_(_rows(table, warehouse).subquery("t"))
-    )
-    return int(count)
+def _size(table: Table, warehouse: Warehouse) -> tuple[int, int]:
+    """(rows, rows without a key)."""
+    is_null = [exp.Is(this=column(name), expression=exp.Null()) for name in table.primary_key]
+    keyless = exp.Count(this=exp.Case(ifs=[exp.If(this=exp.or_(*is_null), true=exp.Literal.number(1))]))
+    counts = [exp.Count(this=exp.Star()), keyless if is_null else exp.Literal.number(0)]
+    rows = exp.Select(expressions=counts).from_(_rows(table, warehouse).subquery("t"))
+    size, without = _one(warehouse, rows)
+    return int(size), int(without)
 
 
 def _one(warehouse: Warehouse, select: exp.Expression) -> list:
-    (row,) = warehouse.query(select).to_pylist()
-    return list(row.values())
+    return [column[0].as_py() for column in warehouse.query(select).columns]

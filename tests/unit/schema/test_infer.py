@@ -127,3 +127,16 @@ def test__as_of__rows_later_than_it__change_nothing(shop):
         shop.connection.execute(f"insert into posts values ({late % 2}, 999, timestamp '2025-02-01')")
     assert shop.schema(as_of=datetime(2025, 1, 31)) == before
     assert shop.schema() != before
+
+
+def test__as_of__snapshot__the_versions_valid_then(shop):
+    shop.table(
+        "customers",
+        "select * from (values (1, timestamp '2025-01-01', timestamp '2025-03-01'), (2, timestamp '2025-01-01', null), "
+        "(1, timestamp '2025-03-01', null), (2, timestamp '2025-04-01', null)) "
+        "t(customer_id, dbt_valid_from, dbt_valid_to)",
+        resource_type="snapshot",
+    )
+    assert shop.schema(as_of=datetime(2025, 2, 1)).table("customers").primary_key == ("customer_id",)
+    assert shop.schema(as_of=datetime(2025, 3, 1)).table("customers").primary_key == ("customer_id",)
+    assert shop.schema().table("customers").primary_key == ()

@@ -52,6 +52,12 @@ def test__time__no_timestamp__always_known_and_said(shop):
     assert "no time column, so their rows count as always known: stores" in schema.notes
 
 
+def test__time__no_timestamp_but_a_timed_parent__known_with_it_and_said(shop):
+    shop.table("orders", "select 1 as order_id, date '2025-01-01' as ordered_on")
+    shop.table("order_items", "select 1 as order_item_id, 1 as order_id")
+    assert "no time column, so their rows are known with the row they belong to: order_items" in shop.schema().notes
+
+
 def test__time__several_candidates__asked_back(shop):
     shop.table("orders", TWO_TIMES)
     message = r"model\.shop\.orders: expected one time column, got created_at and paid_at\n.*meta\.rfm\.time_column"
