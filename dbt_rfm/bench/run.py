@@ -29,7 +29,7 @@ from dbt_rfm.options import Options
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
-from dbt_rfm.pql.task import Task
+from dbt_rfm.pql.task import BoundColumn, Task
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.snapshot import CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
@@ -98,13 +98,22 @@ def run_dataset(
         if schema is None:
             schema = load(dataset, warehouse)
         try:
-            bound = replace(bind(parse(task.query), schema), kind=TaskKind(task.kind))
+            bound = _bound(task, schema)
         except QueryError as error:
             found.append(Skipped(task.dataset, task.name, task.kind, error.problem.split("\n", 1)[0]))
             continue
         for seed in settings.seeds:
             found.extend(_run_task(_Run(dataset, task, bound, schema, warehouse, model, settings, seed)))
     return found
+
+
+def _bound(task: SuiteTask, schema: RelationalSchema) -> Task:
+    """The task of the query; an attribute with given labels need not be one that a query may ask for."""
+    if task.attribute is None:
+        return replace(bind(parse(task.query), schema), kind=TaskKind(task.kind))
+    columns = ((task.entity_table, task.entity_column), task.attribute)
+    entity, target = (BoundColumn(schema.table(t), schema.table(t).column(c)) for t, c in columns)
+    return Task(task.query, TaskKind(task.kind), entity, target, horizon=None)
 
 
 @dataclass(frozen=True)
@@ -190,7 +199,7 @@ def _others(run: _Run, examples: Examples, snapshot: Snapshot) -> dict[str, tupl
 
 
 def _collect(run: _Run, examples: Examples) -> Snapshot:
-    late = Window(0, run.task.delay_days, "days") if run.task.late_attribute else None
+    late = Window(0, run.task.delay_days, "days") if run.task.attribute else None
     options = Options(context_size=run.settings.context, seed=run.seed, backtest=False)
     return collect_labelled(
         run.bound,

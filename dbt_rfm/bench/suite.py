@@ -33,7 +33,7 @@ class SuiteTable:
 class SuiteTask:
     """`delay_days` after its anchor a label is known: the horizon, or what the dataset says of an attribute.
 
-    `late_attribute`: the target is an attribute of the entity's own row, which becomes known that much later.
+    `attribute` (table, column): the target is a column of the entity's own row, which becomes known that much later.
     """
 
     dataset: str
@@ -44,7 +44,7 @@ class SuiteTask:
     entity_column: str
     file: Path
     delay_days: int
-    late_attribute: bool
+    attribute: tuple[str, str] | None = None
 
     @property
     def title(self) -> str:
@@ -134,7 +134,7 @@ def _task(dataset: str, name: str, raw: dict[str, Any], folder: Path) -> SuiteTa
         entity_column=column,
         file=folder / raw["file"],
         delay_days=int(raw.get("label_delay_days", raw.get("horizon_days", 0))),
-        late_attribute="label_delay_days" in raw,
+        attribute=tuple(raw["attribute"].split(".")) if "attribute" in raw else None,
     )
 
 

@@ -13,6 +13,8 @@ import typer
 
 #: Rows shown of each prediction table.
 SHOWN_ROWS = 5
+#: Columns left out here: they are the same in every row.
+MARKS = ("model_version", "run_id", "predicted_at")
 
 
 def register(app: typer.Typer) -> None:
@@ -55,23 +57,18 @@ def _dbt(command: list[str]) -> None:
 
 def _show_results() -> None:
     """The head of each prediction table, then the backtests, from the database that dbt just built."""
-    from dbt_rfm import versions
     from dbt_rfm.cli.console import show_table
     from dbt_rfm.cli.project import open_project
-    from dbt_rfm.cli.tables import backtest_rows, head
+    from dbt_rfm.cli.tables import BACKTEST_COLUMNS, backtest_cells, cells, head
+    from dbt_rfm.versions import SERVING, list_versions
 
-    with open_project(Path("."), None) as opened:
-        served = [
-            r
-            for r in versions.list_versions(opened.warehouse, opened.target).to_pylist()
-            if r["status"] == versions.SERVING
-        ]
+    # dbt still holds the file in this process, and DuckDB wants every connection to open it alike.
+    with open_project(Path("."), None, None, read_only=False) as opened:
+        (home,) = opened.homes()
+        served = [row for row in list_versions(opened.warehouse, home).to_pylist() if row["status"] == SERVING]
         for row in served:
-            table = head(opened.warehouse, opened.target.named(row["model_name"]), SHOWN_ROWS)
-            show_table(
-                f"{row['model_name']} (version {row['version']}, {row['num_rows']} rows)",
-                table.column_names,
-                zip(*table.to_pydict().values(), strict=True),
-            )
-        columns, rows = backtest_rows(served)
-        show_table("Backtests", columns, rows)
+            rows = head(opened.warehouse, home.named(row["model_name"]), SHOWN_ROWS)
+            shown = rows.drop_columns(list(MARKS))
+            show_table(f"{row['model_name']}: {row['num_rows']} rows", shown.column_names, cells(shown))
+    columns = ["prediction", *BACKTEST_COLUMNS]
+    show_table("Backtests", columns, [[row["model_name"], *backtest_cells(row)] for row in served])

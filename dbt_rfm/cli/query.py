@@ -154,31 +154,23 @@ def check(
         task, schema, options = understand(opened.job(query), opened.warehouse)
         progress("counting labels")
         found = survey(task, schema, opened.warehouse, replace(options, anchor=at or options.anchor))
-    say(describe(task), f"kind: {task.kind}", f"entity: {task.entity.table.name}.{task.entity.column.name}")
-    say(*[f"path: {path}" for path in _paths(task)])
-    say(*_survey_lines(found, task), *[f"note: {note}" for note in (*schema.notes, *found.notes)])
+    say(describe(task).rstrip("\n"), *_survey_lines(found, task))
+    say(*[f"note: {note}" for note in (*schema.notes, *found.notes)])
     if with_sql:
         say("", found.label_sql)
 
 
-def _paths(task: Task) -> list[str]:
-    """How the rows of each aggregation lead to the entity, each path once."""
-    from dbt_rfm.plan.labels import aggregations_of
-
-    found = [", ".join(map(str, each.path)) or each.table.name for each in aggregations_of(task)]
-    return list(dict.fromkeys(found))
-
-
 def _survey_lines(found: Survey, task: Task) -> list[str]:
+    """Examples, labels and who is asked, in the form of `describe`."""
     from dbt_rfm.cli.console import short
 
-    lines = [f"{found.examples} labelled examples at {found.anchors} anchors"]
+    examples = f"{found.examples} at {found.anchors} anchors"
     if found.first is not None and found.last is not None:
-        lines[0] += f", {found.first:%Y-%m-%d %H:%M} to {found.last:%Y-%m-%d %H:%M}"
+        examples += f", from {found.first:%Y-%m-%d %H:%M} to {found.last:%Y-%m-%d %H:%M}"
     if found.classes:
-        shares = [f"{name} {count} ({count / found.examples:.1%})" for name, count in found.classes.items()]
-        lines.append(f"labels: {', '.join(shares)}")
-    elif found.examples:
-        lines.append("labels: " + ", ".join(f"{name} {short(value)}" for name, value in found.spread.items()))
-    lines.append(f"{found.asked} {task.entity.table.name} to predict as of {found.anchor:%Y-%m-%d %H:%M}")
-    return lines
+        labels = ", ".join(f"{name} {n} ({n / found.examples:.1%})" for name, n in found.classes.items())
+    else:
+        labels = ", ".join(f"{name} {short(value)}" for name, value in found.spread.items())
+    asked = f"{found.asked} {task.entity.table.name} as of {found.anchor:%Y-%m-%d %H:%M}"
+    lines = {"Examples": examples, "Labels": labels, "Asks for": asked}
+    return [f"{head + ':':<12} {text}" for head, text in lines.items()]

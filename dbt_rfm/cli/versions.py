@@ -8,7 +8,16 @@ import typer
 
 from dbt_rfm.cli.arguments import ProfilesDir, ProjectDir, Target
 
-_COLUMNS = ("model_name", "version", "status", "anchor_time", "num_rows", "created_at", "rfm_model")
+#: Heading -> column of rfm_versions.
+_COLUMNS = {
+    "prediction": "model_name",
+    "version": "version",
+    "status": "status",
+    "as of": "anchor_time",
+    "rows": "num_rows",
+    "created": "created_at",
+    "model": "rfm_model",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -38,8 +47,8 @@ def versions(
     if not chosen:
         hint = did_you_mean(str(model), {row["model_name"] for row in found})
         raise DataError(f"no version of {model} was ever published", hint=hint)
-    rows = [[*(row[column] for column in _COLUMNS), *backtest_cells(row)] for row in chosen]
-    show_table("", [*_COLUMNS, *BACKTEST_COLUMNS], rows, right=("version", "num_rows"))
+    rows = [[*(row[column] for column in _COLUMNS.values()), *backtest_cells(row)] for row in chosen]
+    show_table("", [*_COLUMNS, *BACKTEST_COLUMNS], rows, right=("version", "rows"))
 
 
 def rollback(
