@@ -34,7 +34,7 @@ def labels_select(task: Task, graph: Graph, anchors: str) -> exp.Select:
     value = build.target()
     conditions = [build.condition(c) for c in (task.where, task.assuming) if c is not None]
     label = exp.Cast(this=value, to=exp.DataType.build(LABEL_TYPE[task.kind]))
-    conditions.append(exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null())))
+    conditions.append(exp.Not(this=exp.Is(this=exp.Paren(this=value.copy()), expression=exp.Null())))
     return build.select([sql.aliased(label, "label")], conditions)
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from tests.suites._suite import FOLDER, load
+from suite_database import FOLDER, load
 
 from dbt_rfm.plan.labels import labels_select
 from dbt_rfm.plan.paths import Graph

@@ -1,0 +1,149 @@
+"""A small shop, drawn by hypothesis: five tables, two hops each way, nulls, orphans, ties and late rows.
+
+regions <- customers <- orders <- items -> products
+"""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import duckdb
+from hypothesis import strategies as st
+
+from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
+from dbt_rfm.warehouse.duckdb import DuckDB
+
+Row = dict[str, object]
+Database = Mapping[str, list[Row]]
+START = datetime(2024, 1, 30)
+
+_TYPES = {
+    "regions": {"region_id": "INTEGER", "area": "DOUBLE", "kind": "VARCHAR"},
+    "customers": {
+        "customer_id": "INTEGER",
+        "region_id": "INTEGER",
+        "created_at": "TIMESTAMP",
+        "size": "DOUBLE",
+        "segment": "VARCHAR",
+        "vip": "BOOLEAN",
+        "left_at": "TIMESTAMP",
+    },
+    "orders": {
+        "order_id": "INTEGER",
+        "customer_id": "INTEGER",
+        "ordered_at": "TIMESTAMP",
+        "amount": "DOUBLE",
+        "status": "VARCHAR",
+        "paid_at": "TIMESTAMP",
+    },
+    "items": {"item_id": "INTEGER", "order_id": "INTEGER", "product_id": "INTEGER", "quantity": "INTEGER"},
+    "products": {"product_id": "INTEGER", "price": "DOUBLE", "category": "VARCHAR", "launched_at": "TIMESTAMP"},
+}
+_KEYS = {t: next(iter(columns)) for t, columns in _TYPES.items()}
+TIME_OF = {"customers": "created_at", "orders": "ordered_at", "products": "launched_at"}
+LINKS = (
+    Link("customers", "region_id", "regions", "region_id"),
+    Link("orders", "customer_id", "customers", "customer_id"),
+    Link("items", "order_id", "orders", "order_id"),
+    Link("items", "product_id", "products", "product_id"),
+)
+ORDERS_PATH = (LINKS[1],)
+ITEMS_PATH = (LINKS[2], LINKS[1])
+
+
+def shop_schema() -> RelationalSchema:
+    ids = {(t, k) for t, k in _KEYS.items()} | {(k.child, k.child_column) for k in LINKS}
+    tables = [
+        Table(
+            name,
+            f'"{name}"',
+            tuple(Column(c, kind, _semantic((name, c) in ids, kind)) for c, kind in columns.items()),
+            (_KEYS[name],),
+            TIME_OF.get(name),
+        )
+        for name, columns in _TYPES.items()
+    ]
+    return RelationalSchema(tuple(tables), LINKS)
+
+
+def _semantic(is_id: bool, data_type: str) -> SemanticType:
+    if is_id:
+        return SemanticType.ID
+    return {
+        "TIMESTAMP": SemanticType.TIMESTAMP,
+        "VARCHAR": SemanticType.CATEGORICAL,
+        "BOOLEAN": SemanticType.BOOLEAN,
+    }.get(data_type, SemanticType.NUMERICAL)
+
+
+_OPEN: list[duckdb.DuckDBPyConnection] = []  # one, made when first asked for: connecting takes longer than a test
+atexit.register(_OPEN.clear)
+
+
+def warehouse_of(database: Database) -> DuckDB:
+    """The database on the one connection of this module, in place of the one before."""
+    statements = []
+    for name, columns in _TYPES.items():
+        declared = ", ".join(f'"{c}" {kind}' for c, kind in columns.items())
+        statements.append(f'create or replace temp table "{name}" ({declared})')
+        rows = ", ".join(f"({', '.join(_literal(row[c]) for c in columns)})" for row in database[name])
+        if rows:
+            statements.append(f'insert into "{name}" values {rows}')
+    if not _OPEN:
+        _OPEN.append(duckdb.connect(config={"threads": 1}))
+    _OPEN[0].execute("; ".join(statements))
+    return DuckDB(_OPEN[0])
+
+
+def _literal(value: object) -> str:
+    if value is None:
+        return "null"
+    return f"'{str(value).replace(chr(39), chr(39) * 2)}'"
+
+
+# Few distinct moments, so that rows tie with each other and with anchors. Quarters, so that sums are exact.
+moments = st.integers(0, 60).map(lambda half_days: START + timedelta(hours=12 * half_days))
+_maybe_moments = st.none() | moments
+_amounts = st.none() | st.integers(-8, 40).map(lambda quarters: quarters / 4)
+_words = st.sampled_from([None, "a", "b", "o'c"])
+_some_ids = st.none() | st.integers(1, 5)
+
+
+@st.composite
+def databases(draw: st.DrawFn) -> Database:
+    def rows(table: str, at_most: int, **columns: st.SearchStrategy) -> list[Row]:
+        drawn = draw(st.lists(st.fixed_dictionaries(columns), max_size=at_most))
+        return [{_KEYS[table]: i + 1, **row} for i, row in enumerate(drawn)]
+
+    return {
+        "regions": rows("regions", 2, area=_amounts, kind=_words),
+        "customers": rows(
+            "customers",
+            4,
+            region_id=_some_ids,
+            created_at=_maybe_moments,
+            size=_amounts,
+            segment=_words,
+            vip=st.none() | st.booleans(),
+            left_at=_maybe_moments,
+        ),
+        "orders": rows(
+            "orders",
+            12,
+            customer_id=_some_ids,
+            ordered_at=_maybe_moments,
+            amount=_amounts,
+            status=_words,
+            paid_at=_maybe_moments,
+        ),
+        "items": rows(
+            "items",
+            16,
+            order_id=st.none() | st.integers(1, 12),
+            product_id=st.none() | st.integers(1, 3),
+            quantity=st.none() | st.integers(0, 4),
+        ),
+        "products": rows("products", 2, price=_amounts, category=_words, launched_at=_maybe_moments),
+    }
