@@ -136,7 +136,8 @@ class _Binder:
             problem = (
                 f"an attribute of events is not executed yet: {table.name} has the time column {table.time_column}"
             )
-            raise scope.error(problem, ref.span, "A label table can give its values: labels=ref('…').")
+            hint = "If its rows are no events, set meta.rfm.time_column: none; or bring a label table: labels=ref('…')."
+            raise scope.error(problem, ref.span, hint)
         if column.name in table.primary_key:
             raise scope.error(f"{name} is the key of {table.name}, which cannot be predicted", ref.span)
         for link in scope.schema.parents(table.name):

@@ -1,0 +1,67 @@
+"""The examples of docs/query_language.md bind against the shop, and its error is the one that users see."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from shop_schema import LABELS, SHOP
+
+from dbt_rfm.errors import QueryError
+from dbt_rfm.pql.binder import bind
+from dbt_rfm.pql.describe import describe
+from dbt_rfm.pql.parser import parse
+from dbt_rfm.pql.tree import AGGREGATIONS, UNITS
+
+PAGE = (Path(__file__).parents[3] / "docs" / "query_language.md").read_text()
+EXAMPLES = re.findall(r"^```pql( labels)?\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
+
+
+def test__page__has_examples() -> None:
+    assert len(EXAMPLES) >= 12
+
+
+@pytest.mark.parametrize(("labels", "query"), EXAMPLES)
+def test__page__each_example__binds(labels: str, query: str) -> None:
+    assert describe(bind(parse(query), SHOP, labels=LABELS if labels else None))
+
+
+def test__page__error__is_the_one_that_is_raised() -> None:
+    with pytest.raises(QueryError) as caught:
+        parse("PREDICT COUNT(orders.*, 0, 30, days) = 0\nFOR EACCH customers.customer_id")
+    assert f"```\n{caught.value}\n```" in PAGE
+
+
+def test__page__names_every_aggregation_and_unit() -> None:
+    for name in (*AGGREGATIONS, *UNITS):
+        assert name in PAGE
+
+
+# What the page marks as not executed yet, each with a query that says so.
+NOT_YET = [
+    ("COUNT_DISTINCT", "COUNT_DISTINCT(orders.status, 0, 30)"),
+    ("LIST_DISTINCT", "LIST_DISTINCT(orders.status, 0, 30)"),
+    ("RANK", "LIST_DISTINCT(orders.status, 0, 30) RANK TOP 3"),
+    ("FORECAST", "SUM(orders.amount, 0, 7) FORECAST 4 TIMEFRAMES"),
+    ("CLASSIFY", "customers.segment CLASSIFY TOP 3"),
+    ("an aggregation without a window", "COUNT(orders.*) > 3"),
+    ("a condition on columns alone", "customers.age > 30"),
+    ("LIKE", "LAST(orders.status, 0, 30) LIKE 'a%'"),
+    ("NOT CONTAINS", "LAST(orders.status, 0, 30) NOT CONTAINS 'a'"),
+    ("STARTS WITH", "LAST(orders.status, 0, 30) STARTS WITH 'a'"),
+    ("ENDS WITH", "LAST(orders.status, 0, 30) ENDS WITH 'a'"),
+]
+
+
+@pytest.mark.parametrize(("name", "target"), NOT_YET)
+def test__page__not_yet__is_refused_by_name(name: str, target: str) -> None:
+    assert name in PAGE
+    with pytest.raises(QueryError) as caught:
+        bind(parse(f"PREDICT {target} FOR EACH customers.customer_id"), SHOP)
+    assert caught.value.problem.startswith(f"{name} is not executed yet")
+
+
+def test__page__attribute_of_events__is_refused_by_name() -> None:
+    with pytest.raises(QueryError, match="an attribute of events is not executed yet: orders has the time column"):
+        bind(parse("PREDICT orders.is_gift FOR EACH orders.order_id"), SHOP)
