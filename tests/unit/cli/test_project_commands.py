@@ -1,0 +1,143 @@
+"""schema, versions, rollback and step on a small project; what is said where a project is not as expected."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dbt_rfm import versions
+from dbt_rfm.job import Contract, JobTarget
+from dbt_rfm.task_kind import TaskKind
+from dbt_rfm.warehouse.duckdb import DuckDB
+
+
+@pytest.fixture
+def published(own_project: Path) -> Path:
+    """A project whose prediction `churn` has two versions."""
+    with DuckDB.open(own_project / "shop.duckdb", read_only=False) as warehouse:
+        for probability in (0.25, 0.75):
+            _publish(warehouse, probability)
+    return own_project
+
+
+def _publish(warehouse: DuckDB, probability: float) -> None:
+    moment = datetime(2024, 12, 1)
+    rows = {
+        "customer_id": [1],
+        "anchor_time": pa.array([moment], pa.timestamp("us")),
+        "probability": [probability],
+        "prediction": [probability >= 0.5],
+    }
+    release = versions.Release(
+        run_id="run",
+        query="PREDICT …",
+        kind=TaskKind.BINARY,
+        schema_fingerprint="",
+        rfm_model="rfm-1",
+        checkpoint_sha="",
+        snapshot_sha="",
+        anchor_time=moment,
+        package_version="0",
+        backtest_metric="auroc",
+        backtest_value=0.875,
+        baseline_value=0.5,
+        beats_baseline=True,
+    )
+    target = JobTarget("shop", "main", "churn")
+    versions.publish(warehouse, target, pa.table(rows), release, hold=False, contract=Contract())
+
+
+def _served(project: Path) -> float:
+    with duckdb.connect(str(project / "shop.duckdb"), read_only=True) as database:
+        return database.execute("select probability from churn").fetchall()[0][0]
+
+
+def test__schema__project__shows_keys_links_and_times(command, project: Path) -> None:
+    code, shown, _ = command("schema", "--project-dir", project)
+    assert code == 0
+    assert "-> customers.customer_id" in shown and "ordered_at" in shown and "time" in shown
+
+
+def test__schema__mermaid__is_a_diagram_and_nothing_else(command, project: Path) -> None:
+    _, shown, _ = command("schema", "--mermaid", "--project-dir", project)
+    assert shown.startswith("erDiagram\n") and "customers ||--o{ orders" in shown and "note:" not in shown
+
+
+def test__schema__validate_duplicate_keys__exit_code_is_1(command, own_project: Path) -> None:
+    with duckdb.connect(str(own_project / "shop.duckdb")) as database:
+        database.execute("insert into customers select * from customers where customer_id = 3")
+    code, shown, _ = command("schema", "--validate", "--project-dir", own_project)
+    assert code == 1 and "error:" in shown and "3" in shown
+
+
+def test__versions__published__newest_first_with_backtest(command, published: Path) -> None:
+    code, shown, _ = command("versions", "--project-dir", published)
+    lines = [line for line in shown.splitlines() if "churn" in line]
+    assert code == 0 and len(lines) == 2
+    assert "serving" in lines[0] and "retired" in lines[1] and "0.875" in lines[0]
+
+
+def test__versions__unknown_model__names_the_nearest(command, published: Path) -> None:
+    code, _, error = command("versions", "chrn", "--project-dir", published)
+    assert code == 1 and "Did you mean churn?" in error
+
+
+def test__versions__nothing_published__says_what_to_do(command, project: Path) -> None:
+    code, _, error = command("versions", "--project-dir", project)
+    assert code == 1 and "dbt build" in error
+
+
+def test__rollback__served_table__is_the_older_version(command, published: Path) -> None:
+    assert _served(published) == 0.75
+    code, shown, _ = command("rollback", "churn", "--project-dir", published)
+    assert (code, shown.strip()) == (0, "churn serves version 1 again")
+    assert _served(published) == 0.25
+
+
+def test__rollback__version_that_never_was__leaves_everything(command, published: Path) -> None:
+    code, _, error = command("rollback", "churn", "--version", "9", "--project-dir", published)
+    assert code == 1 and "no version 9" in error and "Versions: 2, 1" in error
+    assert _served(published) == 0.75
+
+
+@pytest.mark.parametrize(
+    ("missing", "hint"),
+    [
+        ("dbt_project.yml", "--project-dir"),
+        ("profiles.yml", "--profiles-dir"),
+        ("target/manifest.json", "dbt parse"),
+        ("shop.duckdb", "dbt build"),
+    ],
+)
+def test__project_lacks_something__says_what_to_do(
+    command, own_project: Path, monkeypatch: pytest.MonkeyPatch, missing: str, hint: str
+) -> None:
+    monkeypatch.setenv("HOME", str(own_project / "home"))
+    (own_project / missing).unlink()
+    code, shown, error = command("schema", "--project-dir", own_project)
+    assert code == 1 and shown == "" and hint in error
+
+
+@pytest.mark.usefixtures("averages")
+def test__step__bundle_of_a_run__gives_the_predictions_of_that_run(command, project: Path, tmp_path: Path) -> None:
+    from dbt_rfm.cli.project import open_project
+    from dbt_rfm.pipeline import answer
+    from dbt_rfm.snapshot import write_bundle
+
+    query = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id"
+    with open_project(project, None, None) as opened:
+        run = answer(opened.job(query), opened.warehouse)
+    write_bundle(run.snapshot, tmp_path / "bundle")
+    code, shown, _ = command("step", tmp_path / "bundle", tmp_path / "out.parquet")
+    assert code == 0 and "60 rows as of 2024-12-2" in shown and "backtest on 60 rows" in shown
+    assert pq.read_table(tmp_path / "out.parquet").equals(run.predictions)
+
+
+def test__step__no_bundle__says_so(command, tmp_path: Path) -> None:
+    code, _, error = command("step", tmp_path / "nothing", tmp_path / "out.parquet")
+    assert code == 1 and "unexpected" not in error and "nothing" in error

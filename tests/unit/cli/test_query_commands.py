@@ -1,0 +1,120 @@
+"""check, predict and evaluate on a small project, with a model that needs no weights."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id"
+SPEND = "PREDICT SUM(orders.amount, 0, 30, days) FOR EACH customers.customer_id"
+
+
+pytestmark = pytest.mark.usefixtures("averages")
+
+
+@pytest.fixture
+def ask(command, project: Path):
+    return lambda *arguments: command(*arguments, "--project-dir", project)
+
+
+def test__check__query__says_what_it_would_learn_from(ask) -> None:
+    code, shown, error = ask("check", CHURN)
+    assert (code, error) == (0, "")
+    assert "binary" in shown and "orders.customer_id" in shown
+    # 30-day windows back from the newest order to the first: 11 anchors, at each of which all 60 customers exist.
+    assert "Examples:    660 at 11 anchors" in shown
+    assert "60 customers as of 2024-12-2" in shown and "false" in shown and "true" in shown
+
+
+def test__check__sql__runs_and_gives_the_labels_that_were_counted(ask, project: Path) -> None:
+    import duckdb
+
+    _, shown, _ = ask("check", CHURN, "--sql")
+    sql = shown[shown.index("WITH ") :]
+    with duckdb.connect(str(project / "shop.duckdb"), read_only=True) as database:
+        counted = dict(database.execute(f"select label, count(*) from ({sql}) group by 1").fetchall())
+    assert f"true {counted[True]} (" in shown and f"false {counted[False]} (" in shown
+
+
+def test__check__regression__describes_the_labels(ask) -> None:
+    _, shown, _ = ask("check", SPEND)
+    assert "Labels:      min " in shown and "median" in shown
+
+
+def test__predict__table__ends_with_the_seconds(ask) -> None:
+    code, shown, error = ask("predict", CHURN, "--limit", "3")
+    assert (code, error) == (0, "")
+    assert "60 predictions as of 2024-12-2" in shown and "57 more" in shown
+    assert shown.rstrip().splitlines()[-1].startswith("plan ")
+
+
+def test__predict__json__holds_the_entities_asked_for(ask) -> None:
+    code, shown, _ = ask("predict", SPEND, "--json", "--entity", "7", "--entity", "9")
+    answer = json.loads(shown)
+    assert code == 0 and answer["kind"] == "regression" and set(answer["seconds"]) == {"plan", "model"}
+    assert [row["customer_id"] for row in answer["predictions"]] == [7, 9]
+    assert set(answer["predictions"][0]) == {"customer_id", "anchor_time", "prediction", "p10", "p50", "p90"}
+
+
+def test__predict__csv__data_on_stdout_seconds_on_stderr(ask) -> None:
+    _, shown, error = ask("predict", CHURN, "--csv")
+    rows = list(csv.DictReader(io.StringIO(shown)))
+    assert len(rows) == 60 and set(rows[0]) == {"customer_id", "anchor_time", "probability", "prediction"}
+    assert error.startswith("plan ")
+
+
+def test__predict__unknown_entity__says_so_on_stderr(ask) -> None:
+    code, _, error = ask("predict", CHURN, "--entity", "7", "--entity", "777")
+    assert code == 0 and "no prediction for customers 777" in error
+
+
+def test__predict__at__is_the_anchor(ask) -> None:
+    _, shown, _ = ask("predict", CHURN, "--json", "--at", "2024-06-30 12:00", "--limit", "1")
+    assert json.loads(shown)["anchor_time"] == "2024-06-30 12:00:00"
+
+
+@pytest.mark.parametrize(
+    ("query", "help_for_the_reader"),
+    [
+        ("PREDICT COUNT(order.*, 0, 30, days) = 0 FOR EACH customers.customer_id", "orders"),
+        ("PREDICT SUM(orders.amout, 0, 30, days) FOR EACH customers.customer_id", "Did you mean amount?"),
+        ("PREDIC COUNT(orders.*, 0, 30, days) FOR EACH customers.customer_id", "PREDICT"),
+        (f"{CHURN}; drop table orders", "line 1"),
+        (f"{CHURN} WHERE customers.region = 'no", "line 1"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["check", "predict", "evaluate"])
+def test__bad_query__one_message_with_what_to_write(ask, verb: str, query: str, help_for_the_reader: str) -> None:
+    code, shown, error = ask(verb, query)
+    assert code == 1 and shown == ""
+    assert help_for_the_reader in error and "Traceback" not in error and "unexpected" not in error
+
+
+def test__predict__json_and_csv__is_a_usage_error(ask) -> None:
+    assert ask("predict", CHURN, "--json", "--csv")[0] == 2
+
+
+def test__evaluate__query__beside_the_baselines(ask) -> None:
+    code, shown, _ = ask("evaluate", CHURN)
+    assert code == 0 and "entity history" in shown and "auroc" in shown and "backtest on 60 rows" in shown
+
+
+def test__evaluate__json__figures_are_plain_numbers(ask) -> None:
+    answer = json.loads(ask("evaluate", SPEND, "--json")[1])
+    assert answer["primary"] == "mae" and set(answer["baselines"]) == {"constant", "entity history"}
+    assert answer["baselines"]["constant"]["spearman"] is None  # undefined: NaN is no JSON
+
+
+@pytest.mark.parametrize(
+    "arguments", [("check", CHURN), ("predict", CHURN), ("evaluate", CHURN), ("schema", "--validate"), ("versions",)]
+)
+def test__reading_command__database__stays_as_it_is(ask, project: Path, arguments: tuple[str, ...]) -> None:
+    before = hashlib.sha256((project / "shop.duckdb").read_bytes()).hexdigest()
+    ask(*arguments)
+    assert hashlib.sha256((project / "shop.duckdb").read_bytes()).hexdigest() == before
+    assert sorted(p.name for p in (project / "target").iterdir()) == ["manifest.json"]
