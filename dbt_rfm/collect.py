@@ -168,10 +168,13 @@ def _check_examples(session: Session, task: Task, options: Options, choice: Choi
         found.setdefault(row["split"], {})[row["label"]] = row["n"]
     if CONTEXT not in found:
         raise DataError(choice.nothing_to_learn, hint=choice.hint)
-    notes = []
     if task.kind != TaskKind.REGRESSION and len(found[CONTEXT]) == 1:
         only = next(iter(found[CONTEXT]))
-        notes.append(f"every one of the {found[CONTEXT][only]} examples to learn from has the label {only}")
+        raise DataError(
+            f"every one of the {found[CONTEXT][only]} examples to learn from has the label {only}",
+            hint="There is nothing to tell apart: ask for something that happens sometimes.",
+        )
+    notes = []
     if QUERY not in found:
         asked = f" with {task.entity.column.name} {', '.join(map(str, task.entity_ids))}" if task.entity_ids else ""
         notes.append(f"{choice.nobody_asked}{asked}: the prediction is empty")

@@ -157,8 +157,10 @@ def _current(table: Table, warehouse: Warehouse) -> exp.Select:
 def _size(table: Table, warehouse: Warehouse) -> tuple[int, int]:
     """(rows, rows without a key)."""
     is_null = [exp.Is(this=column(name), expression=exp.Null()) for name in table.primary_key]
-    keyless = exp.Count(this=exp.Case(ifs=[exp.If(this=exp.or_(*is_null), true=exp.Literal.number(1))]))
-    counts = [exp.Count(this=exp.Star()), keyless if is_null else exp.Literal.number(0)]
+    keyless: exp.Expression = exp.Literal.number(0)
+    if is_null:
+        keyless = exp.Count(this=exp.Case(ifs=[exp.If(this=exp.or_(*is_null), true=exp.Literal.number(1))]))
+    counts = [exp.Count(this=exp.Star()), keyless]
     rows = exp.Select(expressions=counts).from_(_rows(table, warehouse).subquery("t"))
     size, without = _one(warehouse, rows)
     return int(size), int(without)

@@ -1,6 +1,6 @@
 """A compact shop as a real dbt project on DuckDB, built once per session and copied for each class of tests.
 
-200 customers over 18 months; a customer orders every few days until the day they leave, so that a month without orders
+80 customers over 18 months; a customer orders every few days until the day they leave, so that a month without orders
 can be foreseen from the past. dbt runs in this process: a command costs a second or two.
 """
 
@@ -40,7 +40,7 @@ select
     timestamp '2024-01-01' + to_days(cast((i * 7) % 240 as integer)) as signed_up_at,
     ['basic', 'plus', 'pro'][1 + i % 3] as segment,
     hash(i * 31) % 5 as city_id
-from range(1, 201) as t(i)
+from range(1, 81) as t(i)
 """
 
 # Every customer has a pace and a last day; a third leaves in the course of the data.
@@ -97,7 +97,7 @@ seeds:
 STORES = "store_id,kind\n1,city\n2,city\n3,mall\n4,online\n"
 
 
-def predict(query: str = CHURN, *, config: str = "", rfm: str = "'context_size': 200", arguments: str = "") -> str:
+def predict(query: str = CHURN, *, config: str = "", rfm: str = "'context_size': 60", arguments: str = "") -> str:
     """The text of a prediction model; the small context keeps the tests quick."""
     return (
         f"{{{{ config(materialized='prediction', meta={{'rfm': {{{rfm}}}}}{config}) }}}}\n"
@@ -179,6 +179,16 @@ class Project:
 def _keep(event: object, lines: list[str]) -> None:
     if event.info.level in ("info", "warn", "error"):  # type: ignore[attr-defined]
         lines.append(event.info.msg)  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_torch_thread() -> Iterator[None]:
+    """Threads of torch that wait for each other on a busy machine cost ten times the work itself."""
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -119,7 +119,7 @@ class TestPrediction:
 
     def test__worse_than_baseline__warn__is_published_and_said(self, shop: Project) -> None:
         shop.write("models/even_labels.sql", LABELS)
-        options = "'context_size': 200, 'horizon': '30 days', 'on_worse': '%s'"
+        options = "'context_size': 60, 'horizon': '30 days', 'on_worse': '%s'"
         arguments = ", labels=ref('even_labels')"
         shop.write("models/even.sql", predict(EVEN, rfm=options % "warn", arguments=arguments))
 
@@ -129,7 +129,7 @@ class TestPrediction:
         assert "even version 1 serving" in built.log and "DOES NOT BEAT" in built.log
 
     def test__worse_than_baseline__hold__leaves_the_served_version(self, shop: Project) -> None:
-        options = "'context_size': 200, 'horizon': '30 days', 'on_worse': 'hold'"
+        options = "'context_size': 60, 'horizon': '30 days', 'on_worse': 'hold'"
         shop.write("models/even.sql", predict(EVEN, rfm=options, arguments=", labels=ref('even_labels')"))
 
         built = shop.dbt("run", "--select", "even")
@@ -143,7 +143,7 @@ class TestPrediction:
         ]
 
     def test__first_version__held__serves_nothing(self, shop: Project) -> None:
-        options = "'context_size': 200, 'horizon': '30 days', 'on_worse': 'hold'"
+        options = "'context_size': 60, 'horizon': '30 days', 'on_worse': 'hold'"
         shop.write("models/even_too.sql", predict(EVEN, rfm=options, arguments=", labels=ref('even_labels')"))
 
         built = shop.dbt("run", "--select", "even_too")
