@@ -6,13 +6,14 @@ Unfit that says what to write. Nothing is turned into a text: '007' and 7 are di
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from uuid import UUID
 
 from dbt_rfm.pql.ast import Scalar
-from dbt_rfm.pql.tree import MAX_DIGITS, read_moment
 from dbt_rfm.schema.data_types import Family
+
+MAX_DIGITS = 38  # of a number: what the widest integers and decimals of warehouses hold
 
 _WORDS = {"true": True, "t": True, "yes": True, "false": False, "f": False, "no": False}
 _EXAMPLES = {
@@ -61,6 +62,15 @@ def shown(value: Scalar | tuple[Scalar, ...]) -> str:
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
     return format(value, "f" if isinstance(value, Decimal) else "d")
+
+
+def read_moment(text: str) -> datetime | None:
+    """A date or a timestamp in ISO form as a moment in UTC without a zone; None if it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
+        return None
 
 
 def _boolean(value: Scalar) -> bool | None:

@@ -6,7 +6,7 @@ of aggregations, units, the form of windows, numbers and dates. A moment with a 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,11 +14,11 @@ from lark import Token, Tree
 
 from dbt_rfm.errors import QueryError, did_you_mean, nearest
 from dbt_rfm.pql import ast
+from dbt_rfm.pql.literals import MAX_DIGITS, read_moment
 
 AGGREGATIONS = ("SUM", "AVG", "MIN", "MAX", "COUNT", "COUNT_DISTINCT", "FIRST", "LAST", "LIST_DISTINCT")
 UNITS = ("seconds", "minutes", "hours", "days", "weeks", "months")
 MAX_DEPTH = 50  # of parentheses and NOTs in a condition: far beyond what is written by hand, far below Python's stack
-MAX_DIGITS = 38  # of a number: what the widest integers and decimals of warehouses hold
 
 _SYNONYMS = {
     "MEAN": "AVG",
@@ -193,15 +193,6 @@ class _Builder:
     def _error(self, problem: str, node: Token | Tree[Token], *, hint: str = "") -> QueryError:
         span = _span(node)
         return QueryError(problem, text=self.text, position=span.start, length=span.end - span.start, hint=hint)
-
-
-def read_moment(text: str) -> datetime | None:
-    """A date or a timestamp in ISO form as a moment in UTC without a zone; None if it is none."""
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-    except (ValueError, OverflowError):
-        return None
 
 
 def _operator(tree: Tree[Token]) -> str:
