@@ -186,6 +186,7 @@ def job_tests(manifest: Mapping[str, Any], unique_ids: Iterable[str]) -> tuple[J
 def _test(node: Mapping[str, Any]) -> JobTest:
     kwargs = dict(node["test_metadata"].get("kwargs") or {})
     kwargs.update(kwargs.pop("arguments", None) or {})
+    kwargs.pop("model", None)  # the tested relation as Jinja, which dbt's graph does not show either
     config = node.get("config") or {}
     return JobTest(
         name=node["test_metadata"]["name"],

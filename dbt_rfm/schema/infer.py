@@ -18,6 +18,8 @@ from dbt_rfm.schema.types import Column, Link, Table
 
 FOUND = 0.9
 _KEY_FAMILIES = frozenset({Family.INTEGER, Family.STRING, Family.UUID})
+# Whole numbers with gaps often arrive as floating point.
+_POINTER_FAMILIES = _KEY_FAMILIES | {Family.NUMBER}
 # What a row calls the row of its own table that it hangs on.
 _SELF = frozenset({"parent", "reply", "manager", "supervisor", "referrer", "referred", "root", "previous"})
 # From here up a name alone is enough where there are no rows to ask.
@@ -95,7 +97,7 @@ def _shared_start(left: str, right: str) -> int:
 def _links_of(table: Table, tables: Sequence[Table], declared: Sequence[Link], probe: Probe) -> Iterator[Link]:
     taken = {link.child_column for link in declared if link.child == table.name}
     for column in table.columns:
-        if column.name in taken or family(column.data_type) not in _KEY_FAMILIES:
+        if column.name in taken or family(column.data_type) not in _POINTER_FAMILIES:
             continue
         candidates = {parent.name: _link_score(table, column, parent) for parent in tables}
         fitting = {

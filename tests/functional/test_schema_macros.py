@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import pytest
 import yaml
 from conftest import Project, predict
+
+from dbt_rfm.job import Job
+from dbt_rfm.manifest import job_table, job_tests
 
 pytestmark = pytest.mark.functional
 
@@ -128,3 +134,79 @@ class TestRelationalSchema:
         assert "no model, seed, snapshot or source order" in run.messages["rfm_relational_schema"]
         assert "Did you mean orders?" in run.messages["rfm_relational_schema"]
         assert "Traceback" not in run.messages["rfm_relational_schema"]
+
+
+DECLARED = """
+version: 2
+models:
+  - name: visits
+    config: {meta: {rfm: {time_column: none}}}
+    constraints: [{type: foreign_key, columns: [store_id], to: ref('stores'), to_columns: [store_id]}]
+    columns:
+      - name: store_id
+        config: {meta: {rfm: {semantic_type: id}}}
+        data_tests:
+          - relationships: {arguments: {to: ref('stores'), field: store_id}, config: {where: 1 = 1, severity: warn}}
+sources:
+  - name: app
+    schema: main
+    tables:
+      - name: clicks
+        config: {meta: {rfm: {time_column: at}}, event_time: at}
+        columns:
+          - name: customer_id
+            data_tests:
+              - relationships: {arguments: {to: ref('customers'), field: customer_id}}
+snapshots:
+  - name: stores_history
+    relation: ref('stores')
+    config: {unique_key: store_id, strategy: check, check_cols: all, snapshot_meta_column_names: {dbt_valid_to: until}}
+"""
+
+# prediction_job itself needs a running model; what it says of tables and tests does not.
+PRINT_JOB = """
+{% macro print_job() %}
+  {% set tables = [] %}
+  {% for node in graph.nodes.values() | list + graph.sources.values() | list %}
+    {% if node.resource_type in ('model', 'seed', 'snapshot', 'source') %}
+      {% do tables.append(dbt_rfm.job_table(node.name, node.relation_name, node)) %}
+    {% endif %}
+  {% endfor %}
+  {% set tests = dbt_rfm.job_tests(tables | map(attribute='unique_id') | list) %}
+  {{ print('JOB ' ~ tojson({'version': 1, 'query': '', 'tables': tables, 'tests': tests})) }}
+{% endmacro %}
+"""
+
+
+def test__manifest__tables_and_tests__as_the_macros_say(shop: Project, capfd: pytest.CaptureFixture) -> None:
+    """The command line and dbt must see the same schema."""
+    shop.write("models/visits.sql", "select 1 as store_id")
+    shop.write("models/declared.yml", DECLARED)
+    shop.write("macros/print_job.sql", PRINT_JOB)
+    capfd.readouterr()
+    run = shop.dbt("run-operation", "print_job")
+    assert run.success, run.log
+    (line,) = [line for line in capfd.readouterr().out.splitlines() if line.startswith("JOB ")]
+    job = Job.from_json(line.removeprefix("JOB "))
+    manifest = json.loads((shop.path / "target" / "manifest.json").read_text())
+    nodes = {**manifest["nodes"], **manifest["sources"]}
+
+    assert {t.alias for t in job.tables} == {"customers", "orders", "visits", "stores", "stores_history", "clicks"}
+    for table in job.tables:
+        assert meaning(table) == meaning(job_table(table.alias, nodes[table.unique_id]))
+    ours = [asdict(test) for test in job_tests(manifest, {table.unique_id for table in job.tables})]
+    assert sorted(map(asdict, job.tests), key=str) == sorted(ours, key=str)
+    assert {test.severity for test in job.tests} == {"ERROR", "WARN"}
+
+
+def meaning(table) -> dict:
+    """What the schema reads of a table; dbt writes more about columns into the manifest than the macros hand on."""
+    columns = {
+        name: {
+            "meta": {**(c.get("meta") or {}), **((c.get("config") or {}).get("meta") or {})},
+            "constraints": [constraint["type"] for constraint in c.get("constraints") or []],
+        }
+        for name, c in table.columns.items()
+    }
+    constraints = [(c["type"], tuple(c["columns"]), c["to"], tuple(c["to_columns"])) for c in table.constraints]
+    return {**asdict(table), "columns": columns, "constraints": constraints}

@@ -84,6 +84,12 @@ def test__link__orphans__up_to_a_tenth(shop, orphans, linked):
     assert links(shop.schema()) == (["posts.user_id -> users.id"] if linked else [])
 
 
+def test__link__floating_point_with_gaps__inferred(shop):
+    shop.table("users", "select range as id from range(10)")
+    shop.table("posts", "select range as id, nullif(range, 3)::double as user_id from range(10)")
+    assert links(shop.schema()) == ["posts.user_id -> users.id"]
+
+
 def test__link__types_that_do_not_compare__not_inferred(shop):
     shop.table("users", "select range as id from range(10)")
     shop.table("posts", "select range as id, range::varchar as user_id from range(10)")
