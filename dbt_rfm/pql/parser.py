@@ -9,7 +9,6 @@ takes some 60 ms, and kept. LALR(1): the time is linear in the length of the tex
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from dbt_rfm.errors import QueryError
@@ -39,6 +38,8 @@ def parse(text: str) -> Query:
 
 @cache
 def _grammar() -> Lark:
+    from importlib import resources
+
     from lark import Lark
 
     source = resources.files("dbt_rfm.pql").joinpath("grammar.lark").read_text("utf-8")
