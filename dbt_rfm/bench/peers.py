@@ -20,7 +20,15 @@ from dbt_rfm.task_kind import TaskKind
 LIGHTGBM, LINEAR = "lightgbm", "linear"
 #: One-hot columns a categorical feature gets in the linear peer: its commonest values.
 ONE_HOT = 20
-_TREES = {"learning_rate": 0.05, "num_leaves": 15, "min_child_samples": 20, "n_estimators": 150, "verbose": -1}
+#: One thread: a few thousand rows need no more, and on a busy machine waiting threads cost a hundredfold.
+_TREES = {
+    "learning_rate": 0.05,
+    "num_leaves": 15,
+    "min_child_samples": 20,
+    "n_estimators": 150,
+    "n_jobs": 1,
+    "verbose": -1,
+}
 
 #: context, labels, query, kind, classes, seed -> predictions
 Learner = Callable[[FeatureTable, np.ndarray, FeatureTable, TaskKind, tuple[str, ...], int], Predictions]
