@@ -132,7 +132,9 @@ class _Binder:
         name = f"{table.name}.{column.name}"
         if table is not entity.table:
             raise self._elsewhere(ref, name, table, entity.table, Place.TARGET)
-        if table.time_column is not None:
+        # A table with a time and foreign keys holds events, which happen at a moment of their own (a transaction);
+        # with a time alone it holds things that begin to exist then (a customer), known as of the prediction anchor.
+        if table.time_column is not None and scope.schema.parents(table.name):
             problem = (
                 f"an attribute of events is not executed yet: {table.name} has the time column {table.time_column}"
             )

@@ -158,6 +158,13 @@ def test__bind__attribute__has_no_horizon() -> None:
     assert task.target == BoundColumn(CUSTOMERS, CUSTOMERS.column("segment"))
 
 
+def test__bind__attribute_of_a_thing_that_begins_to_exist__is_no_event() -> None:
+    begun = replace(CUSTOMERS, time_column="born_on")
+    schema = RelationalSchema((begun, ORDERS), (Link("orders", "customer_id", "customers", "customer_id"),))
+    task = bind(parse(f"PREDICT customers.segment {FOR_EACH}"), schema)
+    assert task.target == BoundColumn(begun, begun.column("segment"))
+
+
 def test__bind__two_windows__horizon_is_the_furthest() -> None:
     task = bound(f"PREDICT COUNT(orders.*, 0, 30) = 0 AND SUM(orders.amount, 3, 9, weeks) > 1 {FOR_EACH}")
     assert task.horizon == Window(0, 9, "weeks")
