@@ -1,3 +1,5 @@
+"""Types of several warehouses in their families."""
+
 from __future__ import annotations
 
 import pytest

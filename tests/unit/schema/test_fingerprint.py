@@ -1,3 +1,5 @@
+"""What changes a fingerprint, and what does not."""
+
 from __future__ import annotations
 
 from dataclasses import replace

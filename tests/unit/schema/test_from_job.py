@@ -1,3 +1,5 @@
+"""The schema of a whole job."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""What names say of keys and tables."""
+
 from __future__ import annotations
 
 import string

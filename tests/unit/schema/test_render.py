@@ -1,3 +1,5 @@
+"""The schema for human eyes."""
+
 from __future__ import annotations
 
 import io

@@ -1,3 +1,5 @@
+"""The schema as rows."""
+
 from __future__ import annotations
 
 from dataclasses import replace

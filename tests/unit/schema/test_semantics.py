@@ -1,3 +1,5 @@
+"""What kind of value a column holds, and what `meta.rfm` says about it."""
+
 from __future__ import annotations
 
 import pytest
