@@ -161,7 +161,7 @@ def rollback(warehouse: Warehouse, target: JobTarget, version: int | None = None
         number, kind = _rollback_to(warehouse, target, version)
         now = datetime.now(UTC).replace(tzinfo=None)
         with warehouse.transaction():
-            _serve(warehouse, target, _history_select(warehouse, target, number, kind))
+            _serve_again(warehouse, target, _history_select(warehouse, target, number, kind))
             _set_status(warehouse, target, RETIRED, _is(status=SERVING))
             _set_status(warehouse, target, SERVING, _is(version=number), served_at=now)
     return number
@@ -316,6 +316,19 @@ def _serve(warehouse: Warehouse, target: JobTarget, select: exp.Select) -> None:
     if _table_type(warehouse, target) == "VIEW":
         warehouse.execute(exp.Drop(tables=[_table(target)], kind="VIEW"))
     warehouse.execute(exp.Create(this=_table(target), kind="TABLE", replace=True, expression=select))
+
+
+def _serve_again(warehouse: Warehouse, target: JobTarget, select: exp.Select) -> None:
+    """Rows of the history: changed in place where the columns stay, so that declared types and comments do."""
+    names = [column.output_name for column in select.expressions]
+    if _table_type(warehouse, target) == "BASE TABLE":
+        served = {name.casefold() for name, _ in warehouse.describe(_sql(warehouse, target))}
+        if served == {name.casefold() for name in names}:
+            into = exp.Schema(this=_table(target), expressions=[exp.to_identifier(n, quoted=True) for n in names])
+            warehouse.execute(exp.Delete(this=_table(target)))
+            warehouse.execute(exp.Insert(this=into, expression=select))
+            return
+    _serve(warehouse, target, select)
 
 
 def _set_status(warehouse: Warehouse, target: JobTarget, status: str, where: exp.Expression, **also: Any) -> None:

@@ -20,6 +20,7 @@ TABLES = {
     "visits": "select order_id as visit_id, customer_id as newcomer_id, ordered_at as visited_at "
     "from {{ ref('orders') }} where ordered_at > timestamp '2025-06-29'",
     "repeated": "select customer_id % 50 as repeated_id, signed_up_at from {{ ref('customers') }}",
+    "purchases": "select order_id as purchase_id, customer_id % 50 as repeated_id, ordered_at from {{ ref('orders') }}",
 }
 
 SCHEMA = """
@@ -32,6 +33,8 @@ models:
   - {name: visits, columns: [{name: visit_id, data_tests: [unique, not_null]}, {name: newcomer_id, data_tests: [
       {relationships: {arguments: {to: ref('newcomers'), field: newcomer_id}}}]}]}
   - {name: repeated, columns: [{name: repeated_id, data_tests: [unique, not_null]}]}
+  - {name: purchases, columns: [{name: purchase_id, data_tests: [unique, not_null]}, {name: repeated_id, data_tests: [
+      {relationships: {arguments: {to: ref('repeated'), field: repeated_id}}}]}]}
 """
 
 # name -> (model, words of the message)
@@ -54,9 +57,10 @@ BAD = {
     ),
     "duplicate_key": (
         predict(
-            "PREDICT COUNT(orders.*, 0, 30, days) FOR EACH repeated.repeated_id", arguments=", tables=['repeated']"
+            "PREDICT COUNT(purchases.*, 0, 30, days) FOR EACH repeated.repeated_id",
+            arguments=", tables=['repeated', 'purchases']",
         ),
-        ["repeated"],
+        ["in more than one row of repeated_id"],
     ),
     "no_time_column": (
         predict(

@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 from conftest import Project, predict
 
+from dbt_rfm import versions
+from dbt_rfm.job import JobTarget
+from dbt_rfm.warehouse.duckdb import DuckDB
+
 pytestmark = pytest.mark.functional
 
 VALUE = "PREDICT SUM(orders.amount, 0, 30, days) FOR EACH customers.customer_id"
@@ -64,6 +68,10 @@ class TestContract:
         assert shop.dbt("run-operation", "rfm_rollback", "--args", "{model: churn_contract}").success
 
         assert shop.rows("select distinct model_version from churn_contract") == [(1,)]
+        assert shop.rows(columns) == before
+        with DuckDB.open(shop.database, read_only=False) as warehouse:
+            versions.rollback(warehouse, JobTarget("shop", "main", "churn_contract"), 2)
+        assert shop.rows("select distinct model_version from churn_contract") == [(2,)]
         assert shop.rows(columns) == before
 
     def test__contract__broken__says_all_columns_and_keeps_the_table(self, shop: Project) -> None:
