@@ -33,6 +33,7 @@ _TYPES = {
     "orders": {
         "order_id": "INTEGER",
         "customer_id": "INTEGER",
+        "region_id": "INTEGER",
         "ordered_at": "TIMESTAMP",
         "amount": "DOUBLE",
         "status": "VARCHAR",
@@ -48,6 +49,7 @@ LINKS = (
     Link("orders", "customer_id", "customers", "customer_id"),
     Link("items", "order_id", "orders", "order_id"),
     Link("items", "product_id", "products", "product_id"),
+    Link("orders", "region_id", "regions", "region_id"),
 )
 ORDERS_PATH = (LINKS[1],)
 ITEMS_PATH = (LINKS[2], LINKS[1])
@@ -133,6 +135,7 @@ def databases(draw: st.DrawFn) -> Database:
             "orders",
             12,
             customer_id=_some_ids,
+            region_id=st.none() | st.integers(1, 3),
             ordered_at=_maybe_moments,
             amount=_amounts,
             status=_words,
@@ -147,3 +150,54 @@ def databases(draw: st.DrawFn) -> Database:
         ),
         "products": rows("products", 2, price=_amounts, category=_words, launched_at=_maybe_moments),
     }
+
+
+@st.composite
+def same_until(draw: st.DrawFn, database: Database, cut: datetime) -> Database:
+    """The database as it might have gone on: what was known at `cut` is the same, all later rows are others."""
+    other = draw(databases())
+    orders = {o["order_id"]: o for o in database["orders"]}
+    time_of_order = {i: o["ordered_at"] for i, o in orders.items()}
+    kept = {
+        "regions": list(database["regions"]),
+        "customers": [_past(r, "created_at", cut, left_at=draw(_after(cut))) for r in database["customers"]],
+        "orders": [_past(r, "ordered_at", cut, paid_at=draw(_after(cut))) for r in database["orders"]],
+        "products": [_past(r, "launched_at", cut) for r in database["products"]],
+        "items": [i for i in database["items"] if not _is_later(time_of_order.get(i["order_id"]), cut)],
+    }
+    result = {name: [r for r in rows if r is not None] for name, rows in kept.items()}
+    for name, time in TIME_OF.items():
+        taken = {r[_KEYS[name]] for r in result[name]}
+        for row in other[name]:
+            if row[_KEYS[name]] not in taken:
+                result[name].append({**row, time: draw(_after(cut))})
+    known = {o["order_id"] for o in result["orders"] if not _is_later(o["ordered_at"], cut)}
+    lost = {o["order_id"] for o in database["orders"] if o["ordered_at"] is None}
+    for i, row in enumerate(other["items"]):
+        if (
+            row["order_id"] is not None
+            and row["order_id"] not in known | lost
+            and row["order_id"] in taken_orders(result)
+        ):
+            result["items"].append({**row, "item_id": 100 + i})
+    return result
+
+
+def taken_orders(database: Database) -> set[object]:
+    return {o["order_id"] for o in database["orders"]}
+
+
+def _past(row: Row, time: str, cut: datetime, **unknown: datetime | None) -> Row | None:
+    """The row as known at `cut`, its timestamps after it replaced; None if it is later or never known."""
+    if row[time] is None or row[time] > cut:
+        return None
+    changed = {name: value for name, value in unknown.items() if row[name] is None or row[name] > cut}
+    return {**row, **changed}
+
+
+def _is_later(moment: object, cut: datetime) -> bool:
+    return isinstance(moment, datetime) and moment > cut
+
+
+def _after(cut: datetime) -> st.SearchStrategy:
+    return st.none() | st.integers(1, 40).map(lambda half_days: cut + timedelta(hours=12 * half_days))

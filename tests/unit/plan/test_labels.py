@@ -231,7 +231,7 @@ T = datetime(2024, 3, 1)
 
 def order(order_id: int, at: datetime | None, amount: float | None = 1.0, status: str | None = "a") -> dict:
     row = {"order_id": order_id, "customer_id": 1, "ordered_at": at, "amount": amount}
-    return {**row, "status": status, "paid_at": None}
+    return {**row, "region_id": None, "status": status, "paid_at": None}
 
 
 def customer(customer_id: int | None = 1, created_at: datetime = START, segment: str | None = None) -> dict:
