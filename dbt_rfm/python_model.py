@@ -34,7 +34,7 @@ class PredictionFailed(RfmError):
     """
 
     @property
-    def __traceback__(self) -> None:  # type: ignore[override]
+    def __traceback__(self) -> None:
         return None
 
     @__traceback__.setter
