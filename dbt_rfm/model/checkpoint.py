@@ -17,7 +17,9 @@ from dbt_rfm.model.network import NetworkConfig, RelationalTransformer
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
 
-def write_checkpoint(path: Path, weights: Mapping[str, Tensor], config: NetworkConfig, history: Mapping[str, str]) -> None:
+def write_checkpoint(
+    path: Path, weights: Mapping[str, Tensor], config: NetworkConfig, history: Mapping[str, str]
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"network": json.dumps(config.to_dict()), **history}
     save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, path, metadata)

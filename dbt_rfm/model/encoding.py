@@ -1,9 +1,9 @@
 """Cell values as the network sees them: each column described by its own context rows alone.
 
-A number becomes its rank among the context (as a normal score and a few sines), its robust distance from the median,
-the share of equal values and whether it is missing: free of units, of outliers and of any fitted normaliser. A category
-becomes a random vector of its own (equal where the category is equal), its share, and whether the context has it at all.
-A column that is missing or constant everywhere comes out as such and carries nothing.
+A number becomes its rank among the context (as a normal score and a few sines), its robust distance from the
+median, the share of equal values and whether it is missing: free of units, of outliers and of any fitted normaliser.
+A category becomes a random vector of its own (equal where the category is equal), its share, and whether the context
+has it at all. A column that is missing or constant everywhere comes out as such and carries nothing.
 
 Shapes: B tasks, N context rows, R rows, C columns, K categories.
 """
@@ -43,9 +43,7 @@ class ColumnStatistics:
         median, spread = at(0.5), (at(0.9) - at(0.1)) / 2.56
         deviation = (values - median).masked_fill(missing, 0.0)
         wide = (deviation.square().sum(-1, keepdim=True) / counts).sqrt()
-        scale = torch.where(
-            spread > 1e-6 * wide, spread, wide
-        )  # mostly one value: fall back on the deviation
+        scale = torch.where(spread > 1e-6 * wide, spread, wide)  # mostly one value: fall back on the deviation
         return cls(ordered, counts, median, scale + 1e-9 * (1 + median.abs()), categorical)
 
     def features(self, columns: Tensor) -> Tensor:
@@ -71,7 +69,6 @@ class ColumnStatistics:
 
     def category_vectors(self, columns: Tensor, categories: Tensor) -> Tensor:
         """[B, R, C, I] the vector of each cell's category; zeros in numerical columns and where missing."""
-        batch, rows, width = columns.shape
         used = self.categorical.unsqueeze(1) & ~torch.isnan(columns)
         codes = torch.nan_to_num(columns).long().clamp(0, categories.shape[2] - 1)
         codes = codes.masked_fill(~used, 0).transpose(1, 2)  # [B, C, R]

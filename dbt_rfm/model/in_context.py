@@ -1,30 +1,33 @@
 """`rfm`: answer from labelled examples with the bundled network, without training.
 
 In: context examples with labels and query examples, as feature tables. Out: predictions for the queries. The context
-is sampled down, its columns screened, encoded once per member of a small ensemble (own column identities, own sample of
-a large context), and the queries are scored in chunks at flat memory. The same input and seed give the same answer.
+is sampled down and its columns screened (`reading`), encoded once, and the queries are scored in chunks at flat memory.
+A linear reading of the same context (`linear`) is averaged in: where columns simply add up it is hard to beat, and
+where they do not, the network is (figures in docs/model_card.md). The same input and seed give the same answer.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
 
 from dbt_rfm.errors import DataError, ModelError, did_you_mean
-from dbt_rfm.model.columns import ColumnCodes
-from dbt_rfm.model.context_sample import ContextSample, sample_context
 from dbt_rfm.model.interface import FeatureTable, Predictions
-from dbt_rfm.model.network import IDENTITY, MAX_CLASSES, QUANTILE_LEVELS, RelationalTransformer
-from dbt_rfm.model.screening import choose_columns
+from dbt_rfm.model.linear import class_log_odds, normal_quantiles
+from dbt_rfm.model.network import IDENTITY, QUANTILE_LEVELS, RelationalTransformer
+from dbt_rfm.model.reading import ClassSlots, Question, Reading
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.task_kind import TaskKind
 
 _KINDS = (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.REGRESSION)
 _CATEGORY_VECTORS = 64
+_LINEAR_SHARE = 0.5  # of the linear reading in the answer
+_Answer = Callable[[Question, Reading, int], np.ndarray]
 _forward = threading.Lock()  # two dbt threads take turns: side by side each would take twice the memory and time
 
 
@@ -74,9 +77,7 @@ class InContextModel:
     def with_options(self, **changes: Any) -> InContextModel:
         """The same network with other options."""
         options = InContextOptions.read(asdict(self.options) | changes)
-        return InContextModel(
-            self.network, version=self._version, checkpoint_sha=self._sha, options=options
-        )
+        return InContextModel(self.network, version=self._version, checkpoint_sha=self._sha, options=options)
 
     def predict(
         self,
@@ -92,123 +93,96 @@ class InContextModel:
     ) -> Predictions:
         """See `interface.RelationalModel`. `times_query` is not used: all queries read the same context."""
         labels = _checked(context, labels, kind, classes)
-        task = _Task(context, labels, query, kind, classes, seed, times_context)
         if kind is TaskKind.REGRESSION:
-            return self._numbers(task)
-        return self._classes(task)
+            return self._numbers(Question(context, labels, query, kind, 0, seed, times_context))
+        slots = ClassSlots.of(labels, len(classes))
+        if len(np.unique(labels)) == 1:
+            shares = (np.bincount(labels, minlength=len(classes)) + 0.5) / (len(labels) + 1)
+            found = np.tile(shares / shares.sum(), (query.num_rows, 1))
+            return Predictions(kind, classes, probabilities=found)
+        question = Question(context, slots.position[labels], query, kind, slots.number, seed, times_context)
+        return Predictions(kind, classes, probabilities=slots.spread(self._probabilities(question)))
 
-    def _numbers(self, task: _Task) -> Predictions:
-        if len(np.unique(task.labels)) == 1:  # nothing varies, so nothing can be said but the value itself
-            quantiles = np.full((task.query.num_rows, len(QUANTILE_LEVELS)), task.labels[0])
+    def _numbers(self, question: Question) -> Predictions:
+        if len(np.unique(question.labels)) == 1:  # nothing varies, so nothing can be said but the value itself
+            quantiles = np.full((question.query.num_rows, len(QUANTILE_LEVELS)), question.labels[0])
         else:
-            quantiles = np.mean([self._member_quantiles(task, m) for m in range(self.options.members)], 0)
-            quantiles = np.sort(quantiles, 1)
+            quantiles = self._averaged(question, self._network_quantiles, self._linear_quantiles)
         mean = quantiles @ _level_weights()
-        return Predictions(task.kind, (), mean=mean, levels=QUANTILE_LEVELS, quantiles=quantiles)
+        return Predictions(question.kind, (), mean=mean, levels=QUANTILE_LEVELS, quantiles=quantiles)
 
-    def _member_quantiles(self, task: _Task, member: int) -> np.ndarray:
-        sample = task.sample(member, 0, self.options.context_size)
-        labels = task.labels[sample.rows]
-        scale = TargetScale.of(labels)
-        targets = np.mean(scale.to_normal(labels), 0)[:, None]
+    def _probabilities(self, question: Question) -> np.ndarray:
+        """[Q, slots]"""
+        odds = self._averaged(question, self._network_log_odds, self._linear_log_odds)
+        return np.exp(odds - np.logaddexp.reduce(odds, axis=1, keepdims=True))
+
+    def _averaged(self, question: Question, network: _Answer, linear: _Answer) -> np.ndarray:
+        """The network's answers over the members' readings, and the linear answer to the first one."""
+        size, columns = self.options.context_size, self.options.columns
+        readings = [question.read(member, context_size=size, columns=columns) for member in range(self.options.members)]
+        ours = np.mean([network(question, reading, member) for member, reading in enumerate(readings)], 0)
+        return (1 - _LINEAR_SHARE) * ours + _LINEAR_SHARE * linear(question, readings[0], 0)
+
+    def _network_quantiles(self, question: Question, reading: Reading, member: int) -> np.ndarray:
+        labels = reading.labels
         unit = (labels - np.median(labels)) / (np.abs(labels - np.median(labels)).mean() or 1.0)
-        scores = self._scores(task, sample.rows, unit, targets, "regression", member)
-        return scale.to_label(np.sort(scores, 1))
+        scores = self._scores(question, reading, unit, "regression", member)
+        return TargetScale.of(labels).to_label(np.sort(scores, 1))
 
-    def _classes(self, task: _Task) -> Predictions:
-        slots = _ClassSlots.of(task.labels, len(task.classes))
-        if len(np.unique(task.labels)) == 1:
-            shares = (np.bincount(task.labels, minlength=len(task.classes)) + 0.5) / (len(task.labels) + 1)
-            found = np.tile(shares / shares.sum(), (task.query.num_rows, 1))
-            return Predictions(task.kind, task.classes, probabilities=found)
-        task = replace(task, labels=slots.position[task.labels])
-        members = [self._member_log_odds(task, slots.number, m) for m in range(self.options.members)]
-        odds = np.mean(members, 0)
-        odds = np.exp(odds - odds.max(1, keepdims=True))
-        found = slots.spread(odds / odds.sum(1, keepdims=True))
-        return Predictions(task.kind, task.classes, probabilities=found)
+    def _linear_quantiles(self, question: Question, reading: Reading, member: int) -> np.ndarray:
+        scores = normal_quantiles(
+            reading.matrix,
+            reading.categorical,
+            reading.targets[:, 0],
+            reading.asked,
+            QUANTILE_LEVELS,
+            abs(question.seed) + member,
+        )
+        return TargetScale.of(reading.labels).to_label(scores)
 
-    def _member_log_odds(self, task: _Task, number: int, member: int) -> np.ndarray:
-        """[Q, number] normalised log-probabilities of one member."""
-        sample = task.sample(member, number, self.options.context_size)
-        slots = task.rng(member, "classes").permutation(number)  # the network's slots mean nothing: mix them
-        labels = task.labels[sample.rows]
+    def _network_log_odds(self, question: Question, reading: Reading, member: int) -> np.ndarray:
+        """[Q, slots] log-probabilities."""
+        number = question.num_slots
+        renamed = question.rng(member, "classes").permutation(number)  # slots mean nothing to the network: mix them
         kind = "binary" if number == 2 else "multiclass"
-        scores = self._scores(task, sample.rows, slots[labels], np.eye(number)[labels], kind, member)
-        odds = scores[:, slots] + sample.log_odds
+        odds = self._scores(question, reading, renamed[reading.labels], kind, member)[:, renamed] + reading.log_odds
         return odds - np.logaddexp.reduce(odds, axis=1, keepdims=True)
 
-    def _scores(
-        self, task: _Task, rows: np.ndarray, labels: np.ndarray, targets: np.ndarray, kind: str, member: int
-    ) -> np.ndarray:
-        """[Q, outputs] of the network for all queries."""
-        context = task.context.take(rows)
-        codes = ColumnCodes.of(context)
-        matrix = codes.matrix(context)
-        chosen = choose_columns(matrix, codes.categorical, targets, self.options.columns)
-        asked = codes.matrix(task.query)[:, chosen]
-        draws = torch.Generator().manual_seed(int(task.rng(member, "identities").integers(2**62)))
+    def _linear_log_odds(self, question: Question, reading: Reading, member: int) -> np.ndarray:
+        odds = class_log_odds(
+            reading.matrix,
+            reading.categorical,
+            reading.labels,
+            reading.asked,
+            question.num_slots,
+            abs(question.seed) + member,
+        )
+        odds = odds + reading.log_odds
+        return odds - np.logaddexp.reduce(odds, axis=1, keepdims=True)
+
+    def _scores(self, question: Question, reading: Reading, labels: np.ndarray, kind: str, member: int) -> np.ndarray:
+        """[Q, outputs] of the network for all queries; the context is encoded once."""
+        draws = torch.Generator().manual_seed(int(question.rng(member, "identities").integers(2**62)))
         device = self.network.summary.device
+        width, asked, chunk = len(reading.categorical), reading.asked, self.options.chunk
 
         def batched(x: np.ndarray) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(x)).unsqueeze(0).to(device)
 
         with _forward, torch.inference_mode():
             encoded = self.network.encode(
-                batched(matrix[:, chosen]),
-                batched(codes.categorical[chosen]),
+                batched(reading.matrix),
+                batched(reading.categorical),
                 batched(labels),
                 kind,
-                identities=torch.randn(1, len(chosen), IDENTITY, generator=draws).to(device),
-                categories=torch.randn(1, len(chosen), _CATEGORY_VECTORS, IDENTITY, generator=draws).to(device),
+                identities=torch.randn(1, width, IDENTITY, generator=draws).to(device),
+                categories=torch.randn(1, width, _CATEGORY_VECTORS, IDENTITY, generator=draws).to(device),
             )
             parts = [
-                self.network.score(encoded, batched(asked[start : start + self.options.chunk]), kind)[0].cpu().numpy()
-                for start in range(0, max(len(asked), 1), self.options.chunk)
+                self.network.score(encoded, batched(asked[start : start + chunk]), kind)[0].cpu().numpy()
+                for start in range(0, max(len(asked), 1), chunk)
             ]
         return np.concatenate(parts).astype(np.float64)
-
-
-@dataclass(frozen=True)
-class _Task:
-    """What a call asks, and the random draws that belong to its seed."""
-
-    context: FeatureTable
-    labels: np.ndarray
-    query: FeatureTable
-    kind: TaskKind
-    classes: tuple[str, ...]
-    seed: int
-    times: np.ndarray | None
-
-    def rng(self, member: int, purpose: str) -> np.random.Generator:
-        return np.random.default_rng([abs(self.seed), member, *purpose.encode()])
-
-    def sample(self, member: int, num_classes: int, size: int) -> ContextSample:
-        rng = self.rng(member, "context")
-        return sample_context(self.labels, self.kind, num_classes, size, self.times, rng)
-
-
-@dataclass(frozen=True)
-class _ClassSlots:
-    """Classes as slots of the network. Beyond its ten, the rarest share one and split its probability by their shares."""
-
-    position: np.ndarray  # [K] slot of each class
-    share: np.ndarray  # [K] of its slot's probability
-    number: int
-
-    @classmethod
-    def of(cls, labels: np.ndarray, classes: int) -> _ClassSlots:
-        if classes <= MAX_CLASSES:
-            return cls(np.arange(classes), np.ones(classes), classes)
-        counts = np.bincount(labels, minlength=classes) + 0.5
-        place = np.empty(classes, dtype=int)
-        place[np.argsort(-counts, kind="stable")] = np.arange(classes)
-        position = np.minimum(place, MAX_CLASSES - 1)
-        return cls(position, counts / np.bincount(position, counts)[position], MAX_CLASSES)
-
-    def spread(self, probabilities: np.ndarray) -> np.ndarray:  # [Q, number] → [Q, K]
-        return probabilities[:, self.position] * self.share
 
 
 def _level_weights() -> np.ndarray:
@@ -237,5 +211,7 @@ def _checked(context: FeatureTable, labels: np.ndarray, kind: TaskKind, classes:
         return numbers
     positions = np.asarray(labels)
     if len(classes) == 0 or not np.isin(positions, np.arange(len(classes))).all():
-        raise ModelError(f"expected labels to be positions among {len(classes)} classes, got {np.unique(positions)[:5]}")
+        raise ModelError(
+            f"expected labels to be positions among {len(classes)} classes, got {np.unique(positions)[:5]}"
+        )
     return positions.astype(np.int64)

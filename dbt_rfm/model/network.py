@@ -75,7 +75,7 @@ class _MixedLinear(torch.autograd.Function):
 
 
 class Linear(nn.Linear):
-    """Without bias. Training uses bfloat16 products; inference float32, where rounding must not depend on batch size."""
+    """Without bias. bfloat16 products in training; float32 in inference, where rounding must not depend on batches."""
 
     def __init__(self, inputs: int, outputs: int, *, zero: bool = False) -> None:
         super().__init__(inputs, outputs, bias=False)
@@ -206,9 +206,7 @@ class RelationalTransformer(nn.Module):
         self.kind_embedding = nn.Embedding(len(_KINDS), cell)
         self.cell_label, self.row_label = LabelEmbedding(cell), LabelEmbedding(row)
         self.summary = nn.Parameter(torch.randn(config.summaries, cell) * 0.3)
-        self.cell_layers = nn.ModuleList(
-            CellLayer(cell, config.cell_heads) for _ in range(config.cell_layers)
-        )
+        self.cell_layers = nn.ModuleList(CellLayer(cell, config.cell_heads) for _ in range(config.cell_layers))
         self.norm_summary = _norm(cell)
         self.to_row = Linear(config.summaries * cell, row)
         self.row_layers = nn.ModuleList(RowLayer(row, config.row_heads) for _ in range(config.row_layers))
@@ -230,9 +228,7 @@ class RelationalTransformer(nn.Module):
         with torch.no_grad():
             self.quantile_head.bias.copy_(torch.special.ndtri(levels))
 
-    def forward(
-        self, columns: Tensor, categorical: Tensor, labels: Tensor, kind: str, **given: Tensor
-    ) -> Tensor:
+    def forward(self, columns: Tensor, categorical: Tensor, labels: Tensor, kind: str, **given: Tensor) -> Tensor:
         """columns [B, N + Q, C], the first N rows with labels [B, N]; returns [B, Q, outputs of the kind]."""
         rows = labels.shape[1]
         context = self.encode(columns[:, :rows], categorical, labels, kind, **given)
@@ -277,9 +273,7 @@ class RelationalTransformer(nn.Module):
             return self.quantile_head(r)
         return self._class_logits(context, r, kind)
 
-    def _cells(
-        self, context: Context, columns: Tensor, slots: Tensor, numbers: Tensor | None, kind: str
-    ) -> Tensor:
+    def _cells(self, context: Context, columns: Tensor, slots: Tensor, numbers: Tensor | None, kind: str) -> Tensor:
         """[B, S + C, R, D] cell tokens: what a value is, whose column it is, and the row's label."""
         x = self.column_input(context.statistics.features(columns))  # [B, R, C, D]
         x = x + self.identity_input(context.identities).unsqueeze(1)
@@ -317,7 +311,7 @@ class RelationalTransformer(nn.Module):
 
 
 def _class_shares(labels: Tensor, kind: str) -> tuple[Tensor, Tensor]:
-    """One-hot labels [B, N, MAX_CLASSES] and the context's class shares [B, MAX_CLASSES], half a count added to each."""
+    """One-hot labels [B, N, MAX_CLASSES] and class shares [B, MAX_CLASSES], half a count added to each."""
     if kind == "regression":
         empty = torch.zeros(*labels.shape, MAX_CLASSES, device=labels.device)
         return empty, empty[:, 0]

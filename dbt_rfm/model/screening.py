@@ -71,9 +71,7 @@ def _banded(place: np.ndarray, size: np.ndarray, categorical: bool) -> np.ndarra
     return band[place]
 
 
-def _copies(
-    ranks: np.ndarray, j: int, chosen: list[int], categorical: np.ndarray, matrix: np.ndarray
-) -> bool:
+def _copies(ranks: np.ndarray, j: int, chosen: list[int], categorical: np.ndarray, matrix: np.ndarray) -> bool:
     others = [k for k in chosen if not categorical[k]]
     if not others:
         return False

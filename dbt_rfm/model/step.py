@@ -131,9 +131,7 @@ def _class_rows(keys: dict[str, pa.ChunkedArray], predictions: Predictions) -> p
 def _nothing(snapshot: Snapshot) -> Predictions:
     classes = snapshot.classes
     if snapshot.kind == TaskKind.REGRESSION:
-        return Predictions(
-            snapshot.kind, (), mean=np.empty(0), levels=(0.1, 0.5, 0.9), quantiles=np.empty((0, 3))
-        )
+        return Predictions(snapshot.kind, (), mean=np.empty(0), levels=(0.1, 0.5, 0.9), quantiles=np.empty((0, 3)))
     return Predictions(snapshot.kind, classes, probabilities=np.empty((0, max(len(classes), 2))))
 
 

@@ -66,15 +66,11 @@ def random_trees(rng: Generator, x: np.ndarray) -> np.ndarray:
 
 def random_score(rng: Generator, x: np.ndarray) -> np.ndarray:
     """[R] a hidden score of the columns of x [R, C]: linear, network, trees, product, periodic, or a sum of two."""
-    some = rng.permutation(x.shape[1])[
-        : max(1, int(np.ceil(x.shape[1] * rng.choice([1.0, rng.uniform(0.05, 1)]))))
-    ]
+    some = rng.permutation(x.shape[1])[: max(1, int(np.ceil(x.shape[1] * rng.choice([1.0, rng.uniform(0.05, 1)]))))]
     z = x[:, some]
     form = rng.choice(6, p=[0.28, 0.22, 0.26, 0.08, 0.04, 0.12])
     if form == 0:
-        return standardise(
-            z @ (rng.standard_normal(z.shape[1]) * np.exp(0.7 * rng.standard_normal(z.shape[1])))
-        )
+        return standardise(z @ (rng.standard_normal(z.shape[1]) * np.exp(0.7 * rng.standard_normal(z.shape[1]))))
     if form == 1:
         return random_mlp(rng, z)[0]
     if form == 2:

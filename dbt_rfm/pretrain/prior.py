@@ -1,4 +1,4 @@
-"""Draw batches of synthetic prediction tasks: about two thirds from simulated relational databases, the rest plain tables.
+"""Draw batches of synthetic prediction tasks: two thirds from simulated relational databases, the rest plain tables.
 
 A batch holds tasks of one kind and one shape, as arrays ready for the network. Labels of the context decide everything
 that needs labels (class order, scale of a regression target); a task whose context shows one label only is drawn again.
@@ -16,7 +16,7 @@ from numpy.random import Generator
 
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.pretrain.prior_relational import draw_relational
-from dbt_rfm.pretrain.prior_tables import Drawn, draw_table
+from dbt_rfm.pretrain.prior_tables import Drawn, draw_easy_table, draw_table
 from dbt_rfm.task_kind import TaskKind
 
 KIND_SHARES = {TaskKind.BINARY: 0.5, TaskKind.MULTICLASS: 0.15, TaskKind.REGRESSION: 0.35}
@@ -49,10 +49,14 @@ def draw_batch(
     width: int,
     *,
     relational: float = RELATIONAL_SHARE,
+    easy: bool = False,
 ) -> Batch:
-    """`relational` is the share of tasks that come from simulated databases."""
+    """`relational` is the share of tasks that come from simulated databases; `easy` ones are plain tables only."""
     made: list[Drawn] = []
     while len(made) < tasks:
+        if easy:
+            made.append(draw_easy_table(rng, context + query, width, kind))
+            continue
         # A world gives several tasks at about the price of one, so it is drawn less often.
         if rng.random() < relational / (relational + _TASKS_PER_WORLD * (1 - relational)):
             drawn = draw_relational(rng, context, query, width, kind, _TASKS_PER_WORLD)
@@ -91,9 +95,7 @@ def _renamed(rng: Generator, task: Drawn) -> np.ndarray:
     return rng.permutation(classes)[labels.astype(int)] if classes else labels
 
 
-def _scaled(
-    labels: list[np.ndarray], context: int, query: int, kind: TaskKind
-) -> tuple[np.ndarray, np.ndarray]:
+def _scaled(labels: list[np.ndarray], context: int, query: int, kind: TaskKind) -> tuple[np.ndarray, np.ndarray]:
     if kind is not TaskKind.REGRESSION:
         nothing = np.zeros((len(labels), query), np.float32)
         return nothing, nothing

@@ -25,18 +25,14 @@ from dbt_rfm.task_kind import TaskKind
 Column = Callable[[], tuple[np.ndarray, bool]]  # values [R], is it categorical
 
 
-def draw_relational(
-    rng: Generator, context: int, query: int, width: int, kind: TaskKind, tasks: int
-) -> list[Drawn]:
+def draw_relational(rng: Generator, context: int, query: int, width: int, kind: TaskKind, tasks: int) -> list[Drawn]:
     """Up to `tasks` tasks on one world; the first `context` rows of each are its context."""
     world = draw_world(rng, context + query)
     drawn = (_draw_task(rng, world, context, query, width, kind) for _ in range(tasks))
     return [task for task in drawn if task is not None]
 
 
-def _draw_task(
-    rng: Generator, world: World, context: int, query: int, width: int, kind: TaskKind
-) -> Drawn | None:
+def _draw_task(rng: Generator, world: World, context: int, query: int, width: int, kind: TaskKind) -> Drawn | None:
     if rng.random() < 0.15:
         return _draw_event_task(rng, world, context, query, width, kind)
     target = draw_target(rng, world, kind)
@@ -46,9 +42,7 @@ def _draw_task(
     if picked is None:
         return None
     who, when = picked
-    delay = (
-        int(rng.integers(1, 4)) if rng.random() < 0.1 else 0
-    )  # a stale database, alike for context and queries
+    delay = int(rng.integers(1, 4)) if rng.random() < 0.1 else 0  # a stale database, alike for context and queries
     families = _families(rng, world, who, np.maximum(when - delay, 0), target.horizon)
     own_past = _past_labels(world, target, who, when) if rng.random() < 0.6 else []
     return *_assemble(rng, families, own_past, width, len(who)), target.values[who, when], target.num_classes
@@ -114,9 +108,7 @@ def _category(codes: np.ndarray) -> Column:
     return lambda: (np.where(codes < 0, np.nan, codes), True)
 
 
-def _families(
-    rng: Generator, world: World, who: np.ndarray, when: np.ndarray, horizon: int
-) -> list[list[Column]]:
+def _families(rng: Generator, world: World, who: np.ndarray, when: np.ndarray, horizon: int) -> list[list[Column]]:
     """Groups of columns that describe one signal each."""
     windows = [horizon, 3 * horizon, 12 * horizon, world.steps]
     if rng.random() < 0.3:
@@ -142,9 +134,7 @@ def _entity_columns(rng: Generator, world: World, who: np.ndarray, when: np.ndar
     ]
     for _ in range(int(rng.integers(1, 6))):
         static = world.static @ rng.standard_normal(world.static.shape[1])
-        attribute = static * rng.choice([0, 1]) + rng.uniform(0.2, 2) * rng.standard_normal(
-            world.num_entities
-        )
+        attribute = static * rng.choice([0, 1]) + rng.uniform(0.2, 2) * rng.standard_normal(world.num_entities)
         columns.append(_attribute(rng, attribute, who))
     return columns
 
@@ -246,9 +236,7 @@ def _category_columns(events: Events, who: np.ndarray, when: np.ndarray, windows
 
     last = events.last[who, when]
     before = np.where(last > 0, events.last[who, np.maximum(last - 1, 0)], -1)
-    columns: list[Column] = [
-        _category(np.where(step >= 0, events.category[who, step], -1)) for step in (last, before)
-    ]
+    columns: list[Column] = [_category(np.where(step >= 0, events.category[who, step], -1)) for step in (last, before)]
     columns += [lambda width=width: frequent(width) for width in windows[1:]]
     columns.append(lambda: ((counts(windows[-1]) > 0).sum(1).astype(np.float64), False))
     columns += [lambda v=v: share(windows[-1], v) for v in range(min(events.num_categories, 3))]
@@ -262,9 +250,7 @@ def _member_columns(
     group = world.group[who, when]
     columns: list[Column] = []
     for width in windows[:3]:
-        count, total = (
-            _window(to, group, when, width) for to in (events.group_count_to, events.group_sum_to)
-        )
+        count, total = (_window(to, group, when, width) for to in (events.group_count_to, events.group_sum_to))
         own = _mean(*(_window(to, who, when, width) for to in (events.sum_to, events.count_to)))
         mean = _mean(total, count)
         columns += [_number(count), _number(mean), _number(own - mean)]

@@ -30,6 +30,18 @@ def draw_table(rng: Generator, rows: int, width: int, kind: TaskKind) -> Drawn:
     return *_dress(rng, columns), labels, classes
 
 
+def draw_easy_table(rng: Generator, rows: int, width: int, kind: TaskKind) -> Drawn:
+    """A label that one or two columns decide, nearly without noise: what the first steps learn to read at all."""
+    columns = rng.standard_normal((rows, width))
+    some = rng.permutation(width)[: int(rng.integers(1, 3))]
+    score = columns[:, some] @ rng.choice([-1.0, 1.0], len(some)) + 0.1 * rng.standard_normal(rows)
+    if kind is TaskKind.REGRESSION:
+        return columns, np.zeros(width, dtype=bool), score, 0
+    classes = 2 if kind is TaskKind.BINARY else int(rng.integers(3, 6))
+    edges = np.quantile(score, (np.arange(1, classes) + rng.uniform(-0.3, 0.3, classes - 1)) / classes)
+    return columns, np.zeros(width, dtype=bool), np.searchsorted(edges, score).astype(np.float64), classes
+
+
 def _columns(rng: Generator, rows: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Raw columns [R, C] and the causes [R, *] a label may depend on."""
     form = rng.random()

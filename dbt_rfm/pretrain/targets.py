@@ -117,9 +117,7 @@ def _multiclass(rng: Generator, world: World, events: Events, horizon: int) -> t
         counts = np.stack(
             [_ahead((events.category == v) * events.count, horizon) for v in range(events.num_categories)], -1
         )
-        return np.where(counts.sum(-1) > 0, counts.argmax(-1), np.nan).astype(
-            np.float64
-        ), events.num_categories
+        return np.where(counts.sum(-1) > 0, counts.argmax(-1), np.nan).astype(np.float64), events.num_categories
     if form == 2:  # bands of an aggregate
         x = _aggregates(events, horizon)[int(rng.integers(3))]
         number = int(rng.integers(3, 6))

@@ -114,9 +114,7 @@ class Trainer:
     def _share_gradients(self, progress: float) -> tuple[float, float]:
         """Average gradients over processes and clip them; progress is averaged along."""
         parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
-        flat = torch.cat(
-            [part.reshape(-1) for part in parts] + [torch.tensor([progress], device=parts[0].device)]
-        )
+        flat = torch.cat([part.reshape(-1) for part in parts] + [torch.tensor([progress], device=parts[0].device)])
         if self.config.processes > 1:
             dist.all_reduce(flat)
             flat /= self.config.processes

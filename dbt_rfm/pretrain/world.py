@@ -58,9 +58,7 @@ def draw_world(rng: Generator, rows: int) -> World:
     group = rng.choice(groups, entities, p=rng.dirichlet(np.full(groups, rng.uniform(0.5, 5))))
     group = _moves(rng, group, groups, steps)
     static = rng.standard_normal((entities, traits)) * rng.uniform(0, 1.2)
-    own = static[:, None] + rng.uniform(0, 1.2) * _wander(
-        rng, entities, steps, traits, rng.uniform(0.6, 0.995)
-    )
+    own = static[:, None] + rng.uniform(0, 1.2) * _wander(rng, entities, steps, traits, rng.uniform(0.6, 0.995))
     group_traits = _wander(rng, groups, steps, traits, rng.uniform(0.7, 0.999))
     every = own + rng.uniform(0, 1.2) * group_traits[group, np.arange(steps)]
     if rng.random() < 0.4:
@@ -139,9 +137,7 @@ def _draw_events(rng: Generator, world: World, active: np.ndarray, position: int
 def _values(rng: Generator, world: World, count: np.ndarray, tide: np.ndarray) -> np.ndarray:
     """[E, T] the number events carry: a trait with noise, an amount, a flag, or a rank within the step."""
     mean = world.traits @ rng.standard_normal(world.traits.shape[2]) + rng.uniform(0, 1) * tide
-    value = mean + log_uniform(rng, 0.2, 2.2) * rng.standard_normal(mean.shape) / np.sqrt(
-        np.maximum(count, 1)
-    )
+    value = mean + log_uniform(rng, 0.2, 2.2) * rng.standard_normal(mean.shape) / np.sqrt(np.maximum(count, 1))
     form = rng.random()
     if form < 0.3:
         value = np.exp(value * rng.uniform(0.4, 1.0))
@@ -153,9 +149,7 @@ def _values(rng: Generator, world: World, count: np.ndarray, tide: np.ndarray) -
     return np.where(count > 0, value, 0.0)
 
 
-def _with_sums(
-    world: World, count: np.ndarray, value: np.ndarray, category: np.ndarray, number: int
-) -> Events:
+def _with_sums(world: World, count: np.ndarray, value: np.ndarray, category: np.ndarray, number: int) -> Events:
     steps = world.steps
     total = count * value
     groups = len(world.group_traits)

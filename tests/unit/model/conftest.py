@@ -8,9 +8,7 @@ from dbt_rfm.model.in_context import InContextModel, InContextOptions
 from dbt_rfm.model.interface import FeatureTable
 from dbt_rfm.model.network import NetworkConfig, RelationalTransformer
 
-TINY = NetworkConfig(
-    cell_width=16, cell_layers=2, cell_heads=2, summaries=2, row_width=32, row_layers=2, row_heads=2
-)
+TINY = NetworkConfig(cell_width=16, cell_layers=2, cell_heads=2, summaries=2, row_width=32, row_layers=2, row_heads=2)
 
 
 @pytest.fixture(autouse=True)

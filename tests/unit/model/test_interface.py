@@ -26,9 +26,7 @@ def test__take__rows_and_select_columns__in_that_order(make_table):
 
 
 def test__quantile__between_levels__linear_and_flat_outside():
-    found = Predictions(
-        TaskKind.REGRESSION, (), levels=(0.1, 0.5, 0.9), quantiles=np.array([[0.0, 10.0, 14.0]])
-    )
+    found = Predictions(TaskKind.REGRESSION, (), levels=(0.1, 0.5, 0.9), quantiles=np.array([[0.0, 10.0, 14.0]]))
     assert [found.quantile(p)[0] for p in (0.01, 0.3, 0.5, 0.7, 0.99)] == pytest.approx([0, 5, 10, 12, 14])
 
 

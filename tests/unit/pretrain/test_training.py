@@ -1,4 +1,4 @@
-"""A whole small pretraining, twice over: it learns to lower its loss, saves, goes on, exports what `load_model` reads."""
+"""A small pretraining, stopped and resumed: it saves, goes on, and exports what `load_model` reads."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ from dbt_rfm.pretrain.prior import draw_batch
 from dbt_rfm.pretrain.training import LOG_FILE, STATE_FILE, Trainer, TrainingConfig
 from dbt_rfm.task_kind import TaskKind
 
-TINY = NetworkConfig(
-    cell_width=16, cell_layers=1, cell_heads=2, summaries=2, row_width=32, row_layers=1, row_heads=2
-)
+TINY = NetworkConfig(cell_width=16, cell_layers=1, cell_heads=2, summaries=2, row_width=32, row_layers=1, row_heads=2)
 
 
 @pytest.fixture
