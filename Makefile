@@ -11,7 +11,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Workers of pytest; each of them may run torch and DuckDB, so their own threads are kept at one.
 JOBS ?= 2
-SUITE ?= ../shared/suite
+# A folder of databases with label tables, for make bench.
+SUITE ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := False
@@ -47,7 +48,8 @@ fmt: $(STAMP) ## format and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## figures on the databases of SUITE (a folder of label tables), as docs/LOG.md quotes them
+bench: $(STAMP) ## figures on a folder of databases with label tables: make bench SUITE=folder
+	@test -n '$(SUITE)' || { echo 'Name the folder: make bench SUITE=folder'; exit 2; }
 	$(BIN)/dbt-rfm bench $(SUITE) --protocol rolling --split test --json bench/results.json
 
 build: $(STAMP) ## wheel and source distribution, in dist/
