@@ -50,7 +50,8 @@ fmt: $(STAMP) ## format and mend what ruff can mend
 
 bench: $(STAMP) ## figures on a folder of databases with label tables: make bench SUITE=folder
 	@test -n '$(SUITE)' || { echo 'Name the folder: make bench SUITE=folder'; exit 2; }
-	$(BIN)/dbt-rfm bench $(SUITE) --protocol rolling --split test --json bench/results.json
+	mkdir -p build
+	$(BIN)/dbt-rfm bench $(SUITE) --protocol rolling --split test --json build/bench.json
 
 build: $(STAMP) ## wheel and source distribution, in dist/
 	$(BIN)/python -m hatchling build
