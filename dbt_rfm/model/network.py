@@ -249,10 +249,12 @@ class RelationalTransformer(nn.Module):
         context = Context(statistics, identities, categories, [], [], columns, columns, columns)
         x = self._cells(context, columns, slots, numbers, kind)
         for layer in self.cell_layers:
+            assert isinstance(layer, CellLayer)
             context.cells.append(layer.context_keys(x))
             x = layer(x, context.cells[-1])
         r = self._rows(x, slots, numbers)
         for layer in self.row_layers:
+            assert isinstance(layer, RowLayer)
             context.rows.append(layer.context_keys(r))
             r = layer(r, context.rows[-1])
         context.readout = self.readout_key(self.norm_output(r))

@@ -12,6 +12,7 @@ Shapes: E entities, T steps, R rows, C columns; `who` and `when` are the entity 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.random import Generator
@@ -195,8 +196,8 @@ def _spread_columns(events: Events, who: np.ndarray, when: np.ndarray, windows: 
 
     columns: list[Column] = []
     for width in windows:
-        columns.append(lambda width=width: deviation(width))
-        columns += [lambda width=width, sign=sign: extreme(width, sign) for sign in (1, -1)]
+        columns.append(partial(deviation, width))
+        columns += [partial(extreme, width, sign) for sign in (1, -1)]
     return columns
 
 
@@ -237,9 +238,9 @@ def _category_columns(events: Events, who: np.ndarray, when: np.ndarray, windows
     last = events.last[who, when]
     before = np.where(last > 0, events.last[who, np.maximum(last - 1, 0)], -1)
     columns: list[Column] = [_category(np.where(step >= 0, events.category[who, step], -1)) for step in (last, before)]
-    columns += [lambda width=width: frequent(width) for width in windows[1:]]
+    columns += [partial(frequent, width) for width in windows[1:]]
     columns.append(lambda: ((counts(windows[-1]) > 0).sum(1).astype(np.float64), False))
-    columns += [lambda v=v: share(windows[-1], v) for v in range(min(events.num_categories, 3))]
+    columns += [partial(share, windows[-1], v) for v in range(min(events.num_categories, 3))]
     return columns
 
 

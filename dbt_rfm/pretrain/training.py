@@ -60,7 +60,8 @@ class Trainer:
         self.muon, self.adam = _optimisers(self.network, config)
         self.parameters = list(self.network.parameters())
         self.source = BatchSource(config.workers)
-        self.step, self.spent, self.counts = 0, 0.0, defaultdict(int)
+        self.step, self.spent = 0, 0.0
+        self.counts: dict[str, int] = defaultdict(int)
         self.recent: dict[str, list[float]] = defaultdict(list)
         self._leads = config.process == 0
         if config.resume and (config.out / STATE_FILE).exists():
@@ -198,7 +199,8 @@ def _optimisers(
     network: RelationalTransformer, config: TrainingConfig
 ) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
     inner = ("cell_layers.", "row_layers.", "to_row.", "readout_")
-    matrices, rest = [], []
+    matrices: list[torch.nn.Parameter] = []
+    rest: list[torch.nn.Parameter] = []
     for name, parameter in network.named_parameters():
         is_matrix = parameter.ndim == 2 and name.startswith(inner) and not name.endswith("temperature")
         (matrices if is_matrix else rest).append(parameter)
