@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from dbt_rfm.bench.run import Result, Settings
 
 IN_MEMORY = ":memory:"
 
@@ -46,17 +49,12 @@ def bench(
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for 95 % intervals; 0: none.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")] = None,
 ) -> None:
-    """Run a model on a suite of databases, zero-shot, beside baselines and the suite's own reference figures.
+    """Run a model on a suite of databases, beside baselines.
 
-    Tasks that are not executed yet are reported as skipped. Figures are times 100 in print and 0 to 1 in JSON.
+    With --split test and the rolling protocol the suite's own reference figures are printed too. Tasks that are not
+    executed yet are reported as skipped. Figures are times 100 in print and 0 to 1 in JSON.
     """
-    from dbt_rfm.bench.published import read_published
-    from dbt_rfm.bench.report import as_json, cost_lines, interval_lines, skipped_lines, table_rows
-    from dbt_rfm.bench.run import Result, Settings, Skipped, run_dataset
-    from dbt_rfm.bench.suite import read_suite
-    from dbt_rfm.cli.console import say, show_table, stages, write_json
-    from dbt_rfm.model import load_model
-    from dbt_rfm.warehouse.duckdb import DuckDB
+    from dbt_rfm.bench.run import Settings
 
     settings = Settings(
         model=model,
@@ -69,18 +67,40 @@ def bench(
         resamples=bootstrap,
         rows=rows,
     )
-    datasets = read_suite(folder, tuple(dataset or ()), tuple(task or ()))
+    _run(folder, tuple(dataset or ()), tuple(task or ()), settings, json_file)
+
+
+def _run(
+    folder: Path, datasets: tuple[str, ...], tasks: tuple[str, ...], settings: Settings, json_file: Path | None
+) -> None:
+    from dbt_rfm.bench.report import as_json, skipped_lines
+    from dbt_rfm.bench.run import Result, Skipped, run_dataset
+    from dbt_rfm.bench.suite import read_suite
+    from dbt_rfm.cli.console import say, stages, write_json
+    from dbt_rfm.model import load_model
+    from dbt_rfm.warehouse.duckdb import DuckDB
+
+    chosen = read_suite(folder, datasets, tasks)
     found: list[Result | Skipped] = []
     with stages("loading the model") as progress:
-        loaded = load_model(model, device, {"context_size": context})
-        for each in datasets:
+        model = load_model(settings.model, settings.device, {"context_size": settings.context})
+        for each in chosen:
             with DuckDB.open(IN_MEMORY, read_only=False) as warehouse:
-                found.extend(run_dataset(each, warehouse, loaded, settings, progress))
+                found.extend(run_dataset(each, warehouse, model, settings, progress))
     results = [r for r in found if isinstance(r, Result)]
     if json_file is not None:
         write_json(json_file, as_json(results))
     if results:
-        header, rows = table_rows(results, read_published(folder) if split is Split.TEST else {})
-        show_table(f"{protocol.value} protocol, {split.value} split", header, rows, right=header[2:])
-        say(*interval_lines(results), *cost_lines(results, loaded.name))
+        _show(folder, results, settings)
     say(*skipped_lines([s for s in found if isinstance(s, Skipped)]))
+
+
+def _show(folder: Path, results: list[Result], settings: Settings) -> None:
+    from dbt_rfm.bench.published import read_published
+    from dbt_rfm.bench.report import cost_lines, interval_lines, table_rows
+    from dbt_rfm.cli.console import say, show_table
+
+    comparable = (settings.split, settings.protocol) == (Split.TEST, Protocol.ROLLING)
+    header, rows = table_rows(results, read_published(folder) if comparable else {})
+    show_table(f"{settings.protocol} protocol, {settings.split} split", header, rows, right=header[2:])
+    say(*interval_lines(results), *cost_lines(results, results[0].model))

@@ -27,7 +27,10 @@ def demo(
         int | None, typer.Option(min=50, help="Customers of the shop; default: a few thousand.")
     ] = None,
 ) -> None:
-    """Create the example shop, build it with dbt and show its predictions with their backtests."""
+    """Build the example shop with dbt and show its predictions.
+
+    The data are simulated anew, two years of a shop; the folder is a dbt project to go on with.
+    """
     from dbt_rfm.cli.console import say, stages
     from dbt_rfm.demo.project import set_up
 

@@ -73,7 +73,10 @@ def evaluate(
     profiles_dir: ProfilesDir = None,
     target: Target = None,
 ) -> None:
-    """Backtest a query: predict its newest closed window and compare with what happened and with baselines."""
+    """Backtest a query on its newest closed window.
+
+    The window is predicted from what was known at its start, and compared with what happened and with baselines.
+    """
     from dbt_rfm.cli.console import say, seconds_line, show_json, show_table, stages
     from dbt_rfm.cli.project import open_project
     from dbt_rfm.errors import DataError
@@ -141,9 +144,10 @@ def check(
     profiles_dir: ProfilesDir = None,
     target: Target = None,
 ) -> None:
-    """Read a query back in words and say what it would learn from; no prediction is made."""
-    from dataclasses import replace
+    """Say what a query means and what it would learn from.
 
+    No prediction is made and no model is loaded.
+    """
     from dbt_rfm.cli.console import say, stages
     from dbt_rfm.cli.project import open_project
     from dbt_rfm.pipeline import understand
@@ -151,11 +155,11 @@ def check(
     from dbt_rfm.survey import survey
 
     with stages("opening the project") as progress, open_project(project_dir, profiles_dir, target) as opened:
-        task, schema, options = understand(opened.job(query), opened.warehouse)
+        known = understand(opened.job(query), opened.warehouse, at=at)
         progress("counting labels")
-        found = survey(task, schema, opened.warehouse, replace(options, anchor=at or options.anchor))
-    say(describe(task).rstrip("\n"), *_survey_lines(found, task))
-    say(*[f"note: {note}" for note in (*schema.notes, *found.notes)])
+        found = survey(known.task, known.schema, opened.warehouse, known.options)
+    say(describe(known.task).rstrip("\n"), *_survey_lines(found, known.task))
+    say(*[f"note: {note}" for note in (*known.schema.notes, *found.notes)])
     if with_sql:
         say("", found.label_sql)
 

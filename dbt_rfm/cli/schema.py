@@ -20,7 +20,9 @@ def schema(
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid entity-relationship diagram.")] = False,
     validate: Annotated[bool, typer.Option("--validate", help="Also check keys and links against the rows.")] = False,
 ) -> None:
-    """Show tables, keys, links and times of the graph; what is inferred rather than declared has a question mark.
+    """Show the relational graph: tables, keys, links and times.
+
+    What is inferred rather than declared has a question mark.
 
     With --validate the exit code is 1 if a finding would make predictions wrong.
     """

@@ -17,9 +17,10 @@ def step(
     out: Annotated[Path, typer.Argument(help="Parquet file to write the predictions to.")],
     device: Annotated[str | None, typer.Option(help="cpu, cuda or auto; default: as the bundle says.")] = None,
 ) -> None:
-    """Run the model on a snapshot bundle: the predictions of the run that made it, as Parquet.
+    """Run the model on a snapshot bundle, on any machine.
 
-    The file has the form of the prediction table without its version columns.
+    The predictions are those of the run that made the bundle; the file has the form of the prediction table without its
+    version columns.
     """
     import pyarrow.parquet as pq
 

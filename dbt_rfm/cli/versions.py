@@ -31,7 +31,7 @@ def versions(
     profiles_dir: ProfilesDir = None,
     target: Target = None,
 ) -> None:
-    """List the published versions, the newest first, with their backtests."""
+    """List published versions and their backtests, newest first."""
     from dbt_rfm.cli.console import show_table
     from dbt_rfm.cli.project import open_project
     from dbt_rfm.cli.tables import BACKTEST_COLUMNS, backtest_cells
