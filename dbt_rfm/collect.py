@@ -109,18 +109,26 @@ def choose_labels(
     return from_windows(session, graph, task, anchor)
 
 
+def named_anchor(options: Options) -> datetime | None:
+    """The moment that the options name, UTC; None for 'latest', which only the rows can tell."""
+    if options.anchor == "latest":
+        return None
+    if options.anchor == "now":
+        return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    try:
+        return sql.utc(datetime.fromisoformat(options.anchor))
+    except ValueError as error:
+        raise ProjectError(
+            f"the anchor {options.anchor!r} is no moment",
+            hint="Write 'latest', 'now' or a timestamp such as '2024-06-30' or '2024-06-30 12:00'.",
+        ) from error
+
+
 def anchor_of(session: Session, graph: Graph, options: Options) -> tuple[datetime, list[str]]:
     """The prediction anchor that the options ask for, and notes on it."""
-    if options.anchor == "now":
-        return datetime.now(UTC).replace(tzinfo=None, microsecond=0), []
-    if options.anchor != "latest":
-        try:
-            return sql.utc(datetime.fromisoformat(options.anchor)), []
-        except ValueError as error:
-            raise ProjectError(
-                f"the anchor {options.anchor!r} is no moment",
-                hint="Write 'latest', 'now' or a timestamp such as '2024-06-30' or '2024-06-30 12:00'.",
-            ) from error
+    named = named_anchor(options)
+    if named is not None:
+        return named, []
     select = newest_event(graph, graph.schema.tables)
     found = session.value(select) if select is not None else None
     if found is not None:

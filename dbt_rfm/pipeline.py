@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from dbt_rfm import __version__, versions
-from dbt_rfm.collect import collect
+from dbt_rfm.collect import collect, named_anchor
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.evaluate import Backtest, backtest
 from dbt_rfm.job import Job
@@ -65,13 +65,27 @@ class Outcome:
     version: int | None = None
 
 
-def understand(job: Job, warehouse: Warehouse) -> tuple[Task, RelationalSchema, Options]:
-    """The job's query bound to its schema; reads table definitions and small profiles only."""
+@dataclass(frozen=True)
+class Understood:
+    """A job's query bound to its schema."""
+
+    task: Task
+    schema: RelationalSchema
+    options: Options
+
+
+def understand(job: Job, warehouse: Warehouse, *, at: str | None = None) -> Understood:
+    """Reads table definitions and small profiles only. `at` overrides the anchor of the options.
+
+    The profile, which decides what nobody declared, sees no row after an anchor that is named.
+    """
     options = Options.read(job.options, where=job.unique_id)
+    if at is not None:
+        options = replace(options, anchor=at)
     query = parse(job.query)
-    schema = schema_from_job(job, warehouse)
+    schema = schema_from_job(job, warehouse, as_of=named_anchor(options))
     labels = label_table(job.labels, warehouse) if job.labels else None
-    return bind(query, schema, labels=labels), schema, options
+    return Understood(bind(query, schema, labels=labels), schema, options)
 
 
 def answer(
@@ -81,17 +95,18 @@ def answer(
     entity_ids: Sequence[Scalar] = (),
     at: str | None = None,
     with_rows: bool = False,
+    understood: Understood | None = None,
     progress: Progress = lambda stage: None,
 ) -> Answer:
-    """Answer the job's query. `entity_ids` and `at` override what the query and the options say.
+    """Answer the job's query. `entity_ids` and `at` override what the query and the options say; `understood` is
+    what `understand` gave, where the caller has it already.
 
     Raises an RfmError for whatever the user can mend.
     """
     started = time.perf_counter()
     progress("reading the schema")
-    task, schema, options = understand(job, warehouse)
-    if at is not None:
-        options = replace(options, anchor=at)
+    known = understood or understand(job, warehouse, at=at)
+    task, schema, options = known.task, known.schema, known.options
     if entity_ids:
         task = replace(task, entity_ids=tuple(entity_ids))
     progress("collecting examples and features")
@@ -119,8 +134,9 @@ def publish(job: Job, warehouse: Warehouse, *, replace_served: bool = True) -> O
         raise ProjectError("the job names no table to publish", where=job.unique_id)
     if job.empty:
         return _publish_empty(job, warehouse)
-    findings = _check_rows(job, warehouse)
-    result = answer(job, warehouse, with_rows=True)
+    understood = understand(job, warehouse)
+    findings = _check_rows(understood, warehouse)
+    result = answer(job, warehouse, with_rows=True, understood=understood)
     held = _is_held(result)
     # The contract is checked again inside publish; checking here too would only repeat it.
     folder = _keep_bundle(job, result)
@@ -155,8 +171,7 @@ def predict_table(job: Job, warehouse: Warehouse) -> tuple[pa.Table, Outcome]:
 def _publish_empty(job: Job, warehouse: Warehouse) -> Outcome:
     """`dbt --empty`: the table with its columns and no rows; no model runs and no version is made."""
     assert job.target is not None
-    task, _, _ = understand(job, warehouse)
-    rows = empty_rows(task, warehouse)
+    rows = empty_rows(understand(job, warehouse).task, warehouse)
     versions.serve_empty(warehouse, job.target, rows, job.contract)
     return Outcome("empty", "built without rows (--empty): no prediction, no version")
 
@@ -188,10 +203,9 @@ def empty_rows(task: Task, warehouse: Warehouse) -> pa.Table:
     return prediction_rows(snapshot, None)
 
 
-def _check_rows(job: Job, warehouse: Warehouse) -> list[str]:
+def _check_rows(understood: Understood, warehouse: Warehouse) -> list[str]:
     """Findings of the schema's validation as lines; raises the first that makes answers wrong."""
-    schema = schema_from_job(job, warehouse)
-    findings = validate(schema, warehouse)
+    findings = validate(understood.schema, warehouse, entity=understood.task.entity.table.name)
     for finding in findings:
         finding.raise_if_error()
     return [str(finding) for finding in findings]

@@ -9,10 +9,7 @@ def test__query_error__position_on_second_line__points_at_the_word() -> None:
     text = "PREDICT COUNT(orders.*, 0, 30)\nFOR EACH custmers.id"
     error = QueryError("unknown table custmers", text=text, position=text.index("custmers"), length=8, hint="Write x.")
     assert str(error) == (
-        "query, line 2, column 10: unknown table custmers\n"
-        "    FOR EACH custmers.id\n"
-        "             ^^^^^^^^\n"
-        "  Write x."
+        "query, line 2, column 10: unknown table custmers\n    FOR EACH custmers.id\n             ^^^^^^^^\n  Write x."
     )
 
 

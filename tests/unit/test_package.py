@@ -72,7 +72,7 @@ def test__dbt_project__names_every_path_and_keeps_its_models_off() -> None:
     for kind in ("model", "macro", "test", "seed", "snapshot", "analysis"):
         paths = dbt_project[f"{kind}-paths"]
         assert paths and not {"tests", "models"} & set(paths)
-    assert "dbt_rfm_python_models" in dbt_project["models"]["dbt_rfm"]["+enabled"]
+    assert dbt_project["models"]["dbt_rfm"]["+enabled"] is False
     assert dbt_project["vars"]["dbt_rfm_python_models"] is False
 
 
