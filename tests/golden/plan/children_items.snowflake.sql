@@ -1,0 +1,133 @@
+WITH "keyed" AS (
+  SELECT
+    "example_id",
+    "entity" AS "key",
+    "anchor_time",
+    "as_of"
+  FROM "rfm_examples_x"
+), "points" AS (
+  SELECT DISTINCT
+    "key",
+    "anchor_time",
+    "as_of"
+  FROM "keyed"
+  WHERE
+    NOT "key" IS NULL
+), "raw" AS (
+  SELECT
+    "r1"."customer_id" AS "key",
+    "r0"."item_id" AS "pk0",
+    "r1"."ordered_at" AS "t",
+    CAST("r0"."quantity" AS DOUBLE) AS "v0",
+    NULLIF(CAST("p0"."price" AS DOUBLE), CAST('NaN' AS DOUBLE)) AS "v1",
+    CAST("p0"."category" AS VARCHAR) AS "v2"
+  FROM "items" AS "r0"
+  INNER JOIN "orders" AS "r1"
+    ON "r1"."order_id" = "r0"."order_id"
+  LEFT JOIN "products" AS "p0"
+    ON "p0"."product_id" = "r0"."product_id" AND "p0"."launched_at" <= "r1"."ordered_at"
+  WHERE
+    "r1"."customer_id" IN (
+      SELECT
+        "key"
+      FROM "points"
+    )
+    AND "r1"."ordered_at" <= (
+      SELECT
+        MAX("as_of")
+      FROM "points"
+    )
+), "numbered" AS (
+  SELECT
+    *,
+    ROW_NUMBER() OVER (PARTITION BY "key" ORDER BY "t" ASC, "pk0" ASC) AS "seq"
+  FROM "raw"
+), "cells" AS (
+  SELECT
+    "r"."key",
+    COUNT(*) AS "n",
+    MAX("r"."seq") AS "newest",
+    MAX("r"."t") AS "t",
+    MIN("r"."t") AS "first",
+    SUM("r"."v0") AS "s0",
+    COUNT("r"."v0") AS "c0",
+    SUM("r"."v1") AS "s1",
+    COUNT("r"."v1") AS "c1"
+  FROM "numbered" AS "r"
+  INNER JOIN "rfm_bounds_x" AS "b"
+    ON "r"."t" > "b"."lo" AND "r"."t" <= "b"."hi"
+  GROUP BY
+    "r"."key",
+    "b"."hi"
+), "spans" AS (
+  SELECT
+    "key",
+    "anchor_time",
+    "as_of",
+    0 AS "w",
+    "anchor_time" - INTERVAL '90 DAY' AS "since"
+  FROM "points"
+  UNION ALL
+  SELECT
+    "key",
+    "anchor_time",
+    "as_of",
+    1 AS "w",
+    CAST('0001-01-01 00:00:00' AS TIMESTAMP) AS "since"
+  FROM "points"
+), "stats" AS (
+  SELECT
+    "s"."key",
+    "s"."anchor_time",
+    "s"."as_of",
+    "s"."w",
+    SUM("c"."n") AS "n",
+    SUM("c"."s0") AS "s0",
+    SUM("c"."c0") AS "c0",
+    SUM("c"."s1") AS "s1",
+    SUM("c"."c1") AS "c1",
+    MAX("c"."newest") AS "newest",
+    MAX("c"."t") AS "t",
+    MIN("c"."first") AS "first"
+  FROM "spans" AS "s"
+  INNER JOIN "cells" AS "c"
+    ON "c"."key" = "s"."key" AND "c"."t" <= "s"."as_of" AND "c"."t" > "s"."since"
+  GROUP BY
+    "s"."key",
+    "s"."anchor_time",
+    "s"."as_of",
+    "s"."w"
+)
+SELECT
+  "k"."example_id" AS "example_id",
+  CAST(COALESCE("s0"."n", 0) AS DOUBLE) AS "f0",
+  CAST(COALESCE("s1"."n", 0) AS DOUBLE) AS "f1",
+  CAST(DATEDIFF(SECOND, "s1"."t", "k"."anchor_time") AS DOUBLE) / 86400.0 AS "f2",
+  CAST(DATEDIFF(SECOND, "s1"."first", "k"."anchor_time") AS DOUBLE) / 86400.0 AS "f3",
+  CAST("s1"."n" AS DOUBLE) / (
+    CAST(DATEDIFF(SECOND, "s1"."first", "k"."anchor_time") AS DOUBLE) / 86400.0 + 1.0
+  ) AS "f4",
+  "s0"."s0" / NULLIF("s0"."c0", 0) AS "f5",
+  "s0"."s0" AS "f6",
+  "s1"."s0" / NULLIF("s1"."c0", 0) AS "f7",
+  "s1"."s0" AS "f8",
+  "s0"."s1" / NULLIF("s0"."c1", 0) AS "f9",
+  "s1"."s1" / NULLIF("s1"."c1", 0) AS "f10",
+  "n0"."v0" AS "f11",
+  "n0"."v1" AS "f12",
+  "n0"."v2" AS "f13"
+FROM "keyed" AS "k"
+LEFT JOIN "stats" AS "s0"
+  ON "k"."key" = "s0"."key"
+  AND "k"."anchor_time" = "s0"."anchor_time"
+  AND "k"."as_of" = "s0"."as_of"
+  AND "s0"."w" = 0
+LEFT JOIN "stats" AS "s1"
+  ON "k"."key" = "s1"."key"
+  AND "k"."anchor_time" = "s1"."anchor_time"
+  AND "k"."as_of" = "s1"."as_of"
+  AND "s1"."w" = 1
+LEFT JOIN "numbered" AS "n0"
+  ON "n0"."key" = "k"."key" AND "n0"."seq" = "s1"."newest" AND "n0"."t" <= "k"."as_of"
+ORDER BY
+  "k"."example_id"

@@ -1,0 +1,252 @@
+"""Features against a slow reference in plain Python, on drawn shops; then single rules by hand."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from plan_databases import ORDERS_PATH, START, Database, databases, moments, shop_schema, warehouse_of
+
+from dbt_rfm.collect import collect_labelled
+from dbt_rfm.options import Options
+from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.task import BoundAggregation, BoundColumn, BoundComparison, Task
+from dbt_rfm.task_kind import TaskKind
+
+SCHEMA = shop_schema()
+CUSTOMERS, ORDERS = SCHEMA.table("customers"), SCHEMA.table("orders")
+RED = BoundComparison(BoundColumn(ORDERS, ORDERS.column("status")), "=", "a")
+TASK = Task(
+    "",
+    TaskKind.REGRESSION,
+    BoundColumn(CUSTOMERS, CUSTOMERS.column("customer_id")),
+    BoundAggregation("COUNT", ORDERS, None, ORDERS_PATH, Window(0, 5), RED),
+    Window(0, 5),
+)
+AMOUNT = Task(
+    "",
+    TaskKind.REGRESSION,
+    BoundColumn(ORDERS, ORDERS.column("order_id")),
+    BoundColumn(ORDERS, ORDERS.column("amount")),
+    None,
+)
+DAY = timedelta(days=1)
+WINDOWS = {"5d": 5 * DAY, "15d": 15 * DAY, "60d": 60 * DAY, "all": None}
+
+
+def features_of(database: Database, examples: list[tuple[int, datetime]], task: Task = TASK, **also) -> list[dict]:
+    """The features of each example, in the order of (anchor, entity)."""
+    both = [*((*e, "query") for e in examples), (999, START - 90 * DAY, "context")]
+    times = [e[1] for e in both]
+    labels = pa.table(
+        {
+            "entity": pa.array([e[0] for e in both], type=pa.int32()),
+            "anchor_time": pa.array(times, type=pa.timestamp("us")),
+            "label": pa.array([float(e[0]) for e in both]),
+            "known_at": pa.array([t + 5 * DAY for t in times], type=pa.timestamp("us")),
+            "split": [e[2] for e in both],
+        }
+    )
+    options = Options(backtest=False)
+    found = collect_labelled(task, SCHEMA, warehouse_of(database), options, labels=labels, **also)
+    asked = [r["example_id"] for r in found.examples.to_pylist() if r["split"] == "query"]
+    rows = {r["example_id"]: r for r in found.features.to_pylist()}
+    return [rows[i] for i in asked]
+
+
+# The reference.
+
+
+def summary(rows: list[tuple[datetime, int, dict]], anchor: datetime, column: str) -> dict[str, object]:
+    """`rows`: (time, key, row) visible at the anchor."""
+    rows = sorted(rows, key=lambda r: r[:2])
+    found: dict[str, object] = {}
+    for name, length in WINDOWS.items():
+        inside = [r for t, _, r in rows if length is None or t > anchor - length]
+        values = [r[column] for r in inside if r[column] is not None]
+        found[f"count.{name}"] = len(inside)
+        found[f"{column}.sum.{name}"] = sum(values) if values else None
+        found[f"{column}.mean.{name}"] = sum(values) / len(values) if values else None
+        if name in ("15d", "all"):
+            found[f"{column}.min.{name}"] = min(values, default=None)
+            found[f"{column}.max.{name}"] = max(values, default=None)
+            found[f"{column}.std.{name}"] = statistics.stdev(values) if len(values) > 1 else None
+    for suffix, k in (("last", 1), ("last2", 2), ("last3", 3)):
+        found[f"{column}.{suffix}"] = rows[-k][2][column] if len(rows) >= k else None
+    days = [(anchor - t) / DAY for t, _, _ in rows]
+    found |= {"recency": min(days, default=None), "tenure": max(days, default=None)}
+    found["gap1"] = (rows[-1][0] - rows[-2][0]) / DAY if len(rows) > 1 else None
+    return found
+
+
+def words(rows: list[tuple[datetime, int, dict]], column: str) -> dict[str, object]:
+    """Distinct count and most frequent; of equally frequent ones the one seen last."""
+    seen = [r[column] for _, _, r in sorted(rows, key=lambda r: r[:2]) if r[column] is not None]
+    counts = Counter(seen)
+    best = max(counts, key=lambda w: (counts[w], len(seen) - seen[::-1].index(w)), default=None)
+    return {f"{column}.distinct": len(counts) if rows else None, f"{column}.most_frequent": best}
+
+
+def agree(found: dict, prefix: str, expected: dict[str, object]) -> None:
+    got = {name: found[f"{prefix}.{name}"] for name in expected}
+    for name, value in expected.items():
+        if name.endswith("distinct"):
+            assert (got[name] or 0) == (value or 0), name
+        elif isinstance(value, str) or value is None:
+            assert got[name] == value, f"{prefix}.{name}: {got[name]} is not {value}"
+        else:
+            assert got[name] == pytest.approx(value, abs=1e-6), f"{prefix}.{name}"
+
+
+several = settings(max_examples=10, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+_examples = st.lists(st.tuples(st.integers(1, 4), moments), min_size=1, max_size=5, unique=True)
+
+
+@several
+@given(databases(), _examples)
+def test__children__summaries__equal_the_reference(database: Database, examples: list[tuple[int, datetime]]) -> None:
+    examples = sorted(examples, key=lambda e: (e[1], e[0]))
+    for (entity, anchor), found in zip(examples, features_of(database, examples), strict=True):
+        seen = [o for o in database["orders"] if o["ordered_at"] is not None and o["ordered_at"] <= anchor]
+        own = [(o["ordered_at"], o["order_id"], o) for o in seen if o["customer_id"] == entity]
+        agree(found, "orders", summary(own, anchor, "amount") | words(own, "status"))
+        marked = [(*r[:2], {"asked": None if r[2]["status"] is None else float(r[2]["status"] == "a")}) for r in own]
+        agree(found, "orders", {k: v for k, v in summary(marked, anchor, "asked").items() if "asked" in k})
+
+
+@several
+@given(databases(), _examples)
+def test__grandchildren__take_the_time_of_the_row_between(database: Database, examples) -> None:
+    examples = sorted(examples, key=lambda e: (e[1], e[0]))
+    for (entity, anchor), found in zip(examples, features_of(database, examples), strict=True):
+        orders = {
+            o["order_id"]: o["ordered_at"]
+            for o in database["orders"]
+            if o["customer_id"] == entity and o["ordered_at"] is not None and o["ordered_at"] <= anchor
+        }
+        rows = [(orders[i["order_id"]], i["item_id"], i) for i in database["items"] if i["order_id"] in orders]
+        whole = summary(rows, anchor, "quantity")
+        kept = ("count.15d", "count.all", "quantity.sum.all", "quantity.mean.15d", "quantity.last", "recency")
+        agree(found, "orders.items", {name: whole[name] for name in kept})
+        products = {p["product_id"]: p for p in database["products"]}
+        prices = []
+        for time, _, item in rows:
+            product = products.get(item["product_id"])
+            known = product and product["launched_at"] is not None and product["launched_at"] <= time
+            prices += [product["price"]] if known and product["price"] is not None else []
+        mean = sum(prices) / len(prices) if prices else None
+        agree(found, "orders.items", {"products.price.mean.all": mean})
+
+
+@several
+@given(databases(), _examples)
+def test__own_row__and_parent__as_known_at_the_anchor(database: Database, examples) -> None:
+    examples = sorted(examples, key=lambda e: (e[1], e[0]))
+    regions = {r["region_id"]: r for r in database["regions"]}
+    for (entity, anchor), found in zip(examples, features_of(database, examples), strict=True):
+        own = next((c for c in database["customers"] if c["customer_id"] == entity), None)
+        if own is None or own["created_at"] is None or own["created_at"] > anchor:
+            own = dict.fromkeys(("size", "segment", "vip", "left_at", "created_at", "region_id"))
+        left, region = own["left_at"], regions.get(own["region_id"], {})
+        expected = {
+            "size": own["size"],
+            "segment": own["segment"],
+            "vip": None if own["vip"] is None else float(own["vip"]),
+            "left_at.age": (anchor - left) / DAY if left is not None and left <= anchor else None,
+            "created_at.age": (anchor - own["created_at"]) / DAY if own["created_at"] else None,
+        }
+        agree(found, "customers", expected)
+        agree(found, "regions", {"area": region.get("area"), "kind": region.get("kind")})
+
+
+@several
+@given(databases(), _examples)
+def test__kin__count_the_region_as_known_at_the_anchor(database: Database, examples) -> None:
+    examples = sorted(examples, key=lambda e: (e[1], e[0]))
+    for (entity, anchor), found in zip(examples, features_of(database, examples), strict=True):
+        known = [c for c in database["customers"] if c["created_at"] is not None and c["created_at"] <= anchor]
+        own = next((c for c in known if c["customer_id"] == entity), {"region_id": None})
+        region = own["region_id"]
+        siblings = [
+            c
+            for c in known
+            if region is not None
+            and c["region_id"] == region
+            and c["customer_id"] != entity
+            and c["created_at"] < anchor
+        ]
+        sizes = [c["size"] for c in siblings if c["size"] is not None]
+        mean = sum(sizes) / len(sizes) if sizes else None
+        agree(found, "customers>regions<customers", {"count.all": len(siblings), "size.mean.all": mean})
+
+        seen = [o for o in database["orders"] if o["ordered_at"] is not None and o["ordered_at"] <= anchor]
+        mine = sorted((o["ordered_at"], o["order_id"], o["region_id"]) for o in seen if o["customer_id"] == entity)
+        lately = [
+            o
+            for o in seen
+            if mine and o["region_id"] == mine[-1][2] is not None and o["ordered_at"] > anchor - 15 * DAY
+        ]
+        amounts = [o["amount"] for o in lately if o["amount"] is not None]
+        mean = sum(amounts) / len(amounts) if amounts else None
+        agree(found, "orders>regions<orders", {"count.15d": len(lately), "amount.mean.15d": mean})
+
+
+@several
+@given(databases())
+def test__late_attribute__of_the_region_is_seen_from_that_much_earlier(database: Database) -> None:
+    """An order's amount is known three days later: what other orders of its region came to, as known at its time."""
+    orders = [o for o in database["orders"] if o["ordered_at"] is not None]
+    examples = sorted(((o["order_id"], o["ordered_at"]) for o in orders), key=lambda e: (e[1], e[0]))
+    if not examples:
+        return
+    late = Window(0, 3)
+    for (entity, anchor), found in zip(examples, features_of(database, examples, AMOUNT, late=late), strict=True):
+        region = next(o["region_id"] for o in orders if o["order_id"] == entity)
+        until = anchor - 3 * DAY
+        others = [
+            o
+            for o in orders
+            if region is not None
+            and o["region_id"] == region
+            and o["order_id"] != entity
+            and until - 7 * DAY < o["ordered_at"] < until
+        ]
+        amounts = [o["amount"] for o in others if o["amount"] is not None]
+        mean = sum(amounts) / len(amounts) if amounts else None
+        agree(found, "orders>regions<orders@3d", {"amount.mean.7d": mean})
+        assert "orders>regions<orders.amount.mean.7d" not in found, "not before it is known"
+        assert "orders.amount" not in found, "the answer is no feature"
+
+
+def test__past_labels__lags_means_count_and_age() -> None:
+    empty = {"regions": [], "customers": [], "orders": [], "items": [], "products": []}
+    examples = [(3, START + 5 * k * DAY) for k in range(4)]
+    last = features_of(empty, examples)[-1]
+    assert [last[f"past.lag{k}"] for k in range(1, 5)] == [3.0, 3.0, 3.0, None]
+    assert (last["past.mean.all"], last["past.count"], last["past.age"]) == (3.0, 3.0, 5.0)
+    assert last["everybody.lag1"] == 3.0
+    assert last["everybody.mean.6"] == pytest.approx((3 + 3 + 3 + 999) / 4)
+
+
+def test__calendar__is_that_of_the_anchor() -> None:
+    empty = {"regions": [], "customers": [], "orders": [], "items": [], "products": []}
+    found = features_of(empty, [(1, datetime(2024, 5, 6))])[0]
+    assert {k: v for k, v in found.items() if k.startswith("anchor.")} == {
+        "anchor.month": 5.0,
+        "anchor.quarter": 2.0,
+        "anchor.day": 6.0,
+        "anchor.weekday": 1.0,
+    }
+
+
+def test__features__number_that_is_none__is_missing() -> None:
+    region = [{"region_id": 1, "area": float("inf"), "kind": None}]
+    customer = {"customer_id": 1, "region_id": 1, "created_at": START, "size": float("nan")}
+    shop = {"regions": region, "customers": [{**customer, "segment": None, "vip": None, "left_at": None}]}
+    found = features_of({**shop, "orders": [], "items": [], "products": []}, [(1, START)])[0]
+    assert (found["customers.size"], found["regions.area"]) == (None, None)

@@ -1,0 +1,78 @@
+"""The SQL of a few plans, word for word, in each dialect: a change to it is seen in review.
+
+DuckDB's is run by the other tests; Snowflake's and Postgres' are only written here. To renew the files after a wanted
+change, delete them and run this test: it writes what is missing, and fails once so that nobody overlooks it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from plan_databases import ORDERS_PATH, shop_schema
+from sqlglot import exp
+
+from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.children import children_blocks
+from dbt_rfm.plan.examples import context_select, known_by
+from dbt_rfm.plan.labels import labels_select
+from dbt_rfm.plan.neighbours import neighbours_plan
+from dbt_rfm.plan.past_labels import past_labels_block
+from dbt_rfm.plan.paths import Graph
+from dbt_rfm.plan.sql import timestamp
+from dbt_rfm.plan.summary import bounds_select
+from dbt_rfm.plan.values import Scope
+from dbt_rfm.plan.windows import look_backs
+from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.task import BoundAggregation, BoundColumn, BoundComparison, Task
+from dbt_rfm.task_kind import TaskKind
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "plan"
+NAMES = Names("x")
+
+
+def churn(graph: Graph) -> Task:
+    customers, orders = graph.schema.table("customers"), graph.schema.table("orders")
+    status = BoundComparison(BoundColumn(orders, orders.column("status")), "!=", "it's lost")
+
+    def count(start: int, end: int, where=None) -> BoundAggregation:
+        return BoundAggregation("COUNT", orders, None, ORDERS_PATH, Window(start, end), where)
+
+    return Task(
+        "",
+        TaskKind.BINARY,
+        BoundColumn(customers, customers.column("customer_id")),
+        BoundComparison(count(0, 30, status), "=", 0),
+        Window(0, 30),
+        where=BoundComparison(count(-90, 0), ">", 0),
+    )
+
+
+def plans(graph: Graph) -> dict[str, exp.Expression]:
+    scope, windows = Scope(graph), look_backs(Window(0, 30))
+    customers = graph.schema.table("customers")
+    blocks = {b.name: b.select for b in children_blocks(scope, NAMES, customers, "customer_id", windows)}
+    known = known_by(timestamp(datetime(2024, 6, 30, 12)))
+    return {
+        "labels_churn_30d": labels_select(churn(graph), graph, "anchors"),
+        "context": context_select(NAMES, TaskKind.BINARY, size=1000, seed=0, conditions=[known]),
+        "bounds": bounds_select(NAMES.examples, windows),
+        "children_items": blocks["orders.items"],
+        "past_labels": past_labels_block(NAMES, TaskKind.BINARY).select,
+        "neighbours_orders": neighbours_plan(scope, NAMES, customers, "customer_id", (8,)).rows["orders"],
+    }
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "snowflake", "postgres"])
+@pytest.mark.parametrize(
+    "name", ["labels_churn_30d", "context", "bounds", "children_items", "past_labels", "neighbours_orders"]
+)
+def test__plan__sql__is_the_golden_text(name: str, dialect: str) -> None:
+    text = plans(Graph(shop_schema(), dialect))[name].sql(dialect=dialect, pretty=True) + "\n"
+    file = GOLDEN / f"{name}.{dialect}.sql"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        pytest.fail(f"there was no {file.name}; it is written now: read it, and commit it")
+    assert text == file.read_text(encoding="utf-8")
