@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlglot import exp
 
+from dbt_rfm.choice import Choice
 from dbt_rfm.collect import anchor_of, choose_labels
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
@@ -24,7 +26,7 @@ from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
 
 ANCHORS = "anchors"
-_SPREAD = {"min": exp.Min, "median": exp.Median, "mean": exp.Avg, "max": exp.Max}
+_SPREAD: dict[str, type[exp.Expression]] = {"min": exp.Min, "median": exp.Median, "mean": exp.Avg, "max": exp.Max}
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def survey(task: Task, schema: RelationalSchema, warehouse: Warehouse, options: 
             last=counted["last"],
             classes={} if task.kind == TaskKind.REGRESSION else _classes(session),
             spread=_spread(session) if task.kind == TaskKind.REGRESSION else {},
-            asked=session.count(_subquery(choice.query)),
+            asked=_asked(session, choice),
             notes=(*notes, *choice.notes),
             label_sql=label_sql(task, graph, _anchors(session), warehouse.dialect),
         )
@@ -75,7 +77,7 @@ def label_sql(task: Task, graph: Graph, anchors: Sequence[datetime], dialect: st
     return query.sql(dialect=dialect, pretty=True)
 
 
-def _counts(session: Session) -> dict:
+def _counts(session: Session) -> dict[str, Any]:
     time = sql.column("anchor_time")
     select = sql.select(
         sql.aliased(exp.Count(this=exp.Star()), "examples"),
@@ -104,5 +106,6 @@ def _anchors(session: Session) -> list[datetime]:
     return sorted(session.query(select).column(0).to_pylist(), reverse=True)
 
 
-def _subquery(select: exp.Expression) -> exp.Subquery:
-    return exp.Subquery(this=select, alias=exp.TableAlias(this=sql.name("asked")))
+def _asked(session: Session, choice: Choice) -> int:
+    assert isinstance(choice.query, exp.Expression), "only given label tables say row by row who is asked"
+    return session.count(exp.Subquery(this=choice.query, alias=exp.TableAlias(this=sql.name("asked"))))

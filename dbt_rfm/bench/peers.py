@@ -9,6 +9,7 @@ moderate settings, as somebody without time to tune would; nothing is chosen on 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -70,7 +71,7 @@ def lightgbm(
     categorical = [i for i, k in enumerate(context.kinds) if k == CATEGORICAL]
     settings = {**_TREES, "random_state": seed, "deterministic": True, "force_row_wise": True}
 
-    def fitted(learner: type, **more: object) -> object:
+    def fitted(learner: Any, **more: object) -> Any:
         return learner(**settings, **more).fit(x, labels, categorical_feature=categorical)
 
     if kind == TaskKind.REGRESSION:
