@@ -166,8 +166,10 @@ class Trainer:
         return scores
 
     def _write(self, line: dict[str, Any]) -> None:
+        text = json.dumps(line)
+        print(text, flush=True)
         with (self.config.out / LOG_FILE).open("a") as log:
-            log.write(json.dumps(line) + "\n")
+            log.write(text + "\n")
 
     def _save(self) -> None:
         state = {
