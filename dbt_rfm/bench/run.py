@@ -161,7 +161,7 @@ def _run_task(run: _Run) -> list[Result]:
                 context=len(split_rows(snapshot, CONTEXT)),
                 pool=len(examples.pool),
                 features=len(snapshot.features_meta),
-                seconds={"plan": planned, "model": seconds[name]},
+                seconds={"plan": 0.0 if name in (CONSTANT, ENTITY_HISTORY) else planned, "model": seconds[name]},
                 peak_mb=peak,
             )
         )
