@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +33,17 @@ vars:
 models:
   shop:
     +materialized: table
+"""
+
+# The path is relative, so that copies of the project have the same profile and parse only what changed.
+PROFILE = """
+shop:
+  target: dev
+  outputs:
+    dev:
+      type: duckdb
+      path: shop.duckdb
+      threads: 2
 """
 
 CUSTOMERS = """
@@ -136,9 +148,7 @@ class Project:
 
     def copy(self, path: Path) -> Project:
         shutil.copytree(self.path, path, symlinks=True)
-        copied = Project(path)
-        copied._write_profile()
-        return copied
+        return Project(path)
 
     def dbt(self, *arguments: str) -> Run:
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager
@@ -147,7 +157,8 @@ class Project:
         lines: list[str] = []
         runner = dbtRunner(callbacks=[lambda event: _keep(event, lines)])
         where = ["--project-dir", str(self.path), "--profiles-dir", str(self.path)]
-        result = runner.invoke([*arguments, *where, "--no-version-check", "--no-use-colors"])
+        with chdir(self.path):
+            result = runner.invoke([*arguments, *where, "--no-version-check", "--no-use-colors"])
         DuckDBConnectionManager.close_all_connections()  # else the file stays open in this process
         nodes = [r for r in getattr(result.result, "results", None) or [] if getattr(r, "node", None) is not None]
         if result.exception is not None:
@@ -167,13 +178,6 @@ class Project:
     def execute(self, sql: str) -> None:
         with duckdb.connect(str(self.database)) as connection:
             connection.execute(sql)
-
-    def _write_profile(self, threads: int = 2) -> None:
-        self.write(
-            "profiles.yml",
-            f"shop:\n  target: dev\n  outputs:\n    dev:\n      type: duckdb\n      path: {self.database}\n"
-            f"      threads: {threads}\n",
-        )
 
 
 def _keep(event: object, lines: list[str]) -> None:
@@ -201,7 +205,7 @@ def shop_template(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.write("models/orders.sql", ORDERS)
     project.write("models/schema.yml", SCHEMA)
     project.write("seeds/stores.csv", STORES)
-    project._write_profile()
+    project.write("profiles.yml", PROFILE)
     assert project.dbt("deps").success
     built = project.dbt("build")
     assert built.success, built.log
