@@ -24,7 +24,14 @@ from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import newest_event
 from dbt_rfm.plan.blocks import Block
-from dbt_rfm.plan.examples import context_select, drawn_select, examples_select, known_by, query_examples
+from dbt_rfm.plan.examples import (
+    context_select,
+    drawn_select,
+    examples_select,
+    known_by,
+    least_of_class,
+    query_examples,
+)
 from dbt_rfm.plan.features import derived_of, feature_plan
 from dbt_rfm.plan.labels import LABEL_TYPE
 from dbt_rfm.plan.neighbours import neighbours_plan
@@ -241,7 +248,34 @@ def _snapshot(
         rows=rows,
         notes=(*notes, *more, *([reason] if reason else [])),
         options={"context_size": options.context_size, "seed": options.seed, "anchor": options.anchor},
+        label_shares=_label_shares(session, task.kind, options, choice, examples),
     )
+
+
+def _label_shares(
+    session: Session, kind: TaskKind, options: Options, choice: Choice, examples: pa.Table
+) -> dict[str, dict[str, float]]:
+    """Class shares of each context as it would be without a minimum of rare classes, where one of them needed it."""
+    least = least_of_class(kind, options.context_size)
+    found: dict[str, dict[str, float]] = {}
+    for split, conditions in ((CONTEXT, choice.context), (BACKTEST_CONTEXT, choice.backtest_context)):
+        labels = examples.filter(pc.equal(examples["split"], split))["label"]
+        classes = pc.value_counts(labels.cast(pa.string())).to_pylist()
+        if not least or all(c["counts"] > least for c in classes):
+            continue
+        plain = context_select(
+            session.names, kind, size=options.context_size, seed=options.seed, conditions=conditions, favour=False
+        )
+        counted = sql.select(
+            sql.aliased(sql.as_text(sql.column("label")), "label"), sql.aliased(exp.Count(this=exp.Star()), "n")
+        )
+        counted = counted.from_(exp.Subquery(this=plain, alias=exp.TableAlias(this=sql.name("c"))), copy=False)
+        counted = counted.group_by(sql.as_text(sql.column("label")), copy=False)
+        counts = {row["label"]: row["n"] for row in session.query(counted).to_pylist()}
+        smoothed = {c["values"]: counts.get(c["values"], 0) + 0.5 for c in classes}
+        total = sum(smoothed.values())
+        found[split] = {name: count / total for name, count in smoothed.items()}
+    return found
 
 
 def _scope(graph: Graph, task: Task, choice: Choice) -> Scope:

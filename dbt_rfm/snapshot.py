@@ -57,6 +57,8 @@ class Snapshot:
     rows: Mapping[str, pa.Table] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # what a reader should know: empty table, capped context, …
     options: Mapping[str, Any] = field(default_factory=dict)
+    #: context split -> class -> its share if rare classes had no minimum; left out where it is the split's own share.
+    label_shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 FORMAT = 1
@@ -91,6 +93,7 @@ def write_bundle(snapshot: Snapshot, folder: str | Path) -> str:
         "counts": {name: table.num_rows for name, table in tables.items()},
         "notes": snapshot.notes,
         "options": dict(snapshot.options),
+        "label_shares": {split: dict(shares) for split, shares in snapshot.label_shares.items()},
         "files": {name: _sha(folder / name) for name in tables},
     }
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
@@ -127,6 +130,7 @@ def read_bundle(folder: str | Path) -> Snapshot:
         rows={name: pq.read_table(folder / file) for name, file in manifest["rows"].items()},
         notes=tuple(manifest["notes"]),
         options=manifest["options"],
+        label_shares=manifest["label_shares"],
     )
 
 

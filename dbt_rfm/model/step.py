@@ -7,7 +7,8 @@ way from its own, older context.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -42,9 +43,10 @@ def _predict(
         return None
     table = feature_table(snapshot)
     times = _seconds(snapshot.examples.column("anchor_time"))
-    return model.predict(
+    labels = label_array(snapshot, context)
+    predictions = model.predict(
         table.take(context),
-        label_array(snapshot, context),
+        labels,
         table.take(query),
         snapshot.kind,
         snapshot.classes,
@@ -52,6 +54,18 @@ def _predict(
         times_context=times[context],
         times_query=times[query],
     )
+    return _at_true_shares(predictions, labels, snapshot.label_shares.get(context_split, {}))
+
+
+def _at_true_shares(predictions: Predictions, labels: np.ndarray, shares: Mapping[str, float]) -> Predictions:
+    """Undo that the context holds more of a rare class than the world: odds times true over shown share (Bayes)."""
+    if predictions.probabilities is None or not shares:
+        return predictions
+    shown = np.bincount(labels, minlength=len(predictions.classes)) + 0.5
+    shown = shown / shown.sum()
+    true = np.array([shares.get(name, share) for name, share in zip(predictions.classes, shown, strict=True)])
+    weighted = predictions.probabilities * (true / shown)
+    return replace(predictions, probabilities=weighted / weighted.sum(axis=1, keepdims=True))
 
 
 def split_rows(snapshot: Snapshot, split: str) -> np.ndarray:

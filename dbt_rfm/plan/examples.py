@@ -37,16 +37,24 @@ def with_known_at(labels: exp.Select, number: int, unit: str, kind: TaskKind) ->
     return query
 
 
+def least_of_class(kind: TaskKind, size: int) -> int:
+    """How many examples of a class a context of `size` holds at least, where there are so many; 0 for a number."""
+    return min(MIN_OF_CLASS[kind], max(size // 4, 1)) if kind in MIN_OF_CLASS else 0
+
+
 def context_select(
-    names: Names, kind: TaskKind, *, size: int, seed: int, conditions: Sequence[exp.Expression]
+    names: Names, kind: TaskKind, *, size: int, seed: int, conditions: Sequence[exp.Expression], favour: bool = True
 ) -> exp.Select:
-    """At most `size` labelled examples that fulfil the conditions on labels `l`."""
+    """At most `size` labelled examples that fulfil the conditions on labels `l`.
+
+    Without `favour` rare classes get no minimum: what the context would have been, for its class shares.
+    """
     newest = sql.numbered([], [sql.column("anchor_time")], descending=True)
     newest.args["order"].append("expressions", exp.Ordered(this=sql.column("draw"), nulls_first=False))
     of_class = sql.numbered([sql.column("label")], [sql.column("draw")])
     ranked = sql.select(exp.Star(), sql.aliased(newest, "newest"), sql.aliased(of_class, "of_class"))
     ranked = ranked.from_(_subquery(_drawn(names, seed, conditions), "d"), copy=False)
-    tier = exp.Case(ifs=_tiers(kind, size), default=exp.Literal.number(2))
+    tier = exp.Case(ifs=_tiers(size, least_of_class(kind, size) if favour else 0), default=exp.Literal.number(2))
     place = sql.numbered([], [tier, sql.column("draw")])
     placed = sql.select(*sql.columns(_COLUMNS), sql.aliased(place, "place"))
     placed = placed.from_(_subquery(ranked, "r"), copy=False)
@@ -119,13 +127,12 @@ def _draw(alias: str, seed: int, purpose: str) -> exp.Expression:
     return exp.MD5(this=text)
 
 
-def _tiers(kind: TaskKind, size: int) -> list[exp.If]:
+def _tiers(size: int, least: int) -> list[exp.If]:
     """0: the minimum of each class, 1: the newest half; the rest follow by lot."""
     newest = exp.LTE(this=sql.column("newest"), expression=exp.Literal.number(size // 2))
     tiers = [exp.If(this=newest, true=exp.Literal.number(1))]
-    if kind in MIN_OF_CLASS:
-        minimum = min(MIN_OF_CLASS[kind], max(size // 4, 1))
-        few = exp.LTE(this=sql.column("of_class"), expression=exp.Literal.number(minimum))
+    if least:
+        few = exp.LTE(this=sql.column("of_class"), expression=exp.Literal.number(least))
         tiers.insert(0, exp.If(this=few, true=exp.Literal.number(0)))
     return tiers
 

@@ -143,6 +143,19 @@ def test__collect__rare_class__keeps_its_minimum(connection) -> None:
     assert sum(r["label"] for r in rows(found, "context")) == 5, "only customer 1 orders daily, at five anchors"
 
 
+def test__collect__rare_class_with_a_minimum__keeps_the_share_it_would_have_had(connection) -> None:
+    query = "PREDICT COUNT(orders.*, 0, 30, days) >= 30 FOR EACH customers.customer_id"
+    found = snapshot(connection, query, context_size=100)
+    shares = found.label_shares["context"]
+    assert 0 < shares["true"] < 0.05, "5 of 100 are shown, 5 of 200 there are"
+    assert shares["true"] + shares["false"] == pytest.approx(1)
+
+
+def test__collect__classes_of_plenty__keep_no_shares(connection) -> None:
+    query = "PREDICT COUNT(orders.*, 0, 30, days) > 1 FOR EACH customers.customer_id"
+    assert snapshot(connection, query, context_size=100).label_shares == {}
+
+
 def test__collect__some_entities_asked__narrow_the_query_and_not_the_context(connection) -> None:
     found = snapshot(connection, entity_ids=(7, "8"))
     assert [r["entity"] for r in rows(found, "query")] == [7, 8]

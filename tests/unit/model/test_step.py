@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -83,6 +84,14 @@ def test__run_step__no_backtest_rows__gives_none() -> None:
         **{**whole.__dict__, "examples": whole.examples.take(kept), "features": whole.features.take(kept)}
     )
     assert run_step(smaller, Recorder(), seed=0).backtest is None
+
+
+def test__run_step__context_favours_a_rare_class__probabilities_speak_of_the_world() -> None:
+    bundle = snapshot(TaskKind.BINARY)  # the context shows one of each, the model answers evenly
+    rare = replace(bundle, label_shares={"context": {"false": 0.99, "true": 0.01}})
+    (plain, told) = (run_step(b, Recorder(), seed=0).query for b in (bundle, rare))
+    assert plain is not None and np.allclose(plain.probabilities, 0.5)
+    assert told is not None and np.allclose(told.probabilities, [[0.99, 0.01]] * 2)
 
 
 @pytest.mark.parametrize(
