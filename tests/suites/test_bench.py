@@ -21,7 +21,7 @@ pytestmark = [
 
 def test__bench__one_task_of_f1__beats_the_entity_history(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
-    arguments = ["--task", "driver_dnf", "--context", "300", "--rows", "150", "--json", str(file)]
+    arguments = ["--task", "driver_dnf", "--context", "200", "--rows", "120", "--json", str(file)]
     with pytest.raises(SystemExit) as left:
         main(["bench", str(FOLDER), *arguments])
     assert left.value.code == 0
