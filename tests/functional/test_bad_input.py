@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from conftest import CHURN, Project, Run, predict
+from dbt_projects import Project, Run
+from shop_project import CHURN, predict
 
 pytestmark = pytest.mark.functional
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Project, predict
+from dbt_projects import Project
+from shop_project import predict
 
 from dbt_rfm import versions
 from dbt_rfm.job import JobTarget

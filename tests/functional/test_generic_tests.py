@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import Project, Run, predict
+from dbt_projects import Project, Run
+from shop_project import predict
 
 pytestmark = pytest.mark.functional
 

@@ -6,7 +6,8 @@ import json
 import sys
 
 import pytest
-from conftest import REPOSITORY, Project, predict
+from dbt_projects import REPOSITORY, Project
+from shop_project import predict
 
 import dbt_rfm
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import CHURN, Project, predict
+from dbt_projects import Project
+from shop_project import CHURN, predict
 
 pytestmark = pytest.mark.functional
 

@@ -7,7 +7,8 @@ from dataclasses import asdict
 
 import pytest
 import yaml
-from conftest import Project, predict
+from dbt_projects import Project
+from shop_project import predict
 
 from dbt_rfm.job import Job
 from dbt_rfm.manifest import job_table, job_tests
