@@ -65,7 +65,7 @@ def co_parent_blocks(
 ) -> Iterator[Block]:
     """What the children of the newest row's other parents did lately."""
     schema = scope.graph.schema
-    few = tuple(dict.fromkeys((windows[1], windows[-1])))
+    few = windows[1:]
     detail = Detail(few, sums=False, spread=False, newest=0, categories=False, parents=0)
     for i, other in enumerate(others):
         for link in schema.children(other.parent):
