@@ -1,0 +1,25 @@
+"""Facts that macros need without Python are the same on both sides."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from dbt_rfm.evaluate import LOWER_IS_BETTER
+from dbt_rfm.versions import KIND_COLUMNS
+
+MACROS = Path(__file__).resolve().parents[2] / "macros"
+
+
+def test__beats_baseline__knows_which_figures_are_errors() -> None:
+    text = (MACROS / "generic_tests" / "beats_baseline.sql").read_text()
+    found = re.search(r"set lower_is_better = (\[.*?\])", text)
+    assert found and set(ast.literal_eval(found[1])) == LOWER_IS_BETTER
+
+
+def test__rollback__knows_the_columns_of_each_kind() -> None:
+    text = (MACROS / "operations" / "rfm_rollback.sql").read_text()
+    found = re.search(r"set kinds = (\{.*?\})", text, re.DOTALL)
+    assert found
+    assert {k: tuple(v) for k, v in ast.literal_eval(found[1]).items()} == {str(k): v for k, v in KIND_COLUMNS.items()}
