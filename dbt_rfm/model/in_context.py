@@ -27,6 +27,7 @@ from dbt_rfm.task_kind import TaskKind
 _KINDS = (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.REGRESSION)
 _CATEGORY_VECTORS = 64
 _LINEAR_SHARE = 0.5  # of the linear reading in the answer
+_CELL_KEYS = 512  # context rows that cells attend to; attention among all of them would be most of the time
 _Answer = Callable[[Question, Reading, int], np.ndarray]
 _forward = threading.Lock()  # two dbt threads take turns: side by side each would take twice the memory and time
 
@@ -35,8 +36,8 @@ _forward = threading.Lock()  # two dbt threads take turns: side by side each wou
 class InContextOptions:
     context_size: int = 1000  # examples read at once
     columns: int = 64  # at most, after screening
-    members: int = 2  # of the ensemble
-    chunk: int = 512  # query rows scored at once
+    members: int = 1  # readings by the network, averaged; each costs a full pass
+    chunk: int = 1024  # query rows scored at once
 
     @classmethod
     def read(cls, given: dict[str, Any] | None) -> InContextOptions:
@@ -177,12 +178,17 @@ class InContextModel:
                 kind,
                 identities=torch.randn(1, width, IDENTITY, generator=draws).to(device),
                 categories=torch.randn(1, width, _CATEGORY_VECTORS, IDENTITY, generator=draws).to(device),
+                key_rows=_key_rows(len(labels), draws),
             )
             parts = [
                 self.network.score(encoded, batched(asked[start : start + chunk]), kind)[0].cpu().numpy()
                 for start in range(0, max(len(asked), 1), chunk)
             ]
         return np.concatenate(parts).astype(np.float64)
+
+
+def _key_rows(rows: int, draws: torch.Generator) -> torch.Tensor | None:
+    return torch.randperm(rows, generator=draws)[:_CELL_KEYS].sort().values if rows > _CELL_KEYS else None
 
 
 def _level_weights() -> np.ndarray:

@@ -151,11 +151,13 @@ class CellLayer(nn.Module):
     def context_keys(self, x: Tensor) -> tuple[Tensor, Tensor]:  # x [B, C, N, D]
         return self.down_rows.keys_values(self.norm_rows(x).flatten(0, 1))
 
-    def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor]) -> Tensor:  # x [B, C, R, D]
+    def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor], keep: int | None = None) -> Tensor:
+        """x [B, C, R, D]; with `keep` only the first columns are carried on: the last layer needs no others."""
         batch, columns, rows, width = x.shape
         x = x + self.down_rows(self.norm_rows(x).flatten(0, 1), keys_values).view_as(x)
         y = self.norm_columns(x).transpose(1, 2).reshape(batch * rows, columns, width)
-        y = self.across_columns(y, self.across_columns.keys_values(y)).view(batch, rows, columns, width)
+        x = x[:, :keep]
+        y = self.across_columns(y[:, :keep], self.across_columns.keys_values(y)).view(x.transpose(1, 2).shape)
         x = x + y.transpose(1, 2)
         return x + self.mlp(self.norm_mlp(x))
 
@@ -243,15 +245,16 @@ class RelationalTransformer(nn.Module):
         *,
         identities: Tensor,  # [B, C, IDENTITY]
         categories: Tensor,  # [B, C, K, IDENTITY] one vector per category code; codes ≥ K share the last
+        key_rows: Tensor | None = None,  # positions of the context rows that cells attend to; all if None
     ) -> Context:
         statistics = ColumnStatistics.of(columns, categorical)
         slots, numbers = self._label_inputs(labels, kind)
         context = Context(statistics, identities, categories, [], [], columns, columns, columns)
         x = self._cells(context, columns, slots, numbers, kind)
-        for layer in self.cell_layers:
+        for layer, keep in zip(self.cell_layers, self._kept, strict=True):
             assert isinstance(layer, CellLayer)
-            context.cells.append(layer.context_keys(x))
-            x = layer(x, context.cells[-1])
+            context.cells.append(layer.context_keys(x if key_rows is None else x[:, :, key_rows]))
+            x = layer(x, context.cells[-1], keep)
         r = self._rows(x, slots, numbers)
         for layer in self.row_layers:
             assert isinstance(layer, RowLayer)
@@ -265,8 +268,8 @@ class RelationalTransformer(nn.Module):
         """Class log-odds [B, Q, 2 or MAX_CLASSES], or quantiles on the normal scale [B, Q, len(QUANTILE_LEVELS)]."""
         slots = torch.full(columns.shape[:2], UNKNOWN_SLOT, device=columns.device)
         x = self._cells(context, columns, slots, None, kind)
-        for layer, keys_values in zip(self.cell_layers, context.cells, strict=True):
-            x = layer(x, keys_values)
+        for layer, keys_values, keep in zip(self.cell_layers, context.cells, self._kept, strict=True):
+            x = layer(x, keys_values, keep)
         r = self._rows(x, slots, None)
         for layer, keys_values in zip(self.row_layers, context.rows, strict=True):
             r = layer(r, keys_values)
@@ -286,8 +289,13 @@ class RelationalTransformer(nn.Module):
         return torch.cat([summary, x + label], 2).transpose(1, 2).contiguous()
 
     def _rows(self, x: Tensor, slots: Tensor, numbers: Tensor | None) -> Tensor:
-        r = self.norm_summary(x[:, : self.config.summaries]).transpose(1, 2).flatten(2)  # [B, R, S·D]
+        r = self.norm_summary(x).transpose(1, 2).flatten(2)  # [B, R, S·D]
         return self.to_row(r) + self.row_label(slots, numbers)
+
+    @property
+    def _kept(self) -> list[int | None]:
+        """Per cell layer how many columns are carried on: all, and after the last one the summaries."""
+        return [None] * (len(self.cell_layers) - 1) + [self.config.summaries]
 
     def _label_inputs(self, labels: Tensor, kind: str) -> tuple[Tensor, Tensor | None]:
         if kind == "regression":

@@ -86,6 +86,14 @@ def test__predict__two_context_rows__answers(model, make_table):
     assert np.isfinite(found.probabilities).all()
 
 
+def test__predict__more_rows_than_cells_attend_to__near_the_exact_answer(model, make_table, monkeypatch):
+    context, query = make_table(200), make_table(10, 1)
+    exact = model.predict(context, labels_of(context), query, *BINARY).probabilities
+    monkeypatch.setattr("dbt_rfm.model.in_context._CELL_KEYS", 120)
+    found = model.predict(context, labels_of(context), query, *BINARY).probabilities
+    assert 0 < np.abs(found - exact).max() < 0.2
+
+
 def test__predict__no_query_rows__empty(model, make_table):
     context = make_table(30)
     assert model.predict(context, labels_of(context), make_table(0), *BINARY).probabilities.shape == (0, 2)
