@@ -87,7 +87,7 @@ class Linear(nn.Linear):
 
 
 def _norm(width: int) -> nn.LayerNorm:
-    """Without bias. A root-mean-square norm does as well, but has no fused CPU kernel and cost a seventh of a step."""
+    """Without bias. A root-mean-square norm would do as well, but has no fused CPU kernel: steps took 4 % longer."""
     return nn.LayerNorm(width, bias=False)
 
 
