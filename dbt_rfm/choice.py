@@ -40,7 +40,7 @@ class Choice:
     """
 
     context: Sequence[exp.Expression]
-    query: exp.Expression | Sequence[exp.Expression]
+    query: exp.Select | Sequence[exp.Expression]
     backtest: Sequence[exp.Expression] = ()
     backtest_context: Sequence[exp.Expression] = ()
     past_labels: bool = False
@@ -109,25 +109,24 @@ def from_label_table(session: Session, graph: Graph, task: Task, anchor: datetim
     table, horizon = target.table, read_horizon(horizon_text)
     session.create(names.labels, _label_rows(session, graph, task, table, target.column, horizon))
     newest = session.value(_newest_known(names.labels, anchor))
-    common = {
-        "query": _eligible_at(session, graph, task, anchor),
-        "past_labels": True,
-        "horizon": horizon,
-        "nothing_to_learn": f"no label of {table.relation} was known by {anchor:%Y-%m-%d %H:%M}",
-        "hint": "Labels count if their entity exists in the entity table and known_at is not after the anchor.",
-        "nobody_asked": f"no row of {task.entity.table.name} fulfils the query at {anchor:%Y-%m-%d %H:%M}",
-    }
-    context = [known_by(sql.timestamp(anchor))]
+    untested = Choice(
+        context=[known_by(sql.timestamp(anchor))],
+        query=_eligible_at(session, graph, task, anchor),
+        past_labels=True,
+        horizon=horizon,
+        nothing_to_learn=f"no label of {table.relation} was known by {anchor:%Y-%m-%d %H:%M}",
+        hint="Labels count if their entity exists in the entity table and known_at is not after the anchor.",
+        nobody_asked=f"no row of {task.entity.table.name} fulfils the query at {anchor:%Y-%m-%d %H:%M}",
+    )
     if newest is None:
-        return Choice(context=context, **common)
+        return untested
     tested = _newest_window(newest, horizon)
     first = sql.select(exp.Min(this=sql.column("anchor_time", "l"))).from_(sql.temporary(names.labels, "l"), copy=False)
     first_tested = session.value(first.where(tested, known_by(sql.timestamp(anchor)), copy=False))
-    return Choice(
-        context=context,
+    return replace(
+        untested,
         backtest=[tested.copy(), known_by(sql.timestamp(anchor))],
         backtest_context=[known_by(sql.timestamp(first_tested))],
-        **common,
     )
 
 
@@ -194,8 +193,8 @@ def _label_rows(
     )
     query = query.distinct(copy=False).from_(graph.read(table, "x"), copy=False)
     if task.where is None:
-        on = [exp.EQ(this=sql.column(task.entity.column.name, "e"), expression=key.copy())]
-        on += exists_at(task.entity.table, "e", at.copy())
+        same_key = exp.EQ(this=sql.column(task.entity.column.name, "e"), expression=key.copy())
+        on = [same_key, *exists_at(task.entity.table, "e", at.copy())]
         sql.join(query, graph.read(task.entity.table, "e"), sql.every(on))
     else:
         session.create(session.names("anchors"), _distinct_anchors(graph, table, at))

@@ -160,7 +160,7 @@ def _choose(
         return context_select(names, kind, size=options.context_size, seed=seed, conditions=conditions)
 
     splits: list[tuple[str, exp.Expression]] = [(CONTEXT, context(choice.context))]
-    if isinstance(choice.query, exp.Expression):
+    if isinstance(choice.query, exp.Select):
         splits.append((QUERY, query_examples(choice.query, task.entity_ids, LABEL_TYPE[kind])))
     else:
         size = query_rows or 2**31
@@ -247,7 +247,7 @@ def _snapshot(
         features=features,
         rows=rows,
         notes=(*notes, *more, *([reason] if reason else [])),
-        options={"context_size": options.context_size, "seed": options.seed, "anchor": options.anchor},
+        options={name: getattr(options, name) for name in ("model", "context_size", "seed", "anchor")},
         label_shares=_label_shares(session, task.kind, options, choice, examples),
     )
 
@@ -280,8 +280,7 @@ def _label_shares(
 
 def _scope(graph: Graph, task: Task, choice: Choice) -> Scope:
     target = task.target
-    attribute = isinstance(target, BoundColumn) and target.table.name == task.entity.table.name
-    if not attribute:
+    if not isinstance(target, BoundColumn) or target.table.name != task.entity.table.name:
         return Scope(graph, derived=derived_of(task))
     column = (target.table.name, target.column.name)
     return Scope(graph, frozenset({column}), delayed={column: choice.late} if choice.late else {})

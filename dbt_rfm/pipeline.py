@@ -181,7 +181,7 @@ def empty_rows(task: Task, warehouse: Warehouse) -> pa.Table:
     from sqlglot import exp
 
     key = task.entity.column.name
-    relation = exp.maybe_parse(f"select * from {task.entity.table.relation}", dialect=warehouse.dialect)
+    relation: exp.Select = exp.maybe_parse(f"select * from {task.entity.table.relation}", dialect=warehouse.dialect)
     select = exp.select(exp.column(exp.to_identifier(key, quoted=True))).from_(relation.subquery("entities")).limit(0)
     snapshot = Snapshot(
         query=task.text,

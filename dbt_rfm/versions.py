@@ -212,7 +212,7 @@ def contract_select(rows: pa.Table, contract: Contract, *, where: str) -> exp.Se
         column: exp.Expression = _column(produced[folded])
         if data_type:
             column = exp.cast(column, exp.DataType.build(data_type, dialect="duckdb"))
-        selected.append(column.as_(name, quoted=True))
+        selected.append(exp.Alias(this=column, alias=exp.to_identifier(name, quoted=True)))
     if problems:
         raise ProjectError(
             "the contract does not fit this prediction: " + "; ".join(problems),
@@ -426,4 +426,5 @@ def _quoted(names: Iterable[str]) -> list[exp.Expression]:
 
 
 def _is(**equal: Any) -> exp.Expression:
-    return exp.and_(*[exp.EQ(this=_column(name), expression=exp.convert(value)) for name, value in equal.items()])
+    conditions = [exp.EQ(this=_column(name), expression=exp.convert(value)) for name, value in equal.items()]
+    return exp.and_(*conditions)  # type: ignore[return-value]  # sqlglot types a condition apart

@@ -51,7 +51,7 @@ def oldest_event(graph: Graph, tables: Sequence[Table]) -> exp.Expression | None
     return _extreme(graph, tables, exp.Min)
 
 
-def _extreme(graph: Graph, tables: Sequence[Table], aggregate: type[exp.Func]) -> exp.Expression | None:
+def _extreme(graph: Graph, tables: Sequence[Table], aggregate: type[exp.Max] | type[exp.Min]) -> exp.Expression | None:
     queries = []
     for table in tables:
         time = own_time(table, "r0")

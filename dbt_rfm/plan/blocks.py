@@ -20,7 +20,7 @@ from dbt_rfm.snapshot import Feature
 @dataclass(frozen=True)
 class Block:
     name: str
-    select: exp.Expression
+    select: exp.Select
     features: tuple[Feature, ...]
 
 

@@ -26,7 +26,14 @@ from dbt_rfm.pql.task import (
 
 Leaf = BoundAggregation | BoundColumn
 
-_ORDERED = {"=": exp.EQ, "!=": exp.NEQ, "<": exp.LT, "<=": exp.LTE, ">": exp.GT, ">=": exp.GTE}
+_ORDERED: dict[str, type[exp.Expression]] = {
+    "=": exp.EQ,
+    "!=": exp.NEQ,
+    "<": exp.LT,
+    "<=": exp.LTE,
+    ">": exp.GT,
+    ">=": exp.GTE,
+}
 
 
 def compile_condition(condition: BoundCondition, leaf: Callable[[Leaf], exp.Expression]) -> exp.Expression:

@@ -83,7 +83,7 @@ def examples_select(splits: Sequence[tuple[str, exp.Expression]], cut: exp.Expre
     order = [sql.column("part", "x"), sql.column("anchor_time", "x"), sql.column("entity", "x")]
     example_id = exp.Sub(this=sql.numbered([], order), expression=exp.Literal.number(1))
     anchor = sql.column("anchor_time", "x")
-    as_of = anchor
+    as_of: exp.Expression = anchor
     if cut is not None:
         as_of = exp.Case(ifs=[exp.If(this=exp.LT(this=cut, expression=anchor), true=cut)], default=anchor)
     query = sql.select(

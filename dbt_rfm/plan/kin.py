@@ -11,6 +11,7 @@ blocks of their own that look back from that much earlier.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sqlglot import exp
 
@@ -41,12 +42,12 @@ def sibling_blocks(
             path = Path(child, (down,))
             keyed = _keyed_by_parent(scope, names, table, key, up)
             strict = same and own_time(child, "r0") is not None
-            common = {"path": path, "detail": detail, "exclude_self": same, "strict": strict}
-            yield summary_block(scope, Summary(label, "parent", keyed=keyed, bounds=names.bounds, **common))
+            summary = Summary(label, "parent", path, keyed, detail, names.bounds, exclude_self=same, strict=strict)
+            yield summary_block(scope, summary)
             for delay, value in delayed_values(scope, child, path.alias(0)):
                 late = _looking_back_from(keyed, delay.end, delay.unit)
                 named = f"{label}@{delay.end}{delay.unit[0]}"
-                yield summary_block(scope, Summary(named, "parent", keyed=late, only=(value,), **common))
+                yield summary_block(scope, replace(summary, name=named, keyed=late, bounds=None, only=(value,)))
 
 
 def newest_parents_steps(scope: Scope, names: Names, table: Table, key: str) -> Iterator[tuple[Step, Link, list[Link]]]:

@@ -23,7 +23,7 @@ from dbt_rfm.pql.task import BoundAggregation, BoundColumn, BoundCondition, Task
 from dbt_rfm.schema.types import Column
 from dbt_rfm.task_kind import TaskKind
 
-_AGGREGATES = {"SUM": exp.Sum, "AVG": exp.Avg, "MIN": exp.Min, "MAX": exp.Max}
+_AGGREGATES: dict[str, type[exp.Expression]] = {"SUM": exp.Sum, "AVG": exp.Avg, "MIN": exp.Min, "MAX": exp.Max}
 _ZERO_OF_NOTHING = ("COUNT", "COUNT_DISTINCT", "SUM")
 LABEL_TYPE = {TaskKind.BINARY: "boolean", TaskKind.MULTICLASS: "text", TaskKind.REGRESSION: "double"}
 

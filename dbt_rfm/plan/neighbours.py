@@ -54,7 +54,7 @@ def neighbours_plan(scope: Scope, names: Names, table: Table, key: str, sizes: S
     for size in sizes[:2]:
         reached = [p for p in picks if p.hop == picks[-1].hop]
         picks += [further for pick in reached for further in build.further(pick, size)]
-    rows = {}
+    rows: dict[str, exp.Expression] = {}
     for t in scope.graph.schema.tables:
         found = [build.shown(p) for p in picks if p.table.name == t.name]
         if found:
@@ -76,7 +76,7 @@ class _Build:
         query = sql.select(*head, *_columns(self.scope, self.table, "o"))
         query = query.from_(sql.temporary(self.names.examples, "e"), copy=False)
         on = [exp.EQ(this=sql.column(self.key, "o"), expression=sql.column("entity", "e"))]
-        sql.join(query, self.scope.graph.read(self.table, "o"), sql.every(on + exists_at(self.table, "o", at)))
+        sql.join(query, self.scope.graph.read(self.table, "o"), sql.every([*on, *exists_at(self.table, "o", at)]))
         return self._pick(query, self.table, 0, "", None)
 
     def further(self, pick: _Pick, size: int) -> Iterator[_Pick]:
@@ -114,8 +114,8 @@ class _Build:
         parent = self.scope.graph.schema.table(link.parent)
         query = sql.select(*_head(), *_columns(self.scope, parent, "o"))
         query = query.from_(sql.temporary(pick.step.table, "b"), copy=False)
-        on = [exp.EQ(this=sql.column(link.parent_column, "o"), expression=sql.column(link.child_column, "b"))]
-        on += exists_at(parent, "o", sql.column(_AS_OF, "b"))
+        same_key = exp.EQ(this=sql.column(link.parent_column, "o"), expression=sql.column(link.child_column, "b"))
+        on = [same_key, *exists_at(parent, "o", sql.column(_AS_OF, "b"))]
         return sql.join(query, self.scope.graph.read(parent, "o"), sql.every(on))
 
     def _children(self, pick: _Pick, link: Link, size: int) -> exp.Select:
@@ -135,7 +135,7 @@ class _Build:
         sql.join(query, sql.temporary("newest", "w"), sql.every(to_newest))
         seq, newest = sql.column(_SEQ, "o"), sql.column("newest", "w")
         oldest = exp.Sub(this=newest, expression=exp.Literal.number(size))
-        near = [
+        near: list[exp.Expression] = [
             exp.EQ(this=sql.column(link.child_column, "o"), expression=sql.column(_KEY, "b")),
             exp.LTE(this=seq, expression=newest.copy()),
             exp.GT(this=seq.copy(), expression=oldest),
@@ -165,10 +165,7 @@ class _Build:
 
     def _newest(self, strict: bool) -> exp.Select:
         """(key, as_of, newest): the largest number visible, found over cells between the examples' moments."""
-        if strict:
-            source, time = sql.temporary("numbered", "c"), _TIME
-        else:
-            source, time = self._cells(), _TIME
+        source = sql.temporary("numbered", "c") if strict else self._cells()
         by = sql.columns((_KEY, _AS_OF), "b")
         seq = sql.column(_SEQ, "c")
         query = sql.select(*by, sql.aliased(exp.Max(this=seq), "newest"))
@@ -178,7 +175,7 @@ class _Build:
         known = exp.LT if strict else exp.LTE
         on = [
             exp.EQ(this=sql.column(_KEY, "c"), expression=sql.column(_KEY, "b")),
-            known(this=sql.column(time, "c"), expression=sql.column(_AS_OF, "b")),
+            known(this=sql.column(_TIME, "c"), expression=sql.column(_AS_OF, "b")),
         ]
         sql.join(query, source, sql.every(on))
         return query.group_by(*(c.copy() for c in by), copy=False)

@@ -43,7 +43,9 @@ def temporary(text: str, alias: str | None = None) -> exp.Table:
 
 def relation(table: Table, alias: str, dialect: str) -> exp.Expression:
     """The table's rows under `alias`; what dbt rendered may be a subquery with an alias of its own."""
-    source = exp.select("*").from_(table.relation, dialect=dialect).find(exp.From).this
+    read = exp.select("*").from_(table.relation, dialect=dialect).find(exp.From)
+    assert read is not None, "a SELECT with a FROM has one"
+    source = read.this
     if isinstance(source, exp.Table) and not source.alias:
         source.set("alias", exp.TableAlias(this=name(alias)))
         return source
@@ -68,10 +70,12 @@ def join(query: exp.Select, source: exp.Expression, on: exp.Expression | None, s
     return query
 
 
-def every(conditions: Iterable[exp.Expression]) -> exp.Expression:
+def every(conditions: Iterable[exp.Expr]) -> exp.Expression:
     """All of them; TRUE for none."""
-    conditions = list(conditions)
-    return exp.and_(*conditions, copy=False) if conditions else exp.Boolean(this=True)
+    given = list(conditions)
+    if not given:
+        return exp.Boolean(this=True)
+    return exp.and_(*given, copy=False)  # type: ignore[return-value]  # sqlglot types a condition apart
 
 
 def literal(value: Scalar) -> exp.Expression:

@@ -121,7 +121,7 @@ class _Build:
         self.values = own + others
         keys = [sql.aliased(sql.column(k, path.alias(0)), f"pk{i}") for i, k in enumerate(path.table.primary_key)]
         selected = [sql.aliased(top_key(path), "key"), *keys]
-        conditions = [exp.In(this=top_key(path), query=_subquery_of("key", "points"))]
+        conditions: list[exp.Expression] = [exp.In(this=top_key(path), query=_subquery_of("key", "points"))]
         if self.time is not None:
             newest = sql.select(exp.Max(this=sql.column("as_of"))).from_(sql.temporary("points"), copy=False)
             selected.append(sql.aliased(self.time.copy(), "t"))
@@ -315,7 +315,9 @@ class _Build:
             for w, window in enumerate(self.windows):
                 if not value.detail and w not in wide:
                     continue
-                part = {p: sql.column(f"{p}{i}", f"s{w}") for p in ("s", "c", "q", "lo", "hi")}
+                part: dict[str, exp.Expression] = {
+                    p: sql.column(f"{p}{i}", f"s{w}") for p in ("s", "c", "q", "lo", "hi")
+                }
                 outputs.append((self._feature(f"{value.label}.mean.{window}"), _mean(part["s"], part["c"])))
                 if self.detail.sums and value.detail:
                     outputs.append((self._feature(f"{value.label}.sum.{window}"), part["s"].copy()))
@@ -334,7 +336,7 @@ class _Build:
         on += self._visible(alias, "k")
         sql.join(query, sql.temporary("numbered", alias), sql.every(on), side="LEFT")
         suffix = "last" if k == 0 else f"last{k + 1}"
-        outputs = [
+        outputs: list[Output] = [
             (self._feature(f"{value.label}.{suffix}", value.kind), sql.column(f"v{i}", alias))
             for i, value in enumerate(self.values)
             if k == 0 or (value.detail and value.kind == NUMERICAL)

@@ -133,7 +133,7 @@ def parent_values(
     todo = [(link, path.alias(0), "", hops) for link in scope.graph.schema.parents(path.table.name) if link != skip]
     for i, (link, alias, prefix, left) in enumerate(todo):
         table, parent = scope.graph.schema.table(link.parent), f"p{i}"
-        conditions = [
+        conditions: list[exp.Expression] = [
             exp.EQ(this=sql.column(link.parent_column, parent), expression=sql.column(link.child_column, alias))
         ]
         if at is not None:
