@@ -64,6 +64,22 @@ class Snapshot:
 FORMAT = 1
 MANIFEST = "manifest.json"
 _ROWS = "rows"
+_ENTRIES = frozenset(
+    [
+        "query",
+        "kind",
+        "classes",
+        "entity",
+        "anchor",
+        "schema_fingerprint",
+        "features",
+        "rows",
+        "files",
+        "notes",
+        "options",
+        "label_shares",
+    ]
+)
 
 
 def write_bundle(snapshot: Snapshot, folder: str | Path) -> str:
@@ -152,6 +168,11 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         got = manifest.get("format") if isinstance(manifest, dict) else "something else"
         raise ModelError(f"expected a bundle of format {FORMAT}, got {got}", where=str(folder))
+    lost = _ENTRIES - manifest.keys()
+    if lost:
+        raise ModelError(
+            f"{MANIFEST} lacks {', '.join(sorted(lost))}", where=str(folder), hint="Collect a new snapshot."
+        )
     return manifest
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from pathlib import Path
 
@@ -75,3 +76,13 @@ def test__write_bundle__folder_in_use__is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="empty folder"):
         write_bundle(snapshot(), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test__read_bundle__manifest_without_an_entry__says_which(tmp_path: Path) -> None:
+    write_bundle(snapshot(), tmp_path / "bundle")
+    file = tmp_path / "bundle" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    del manifest["label_shares"]
+    file.write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match="lacks label_shares"):
+        read_bundle(tmp_path / "bundle")
