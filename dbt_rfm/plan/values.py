@@ -2,7 +2,8 @@
 
 In: a table on a path. Out: `Value`s, expressions over the aliases of the path's FROM. Keys are no values. A number or
 truth value is a double, a text its length, a category its text. Time rule: a parent's attribute counts if the parent
-was known when the row was; a snapshot (SCD2) parent gives the version valid then.
+was known when the row was; a snapshot (SCD2) parent gives the version valid then. Rows without a time cannot tell, so
+the attributes of a parent with one are left out for them.
 """
 
 from __future__ import annotations
@@ -138,6 +139,8 @@ def parent_values(
         ]
         if at is not None:
             conditions += exists_at(table, parent, at)
+        elif table.time_column or table.valid_from or table.valid_to:
+            continue  # rows without a time cannot say whether this parent was there yet
         attributes = [
             Value(f"{prefix}{link.parent}.{v.label}", v.kind, v.expression, detail=False)
             for v in values_of(scope, table, parent)
