@@ -1,0 +1,74 @@
+"""The raw rows kept beside an example: how many, which, and what of them is shown."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+from plan_databases import START, Database, shop_schema, warehouse_of
+
+from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.neighbours import neighbours_plan
+from dbt_rfm.plan.paths import Graph
+from dbt_rfm.plan.summary import bounds_select
+from dbt_rfm.plan.values import Scope
+from dbt_rfm.plan.windows import look_backs
+
+SCHEMA = shop_schema()
+T = START + timedelta(days=20)
+
+
+def order(order_id: int, days_before: float, customer_id: int | None = 1, paid_at: datetime | None = None) -> dict:
+    row = {"order_id": order_id, "customer_id": customer_id, "region_id": None, "amount": 1.0, "status": None}
+    return {**row, "ordered_at": T - timedelta(days=days_before), "paid_at": paid_at}
+
+
+def customer(customer_id: int, region_id: int | None = 1) -> dict:
+    row = {"customer_id": customer_id, "region_id": region_id, "created_at": START, "size": None}
+    return {**row, "segment": "x", "vip": None, "left_at": T + timedelta(days=1)}
+
+
+def neighbours(database: Database, *, sizes: tuple[int, ...] = (2, 1), hidden: frozenset = frozenset()) -> dict:
+    names, scope = Names("t"), Scope(Graph(SCHEMA, "duckdb"), hidden)
+    shop = {"regions": [], "customers": [customer(1)], "orders": [], "items": [], "products": [], **database}
+    warehouse = warehouse_of(shop)
+    moment = pa.array([T], type=pa.timestamp("us"))
+    example = {"example_id": pa.array([0]), "entity": pa.array([1], type=pa.int32()), "anchor_time": moment}
+    warehouse.load_temporary(names.examples, pa.table({**example, "as_of": moment}))
+    warehouse.create_temporary(names.bounds, bounds_select(names.examples, look_backs(None)))
+    plan = neighbours_plan(scope, names, SCHEMA.table("customers"), "customer_id", sizes)
+    for step in plan.steps:
+        warehouse.create_temporary(step.table, step.select)
+    return {name: warehouse.query(select).to_pylist() for name, select in plan.rows.items()}
+
+
+def test__neighbours__newest_visible_children__as_many_as_asked() -> None:
+    orders = [order(1, 5), order(2, 3), order(4, 0), order(3, 0), order(5, -1), order(6, 1, customer_id=2)]
+    found = neighbours({"orders": orders})["orders"]
+    assert [r["order_id"] for r in found if r["hop"] == 1] == [3, 4], "two at the anchor; the later one is unseen"
+
+
+def test__neighbours__two_hops__lead_down_and_up() -> None:
+    items = [{"item_id": i, "order_id": 1, "product_id": 1, "quantity": i} for i in (1, 2)]
+    product = {"product_id": 1, "price": 2.0, "category": None, "launched_at": START}
+    found = neighbours({"orders": [order(1, 1)], "items": items, "products": [product]})
+    assert [(r["hop"], r["link"], r["item_id"]) for r in found["items"]] == [(2, "<orders<items", 2)]
+    assert "products" not in found, "three links away"
+
+
+def test__neighbours__siblings__are_there_and_the_own_row_is_not_among_them() -> None:
+    region = {"region_id": 1, "area": 1.0, "kind": None}
+    found = neighbours({"regions": [region], "customers": [customer(1), customer(2), customer(3, 2)]}, sizes=(2, 5))
+    assert [(r["hop"], r["customer_id"]) for r in found["customers"]] == [(0, 1), (2, 2)]
+
+
+def test__neighbours__timestamp_after_the_anchor__is_null() -> None:
+    orders = [order(1, 2, paid_at=T), order(2, 1, paid_at=T + timedelta(seconds=1))]
+    found = neighbours({"orders": orders})
+    assert [r["paid_at"] for r in found["orders"]] == [T, None]
+    assert found["customers"][0]["left_at"] is None
+
+
+def test__neighbours__hidden_column__is_left_out() -> None:
+    found = neighbours({}, hidden=frozenset({("customers", "segment")}))
+    assert "segment" not in found["customers"][0] and found["customers"][0]["customer_id"] == 1
