@@ -5,6 +5,7 @@ This room and `pretrain/` are the only ones that import torch, and only once a m
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -27,6 +28,8 @@ def load_model(name: str = "rfm", device: str = "cpu", options: dict[str, Any] |
     """
     if name not in MODELS:
         raise ModelError(f"there is no model named {name!r}", hint=did_you_mean(name, MODELS))
+    # Threads that spin while they wait double the time of an answer on a busy machine. OpenMP reads this only once.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # torch takes a second to import: only a process that predicts should pay for it.
     import torch
 
