@@ -36,8 +36,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("example") / "shop"
     set_up(folder, num_customers=NUM_CUSTOMERS)
     settings = (folder / "dbt_project.yml").read_text()
-    assert "context_size: 1000" in settings
-    (folder / "dbt_project.yml").write_text(settings.replace("context_size: 1000", "context_size: 150"))  # quick
+    assert "context_size: 2000" in settings
+    (folder / "dbt_project.yml").write_text(settings.replace("context_size: 2000", "context_size: 150"))  # quick
     _dbt(folder, "deps")
     strict = json.dumps({"error": ["Deprecations"]})
     return folder, _dbt(folder, "--no-use-colors", "--warn-error-options", strict, "build")
