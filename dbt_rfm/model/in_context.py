@@ -9,7 +9,6 @@ where they do not, the network is (figures in docs/model_card.md). The same inpu
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -21,6 +20,7 @@ from dbt_rfm.model.interface import FeatureTable, Predictions
 from dbt_rfm.model.linear import class_log_odds, normal_quantiles
 from dbt_rfm.model.network import IDENTITY, QUANTILE_LEVELS, RelationalTransformer
 from dbt_rfm.model.reading import ClassSlots, Question, Reading
+from dbt_rfm.model.tail import raised, tail_values
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.task_kind import TaskKind
 
@@ -28,7 +28,6 @@ _KINDS = (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.REGRESSION)
 _CATEGORY_VECTORS = 64
 _LINEAR_SHARE = 0.5  # of the linear reading in the answer
 _CELL_KEYS = 512  # context rows that cells attend to; attention among all of them would be most of the time
-_Answer = Callable[[Question, Reading, int], np.ndarray]
 _forward = threading.Lock()  # two dbt threads take turns: side by side each would take twice the memory and time
 
 
@@ -108,38 +107,51 @@ class InContextModel:
         if len(np.unique(question.labels)) == 1:  # nothing varies, so nothing can be said but the value itself
             quantiles = np.full((question.query.num_rows, len(QUANTILE_LEVELS)), question.labels[0])
         else:
-            quantiles = self._averaged(question, self._network_quantiles, self._linear_quantiles)
+            quantiles = self._quantiles(question)
         mean = quantiles @ _level_weights()
         return Predictions(question.kind, (), mean=mean, levels=QUANTILE_LEVELS, quantiles=quantiles)
 
+    def _quantiles(self, question: Question) -> np.ndarray:
+        """[Q, L]"""
+        readings = self._readings(question)
+        network = np.mean([self._network_quantiles(question, r, member) for member, r in enumerate(readings)], 0)
+        first = readings[0]
+        scores, held_out = normal_quantiles(
+            first.matrix,
+            first.categorical,
+            first.targets[:, 0],
+            first.asked,
+            QUANTILE_LEVELS,
+            abs(question.seed),
+        )
+        scale = TargetScale.of(first.labels)
+        quantiles = (1 - _LINEAR_SHARE) * network + _LINEAR_SHARE * scale.to_label(scores)
+        numbers = first.chosen[~first.categorical]
+        values = tail_values(
+            question.context.take(first.rows).select(tuple(numbers)).columns,
+            first.labels,
+            scale.to_label(held_out),
+            question.query.select(tuple(numbers)).columns,
+        )
+        return quantiles if values is None else raised(quantiles, quantiles[:, QUANTILE_LEVELS.index(0.5)], values)
+
     def _probabilities(self, question: Question) -> np.ndarray:
         """[Q, slots]"""
-        odds = self._averaged(question, self._network_log_odds, self._linear_log_odds)
+        readings = self._readings(question)
+        network = np.mean([self._network_log_odds(question, r, member) for member, r in enumerate(readings)], 0)
+        odds = (1 - _LINEAR_SHARE) * network + _LINEAR_SHARE * self._linear_log_odds(question, readings[0])
         return np.exp(odds - np.logaddexp.reduce(odds, axis=1, keepdims=True))
 
-    def _averaged(self, question: Question, network: _Answer, linear: _Answer) -> np.ndarray:
-        """The network's answers over the members' readings, and the linear answer to the first one."""
+    def _readings(self, question: Question) -> list[Reading]:
+        """One per member of the ensemble; the linear reading uses the first."""
         size, columns = self.options.context_size, self.options.columns
-        readings = [question.read(member, context_size=size, columns=columns) for member in range(self.options.members)]
-        ours = np.mean([network(question, reading, member) for member, reading in enumerate(readings)], 0)
-        return (1 - _LINEAR_SHARE) * ours + _LINEAR_SHARE * linear(question, readings[0], 0)
+        return [question.read(member, context_size=size, columns=columns) for member in range(self.options.members)]
 
     def _network_quantiles(self, question: Question, reading: Reading, member: int) -> np.ndarray:
         labels = reading.labels
         unit = (labels - np.median(labels)) / (np.abs(labels - np.median(labels)).mean() or 1.0)
         scores = self._scores(question, reading, unit, "regression", member)
         return TargetScale.of(labels).to_label(np.sort(scores, 1))
-
-    def _linear_quantiles(self, question: Question, reading: Reading, member: int) -> np.ndarray:
-        scores = normal_quantiles(
-            reading.matrix,
-            reading.categorical,
-            reading.targets[:, 0],
-            reading.asked,
-            QUANTILE_LEVELS,
-            abs(question.seed) + member,
-        )
-        return TargetScale.of(reading.labels).to_label(scores)
 
     def _network_log_odds(self, question: Question, reading: Reading, member: int) -> np.ndarray:
         """[Q, slots] log-probabilities."""
@@ -149,14 +161,14 @@ class InContextModel:
         odds = self._scores(question, reading, renamed[reading.labels], kind, member)[:, renamed] + reading.log_odds
         return odds - np.logaddexp.reduce(odds, axis=1, keepdims=True)
 
-    def _linear_log_odds(self, question: Question, reading: Reading, member: int) -> np.ndarray:
+    def _linear_log_odds(self, question: Question, reading: Reading) -> np.ndarray:
         odds = class_log_odds(
             reading.matrix,
             reading.categorical,
             reading.labels,
             reading.asked,
             question.num_slots,
-            abs(question.seed) + member,
+            abs(question.seed),
         )
         odds = odds + reading.log_odds
         return odds - np.logaddexp.reduce(odds, axis=1, keepdims=True)

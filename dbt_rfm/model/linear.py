@@ -44,13 +44,13 @@ def normal_quantiles(
     query: np.ndarray,
     levels: tuple[float, ...],
     seed: int,
-) -> np.ndarray:
-    """[Q, L] quantiles on the normal scale."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """[Q, L] quantiles on the normal scale, and [N] what the context rows get from folds without them."""
     x, asked = _features(matrix, categorical, query)
     penalty, errors = _choose_penalty(x, scores[:, None], seed)
     centre = scores.mean()
     weight = np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ (scores - centre))
-    return (asked @ weight + centre)[:, None] + np.quantile(errors[:, 0], levels)
+    return (asked @ weight + centre)[:, None] + np.quantile(errors[:, 0], levels), scores - errors[:, 0]
 
 
 def _features(matrix: np.ndarray, categorical: np.ndarray, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -48,11 +48,15 @@ class Question:
             targets = np.eye(self.num_slots)[labels]
         chosen = choose_columns(matrix, codes.categorical, targets, columns)
         asked = codes.matrix(self.query)[:, chosen]
-        return Reading(matrix[:, chosen], codes.categorical[chosen], labels, targets, asked, sample.log_odds)
+        return Reading(
+            sample.rows, chosen, matrix[:, chosen], codes.categorical[chosen], labels, targets, asked, sample.log_odds
+        )
 
 
 @dataclass(frozen=True)
 class Reading:
+    rows: np.ndarray  # [N] positions of the context rows drawn
+    chosen: np.ndarray  # [C] positions of the columns kept
     matrix: np.ndarray  # [N, C] context rows
     categorical: np.ndarray  # [C]
     labels: np.ndarray  # [N]

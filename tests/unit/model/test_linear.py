@@ -57,12 +57,14 @@ def test__normal_quantiles__additive_signal__cover_what_they_say():
     rng = np.random.default_rng(1)
     scores = 0.8 * x[:, 1] + 0.6 * rng.standard_normal(ROWS)
     truth = 0.8 * asked[:, 1] + 0.6 * rng.standard_normal(200)
-    found = normal_quantiles(x, np.zeros(6, bool), scores, asked, (0.1, 0.5, 0.9), 0)
+    found, held_out = normal_quantiles(x, np.zeros(6, bool), scores, asked, (0.1, 0.5, 0.9), 0)
+    assert np.abs(scores - held_out).mean() == pytest.approx(0.48, abs=0.1), "the noise, which no fold can foresee"
     inside = ((truth > found[:, 0]) & (truth < found[:, 2])).mean()
     assert inside == pytest.approx(0.8, abs=0.1)
     assert np.corrcoef(found[:, 1], asked[:, 1])[0, 1] > 0.95
 
 
 def test__normal_quantiles__two_rows_and_no_columns__finite():
-    found = normal_quantiles(np.zeros((2, 0)), np.zeros(0, bool), np.array([-1.0, 1.0]), np.zeros((3, 0)), (0.5,), 0)
+    two = np.array([-1.0, 1.0])
+    found, _ = normal_quantiles(np.zeros((2, 0)), np.zeros(0, bool), two, np.zeros((3, 0)), (0.5,), 0)
     assert found.shape == (3, 1) and np.isfinite(found).all()
