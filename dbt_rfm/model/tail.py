@@ -47,11 +47,15 @@ def tail_values(
 
 
 def raised(quantiles: np.ndarray, median: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """[Q, L] quantiles stretched so that the median reaches the value, where the value is above a median above 0."""
-    stretch = np.ones(len(median))
+    """[Q, L] quantiles moved so that the median reaches the value, where the value is above a median above 0.
+
+    What lies above the median moves by as much; what lies below keeps its proportion, so that a zero stays one.
+    """
     higher = (median > 0) & (np.nan_to_num(values) > median)
-    stretch[higher] = values[higher] / median[higher]
-    return quantiles * stretch[:, None]
+    stretch = np.where(higher, values, 1.0) / np.where(higher, median, 1.0)
+    shift = np.where(higher, values - median, 0.0)
+    below = quantiles <= median[:, None]
+    return np.where(below, quantiles * stretch[:, None], quantiles + shift[:, None])
 
 
 def _factor(column: np.ndarray, labels: np.ndarray) -> float:

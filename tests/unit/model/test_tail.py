@@ -41,7 +41,7 @@ def test__tail_values__no_column__gives_nothing() -> None:
     assert tail_values([], np.arange(5.0), np.zeros(5), []) is None
 
 
-def test__raised__quantiles__are_stretched_to_the_value_and_never_lowered() -> None:
+def test__raised__quantiles__are_moved_to_the_value_and_never_lowered() -> None:
     quantiles = np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [0.0, 0.0, 1.0]])
     found = raised(quantiles, quantiles[:, 1], np.array([8.0, 1.0, np.nan, 9.0]))
-    assert found.tolist() == [[4.0, 8.0, 12.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [0.0, 0.0, 1.0]]
+    assert found.tolist() == [[4.0, 8.0, 9.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [0.0, 0.0, 1.0]]
