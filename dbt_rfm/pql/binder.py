@@ -11,6 +11,7 @@ from __future__ import annotations
 from dbt_rfm.errors import QueryError
 from dbt_rfm.pql import ast
 from dbt_rfm.pql.conditions import BoundLeft, Left, bind_comparison, bind_condition
+from dbt_rfm.pql.forecast import timeframes_of
 from dbt_rfm.pql.operands import bind_aggregation
 from dbt_rfm.pql.paths import is_below
 from dbt_rfm.pql.scope import Scope, joined, of_type
@@ -53,22 +54,24 @@ class _Binder:
         query, entity = self.query, self._entity()
         target, kind = self._target(entity)
         horizon = self._horizon(target)
+        timeframes = timeframes_of(self.scope, query, target, kind)
         return Task(
             text=query.text,
-            kind=kind,
+            kind=kind if timeframes is None else TaskKind.FORECAST,
             entity=entity,
             target=target,
             horizon=horizon,
             where=self._where(entity.table),
             assuming=self._assuming(entity.table, horizon),
             entity_ids=self._entity_ids(entity),
+            timeframes=timeframes,
         )
 
     def _refuse_what_is_not_executed(self) -> None:
         query, error = self.query, self.scope.error
         if query.command is not None:
             raise error(f"{query.command} is not executed yet", query.command_span, _INSTEAD_OF[query.command])
-        if query.problem is not None:
+        if query.problem is not None and query.problem.kind != "FORECAST":
             raise error(f"{query.problem.kind} is not executed yet", query.problem.span)
 
     # --- the entity

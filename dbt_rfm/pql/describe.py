@@ -29,6 +29,7 @@ _KINDS = {
     TaskKind.BINARY: "binary: a probability",
     TaskKind.MULTICLASS: "multiclass: the likeliest classes with their probabilities",
     TaskKind.REGRESSION: "regression: a number, with the range in which it falls 8 times of 10",
+    TaskKind.FORECAST: "forecast: a number for each window, with the range in which it falls 8 times of 10",
 }
 _FUNCTIONS = {"SUM": "sum", "AVG": "mean", "MIN": "lowest", "MAX": "highest", "FIRST": "first", "LAST": "last"}
 _OPERATORS = {
@@ -66,6 +67,9 @@ def _predicts(task: Task) -> str:
         if target.table.name == task.entity.table.name:
             return f"{_operand(target)} where it is null"
         return f"{_operand(target)}, as the label table gives it"
+    if task.timeframes is not None and isinstance(target, BoundAggregation) and task.horizon is not None:
+        windows = f"{task.timeframes} windows of {length(task.horizon)}, end to end"
+        return f"{_operand(target)}, and so on: {windows}"
     return _operand(target) if isinstance(target, BoundAggregation) else f"whether {_condition(target)}"
 
 
@@ -83,6 +87,8 @@ def _learns_from(task: Task) -> str:
         known = isinstance(task.target, BoundColumn) and task.target.table.name == task.entity.table.name
         return "the rows where it is known" if known else "the labels known by then"
     windows = f"the same question asked every {length(task.horizon)} of the past"
+    if task.timeframes is not None:
+        windows += ", for each window that has ended"
     return f"{windows}, if {_condition(task.assuming)}" if task.assuming is not None else windows
 
 

@@ -72,6 +72,7 @@ class Task:
     `horizon` is the target's furthest window, None for an attribute of the entity; it is also the step between the
     anchors of the context. `where` looks back only; `assuming` looks forward and narrows which examples count.
     `entity_ids` narrows the query examples (FOR … = 7), never the context.
+    `timeframes`: a forecast asks for the target's window that many times, end to end from the anchor.
     """
 
     text: str
@@ -82,6 +83,7 @@ class Task:
     where: BoundCondition | None = None
     assuming: BoundCondition | None = None
     entity_ids: tuple[Scalar, ...] = ()
+    timeframes: int | None = None
 
 
 def aggregations_of(node: BoundTarget | None) -> Iterator[BoundAggregation]:

@@ -43,7 +43,6 @@ NOT_YET = [
     ("COUNT_DISTINCT", "COUNT_DISTINCT(orders.status, 0, 30)"),
     ("LIST_DISTINCT", "LIST_DISTINCT(orders.status, 0, 30)"),
     ("RANK", "LIST_DISTINCT(orders.status, 0, 30) RANK TOP 3"),
-    ("FORECAST", "SUM(orders.amount, 0, 7) FORECAST 4 TIMEFRAMES"),
     ("CLASSIFY", "customers.segment CLASSIFY TOP 3"),
     ("an aggregation without a window", "COUNT(orders.*) > 3"),
     ("a condition on columns alone", "customers.age > 30"),
