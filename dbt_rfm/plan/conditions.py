@@ -95,7 +95,7 @@ def _text_comparison(left: exp.Expression, operator: str, value: Scalar) -> exp.
     text = value if isinstance(value, str) else str(value)
     part, left = exp.Literal.string(text), sql.as_text(left)
     if operator == "LIKE":
-        return exp.Like(this=left, expression=part)
+        return _like(left, text)
     if operator == "CONTAINS":
         return exp.GT(this=exp.StrPosition(this=left, substr=part), expression=exp.Literal.number(0))
     ends = {"STARTS WITH": exp.Left, "ENDS WITH": exp.Right}
@@ -103,3 +103,12 @@ def _text_comparison(left: exp.Expression, operator: str, value: Scalar) -> exp.
         raise QueryError(f"the operator {operator} is not known")
     end = ends[operator](this=left, expression=exp.Literal.number(len(text)))
     return exp.EQ(this=end, expression=part)
+
+
+def _like(left: exp.Expression, pattern: str) -> exp.Expression:
+    """LIKE with % and _ and no escape: a backslash, which some warehouses take for one, stands for itself."""
+    like = exp.Like(this=left, expression=exp.Literal.string(pattern))
+    if "\\" not in pattern:
+        return like
+    unused = next(mark for mark in map(chr, range(0x21, 0xD800)) if mark not in pattern and mark not in "'%_\\")
+    return exp.Escape(this=like, expression=exp.Literal.string(unused))

@@ -24,6 +24,7 @@ from dbt_rfm.pql.task import (
     aggregations_of,
 )
 from dbt_rfm.pql.windows import Place, furthest, length, may_end_after
+from dbt_rfm.schema.data_types import Family, family
 from dbt_rfm.schema.types import RelationalSchema, SemanticType, Table
 from dbt_rfm.task_kind import TaskKind
 
@@ -151,8 +152,11 @@ class _Binder:
         return BoundColumn(table, column, ref.span)
 
     def _kind_of_aggregation(self, aggregation: BoundAggregation) -> TaskKind:
-        if aggregation.function in ("FIRST", "LAST") and aggregation.column is not None:
-            return self._kind_of_column(BoundColumn(aggregation.table, aggregation.column, aggregation.span))
+        column, function = aggregation.column, aggregation.function
+        if column is not None and (
+            function in ("FIRST", "LAST") or (function in ("MIN", "MAX") and family(column.data_type) is Family.TIME)
+        ):
+            return self._kind_of_column(BoundColumn(aggregation.table, column, aggregation.span))
         return TaskKind.REGRESSION
 
     def _kind_of_column(self, bound: BoundColumn) -> TaskKind:
@@ -161,6 +165,8 @@ class _Binder:
             name = f"{bound.table.name}.{bound.column.name}"
             allowed = joined((str(k) for k in _KIND_OF), "or")
             hint = "Is it a class or a number? Set meta.rfm.semantic_type on the column."
+            if kind is SemanticType.TIMESTAMP:
+                hint = "A time is no target, but a condition may compare it: … > '2024-06-30'."
             raise self.scope.error(f"{name} is {of_type(kind)}, expected a {allowed} column", bound.span, hint)
         return _KIND_OF[kind]
 

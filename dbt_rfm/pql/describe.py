@@ -43,8 +43,14 @@ _OPERATORS = {
     "IS NOT": "is not",
     "IN": "is one of",
     "NOT IN": "is none of",
+    "LIKE": "is like",
+    "NOT LIKE": "is not like",
+    "CONTAINS": "contains",
+    "NOT CONTAINS": "does not contain",
+    "STARTS WITH": "starts with",
+    "ENDS WITH": "ends with",
 }
-_ZERO_OF_NOTHING = ("COUNT", "SUM")
+_ZERO_OF_NOTHING = ("COUNT", "COUNT_DISTINCT", "SUM")
 
 
 def describe(task: Task) -> str:
@@ -121,6 +127,8 @@ def _operand(operand: BoundAggregation | BoundColumn) -> str:
     if operand.function == "COUNT":
         what = f"the number of rows of {table}"
         what += f" with a {column.name}" if column is not None else ""
+    elif operand.function == "COUNT_DISTINCT":
+        what = f"the number of different values of {table}.{column.name if column is not None else '*'}"
     else:
         of = " of" if operand.function in ("SUM", "AVG") else ""
         what = f"the {_FUNCTIONS[operand.function]}{of} {table}.{column.name if column is not None else '*'}"

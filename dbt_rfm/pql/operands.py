@@ -15,8 +15,9 @@ from dbt_rfm.pql.windows import Place, check_window
 from dbt_rfm.schema.data_types import Family, family
 from dbt_rfm.schema.types import Column, Link, SemanticType, Table
 
-_EXECUTED = ("COUNT", "SUM", "AVG", "MIN", "MAX", "FIRST", "LAST")
+_EXECUTED = ("COUNT", "COUNT_DISTINCT", "SUM", "AVG", "MIN", "MAX", "FIRST", "LAST")
 _OF_NUMBERS = ("SUM", "AVG", "MIN", "MAX")
+_OF_TIMES = ("MIN", "MAX")  # and FIRST and LAST, which take every type
 
 
 def bind_aggregation(scope: Scope, aggregation: ast.Aggregation, entity: Table, place: Place) -> BoundAggregation:
@@ -66,19 +67,16 @@ def _check_column(scope: Scope, aggregation: ast.Aggregation, table: Table, colu
         return
     name, kind = f"{table.name}.{column.name}", column.semantic_type
     if function in _OF_NUMBERS:
-        if kind is SemanticType.TIMESTAMP:
-            raise scope.error(f"{function} of a timestamp ({name}) is not executed yet", span)
+        if function in _OF_TIMES and family(column.data_type) is Family.TIME:
+            return
         if kind is SemanticType.ID or family(column.data_type) not in (Family.INTEGER, Family.NUMBER):
             hint = (
                 "" if kind is SemanticType.ID else f"Count rows instead: COUNT({table.name}.* WHERE {name} = …, 0, 30)."
             )
             problem = f"{function} needs a numerical column, {name} is {of_type(kind)} ({column.data_type})"
             raise scope.error(problem, span, hint)
-    elif function in ("FIRST", "LAST"):
-        if kind is SemanticType.TIMESTAMP:
-            raise scope.error(f"{function} of a timestamp ({name}) is not executed yet", span)
-        if family(column.data_type) is Family.OTHER:
-            raise scope.error(f"{function} of {name} is not possible: its type is {column.data_type}", span)
+    elif function != "COUNT" and family(column.data_type) is Family.OTHER:
+        raise scope.error(f"{function} of {name} is not possible: its type is {column.data_type}", span)
 
 
 def _check_time(scope: Scope, table: Table, path: tuple[Link, ...], window: ast.Window) -> None:
