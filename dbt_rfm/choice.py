@@ -56,7 +56,7 @@ def from_windows(session: Session, graph: Graph, task: Task, anchor: datetime) -
     """Labels of the windows that end at A and before, back to the data's start."""
     horizon, names = task.horizon, session.names
     assert horizon is not None, "a task without horizon has no windows"
-    start = _data_start(session, graph, task)
+    start = data_start(session, graph, task)
     limit = max(MIN_ANCHORS, min(MAX_ANCHORS, MAX_LABELS // session.count(graph.read(task.entity.table, "e"))))
     anchors = grid(anchor, horizon.end, horizon.unit, start=start, limit=limit)
     if not anchors:
@@ -153,7 +153,7 @@ def _eligible_at(session: Session, graph: Graph, task: Task, anchor: datetime) -
     return eligible_select(task, graph, session.names("now"))
 
 
-def _data_start(session: Session, graph: Graph, task: Task) -> datetime:
+def data_start(session: Session, graph: Graph, task: Task) -> datetime:
     """The oldest event of the tables the target looks at: before it there is nothing to learn."""
     tables = {t.name: t for a in aggregations_of(task) for t in tables_on(graph, Path(a.table, a.path))}
     select = oldest_event(graph, list(tables.values()))

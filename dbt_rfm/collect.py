@@ -10,7 +10,7 @@ given with their splits, as benchmarks have them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -18,12 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
+from dbt_rfm.assemble import assemble
 from dbt_rfm.choice import Choice, from_attribute, from_label_table, from_windows
 from dbt_rfm.errors import DataError, ProjectError
+from dbt_rfm.forecast import forecast_snapshot
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import newest_event
-from dbt_rfm.plan.blocks import Block
 from dbt_rfm.plan.examples import (
     context_select,
     drawn_select,
@@ -36,7 +37,7 @@ from dbt_rfm.plan.features import derived_of, feature_plan
 from dbt_rfm.plan.labels import LABEL_TYPE
 from dbt_rfm.plan.neighbours import neighbours_plan
 from dbt_rfm.plan.paths import Graph
-from dbt_rfm.plan.values import NUMERICAL, Scope
+from dbt_rfm.plan.values import Scope
 from dbt_rfm.pql.ast import Scalar, Window
 from dbt_rfm.pql.task import BoundColumn, Task
 from dbt_rfm.schema.fingerprint import fingerprint
@@ -69,6 +70,8 @@ def collect(
     graph = Graph(schema, warehouse.dialect)
     with Session(warehouse) as session:
         anchor, notes = anchor_of(session, graph, options)
+        if task.kind == TaskKind.FORECAST:
+            return forecast_snapshot(session, graph, task, options, anchor, notes, with_rows=with_rows)
         choice = choose_labels(session, graph, task, options, anchor, labels)
         notes += choice.notes
         notes += _choose(session, task, options, choice)
@@ -309,7 +312,7 @@ def _features(
     )
     for step in plan.steps:
         session.create(step.table, step.select)
-    return (*_assemble(session, plan.blocks), plan.notes)
+    return (*assemble(session, plan.blocks), plan.notes)
 
 
 def _rows(session: Session, scope: Scope, task: Task, options: Options) -> tuple[dict[str, pa.Table], str]:
@@ -321,33 +324,3 @@ def _rows(session: Session, scope: Scope, task: Task, options: Options) -> tuple
     for step in plan.steps:
         session.create(step.table, step.select)
     return {name: session.query(select) for name, select in plan.rows.items()}, ""
-
-
-def _assemble(session: Session, blocks: Sequence[Block]) -> tuple[pa.Table, tuple[Feature, ...]]:
-    """The blocks side by side, as doubles and strings; a number that is none (NaN, infinite) is missing."""
-    columns: dict[str, pa.ChunkedArray] = {}
-    meta: list[Feature] = []
-    for block in blocks:
-        rows = session.query(block.select)
-        ids = rows.column("example_id").cast(pa.int64())
-        columns.setdefault("example_id", ids)
-        assert ids.equals(columns["example_id"]), f"block {block.name} has other examples than the first"
-        for i, feature in enumerate(block.features):
-            name = _unused(feature.name, columns)
-            columns[name] = _cleaned(rows.column(f"f{i}"), feature.kind)
-            meta.append(replace(feature, name=name))
-    return pa.table(columns), tuple(meta)
-
-
-def _unused(name: str, taken: Mapping[str, object]) -> str:
-    found, k = name, 2
-    while found in taken:
-        found, k = f"{name}#{k}", k + 1
-    return found
-
-
-def _cleaned(values: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
-    if kind != NUMERICAL:
-        return values.cast(pa.string())
-    values = values.cast(pa.float64())
-    return pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))

@@ -1,0 +1,266 @@
+"""Run the plan of a forecast on a warehouse: its examples, their labels and features, as one snapshot.
+
+In: a bound task of kind FORECAST, the prediction anchor A. Out: a `Snapshot` with one example per (entity, anchor,
+step). Time rule: context examples are those whose own window had closed by A; the backtest is the newest anchor of
+which all windows have closed, n windows before A, with a context that had closed by then. Features stand at the
+example's anchor, not at its window.
+
+The features of an entity at an anchor (plan/features.py) are computed once and shared by its steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+from sqlglot import exp
+
+from dbt_rfm.assemble import assemble
+from dbt_rfm.choice import MAX_LABELS, data_start, load_anchors
+from dbt_rfm.errors import DataError
+from dbt_rfm.options import Options
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.features import feature_plan
+from dbt_rfm.plan.forecast_examples import (
+    asked_select,
+    bases_select,
+    context_select,
+    examples_select,
+    pairs_select,
+    tested_select,
+)
+from dbt_rfm.plan.forecast_features import forecast_plan
+from dbt_rfm.plan.labels import eligible_select
+from dbt_rfm.plan.neighbours import neighbours_plan
+from dbt_rfm.plan.paths import Graph
+from dbt_rfm.plan.series import series_select
+from dbt_rfm.plan.timeline import Season, Timeline, seasons, steps_table, windows_table
+from dbt_rfm.plan.values import Scope
+from dbt_rfm.pql.task import Task
+from dbt_rfm.schema.fingerprint import fingerprint
+from dbt_rfm.session import Session
+from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Feature, Snapshot
+from dbt_rfm.task_kind import TaskKind
+
+MAX_WINDOWS = 800  # of a series: more than two years of days
+MIN_WINDOWS = 12
+MAX_RECENT = 104  # windows that examples are drawn from
+MAX_TRIPLES = 3_000_000  # (entity, anchor, step) looked at to draw a context
+MAX_ASKED = 500_000  # rows of predictions
+MAX_BACKTEST, MIN_BACKTEST_ENTITIES = 4000, 20
+MAX_WITH_ROWS = 10_000
+FEW_ANCHORS = 500
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One forecast in the making."""
+
+    session: Session
+    graph: Graph
+    task: Task
+    options: Options
+    timeline: Timeline
+    seasons: tuple[Season, ...]
+    entities: int
+
+    @property
+    def steps(self) -> int:
+        assert self.task.timeframes is not None, "a forecast has timeframes"
+        return self.task.timeframes
+
+    @property
+    def recent(self) -> int:
+        """How many windows back examples are drawn from."""
+        affordable = MAX_TRIPLES // (self.entities * self.steps)
+        return min(MAX_RECENT, max(MIN_WINDOWS, affordable), -self.timeline.first)
+
+
+def forecast_snapshot(
+    session: Session,
+    graph: Graph,
+    task: Task,
+    options: Options,
+    anchor: datetime,
+    notes: Sequence[str],
+    *,
+    with_rows: bool,
+) -> Snapshot:
+    """The snapshot of a forecast as of `anchor`. Raises DataError where the rows do not allow an answer."""
+    run = prepare(session, graph, task, options, anchor)
+    found = [*notes, *_choose(run)]
+    features, meta, more = _features(run)
+    rows, reason = _rows(run) if with_rows else ({}, "")
+    order = exp.Ordered(this=sql.column("example_id"))
+    columns = ("example_id", "split", "entity", "anchor_time", "step", "forecast_from", "forecast_until", "label")
+    select = sql.select(*sql.columns(columns)).from_(sql.temporary(session.names.examples), copy=False)
+    return Snapshot(
+        query=task.text,
+        kind=task.kind,
+        classes=(),
+        entity=task.entity.column.name,
+        anchor=anchor,
+        schema_fingerprint=fingerprint(graph.schema),
+        features_meta=meta,
+        examples=session.query(select.order_by(order, copy=False)),
+        features=features,
+        rows=rows,
+        notes=(*found, *more, *([reason] if reason else [])),
+        options={name: getattr(options, name) for name in ("model", "context_size", "seed", "anchor")},
+    )
+
+
+def prepare(session: Session, graph: Graph, task: Task, options: Options, anchor: datetime) -> _Run:
+    """The session tables windows, steps and series, which everything else is made of."""
+    horizon, names, steps = task.horizon, session.names, task.timeframes
+    assert horizon is not None and steps is not None, "a forecast has a window and a number of them"
+    entities = session.count(graph.read(task.entity.table, "e"))
+    if not entities:
+        raise DataError(f"table {task.entity.table.name} has no rows, so there is nobody to predict for")
+    start = data_start(session, graph, task)
+    limit = max(MIN_WINDOWS, min(MAX_WINDOWS, MAX_LABELS // entities))
+    timeline = Timeline.of(anchor, horizon, steps=steps, start=start, limit=limit)
+    if not timeline.closed:
+        raise DataError(
+            f"there is no window of {horizon.end} {horizon.unit} to learn from: the rows the target asks about begin "
+            f"at {start:%Y-%m-%d %H:%M}, the anchor is {anchor:%Y-%m-%d %H:%M}",
+            hint="Forecast shorter windows, or bring more history.",
+        )
+    known = tuple(s for s in seasons(horizon) if s.windows <= -timeline.first)
+    session.load(names("windows"), windows_table(timeline))
+    session.load(names("steps"), steps_table(steps, known))
+    starts = []
+    for k, (window, numbers) in enumerate(timeline.by_length().items()):
+        load_anchors(session, f"starts{k}", [timeline.edge(i) for i in numbers])
+        starts.append((window, names(f"starts{k}")))
+    session.create(names("series"), series_select(task, graph, names("windows"), starts))
+    return _Run(session, graph, task, options, timeline, known, entities)
+
+
+def _choose(run: _Run) -> list[str]:
+    """Make the session tables of examples and of their bases. Gives notes."""
+    session, names, options, steps = run.session, run.session.names, run.options, run.steps
+    first = max(run.timeline.first, -run.recent - 2 * steps)
+    load_anchors(session, "edges", [run.timeline.edge(j) for j in range(first, 1)])
+    eligible = eligible_select(run.task, run.graph, names("edges"))
+    session.create(names("pairs"), pairs_select(eligible, names("windows")))
+    load_anchors(session, "now", [run.timeline.anchor])
+    asked = asked_select(names, eligible_select(run.task, run.graph, names("now")), run.task.entity_ids)
+    splits = [(CONTEXT, _context(run, 0)), (QUERY, asked)]
+    if options.backtest and run.timeline.first < -steps:
+        entities = max(MIN_BACKTEST_ENTITIES, MAX_BACKTEST // steps)
+        tested = tested_select(names, at=-steps, entities=entities, seed=options.seed)
+        splits += [(BACKTEST_CONTEXT, _context(run, -steps)), (BACKTEST, tested)]
+    session.create(names.examples, examples_select(names, splits))
+    session.create(_bases(names).examples, bases_select(names))
+    return _check(run)
+
+
+def _context(run: _Run, until: int) -> exp.Select:
+    entities = max(1, MAX_TRIPLES // (run.recent * run.steps))
+    return context_select(
+        run.session.names,
+        until=until,
+        since=max(run.timeline.first, until - run.recent),
+        steps=run.steps,
+        size=run.options.context_size,
+        entities=entities,
+        seed=run.options.seed,
+    )
+
+
+def _check(run: _Run) -> list[str]:
+    """Notes on what the examples lack. Raises DataError if there is nothing to learn, or too much to say."""
+    split = sql.column("split")
+    counted = sql.select(
+        split,
+        sql.aliased(exp.Count(this=exp.Star()), "n"),
+        sql.aliased(exp.Max(this=sql.column("step")), "furthest"),
+    )
+    counted = counted.from_(sql.temporary(run.session.names.examples), copy=False).group_by(split.copy(), copy=False)
+    found = {row["split"]: row for row in run.session.query(counted).to_pylist()}
+    anchor, entity = run.timeline.anchor, run.task.entity.table.name
+    if CONTEXT not in found:
+        raise DataError(
+            f"none of the {-run.timeline.first} windows before {anchor:%Y-%m-%d %H:%M} gives a value to learn from",
+            hint="WHERE, or an aggregate of nothing (AVG, MIN, MAX, FIRST, LAST), leaves no example.",
+        )
+    notes = []
+    if QUERY not in found:
+        ids = run.task.entity_ids
+        asked = f" with {run.task.entity.column.name} {', '.join(map(str, ids))}" if ids else ""
+        notes.append(f"no row of {entity} fulfils the query at {anchor:%Y-%m-%d %H:%M}{asked}: the forecast is empty")
+    elif found[QUERY]["n"] > MAX_ASKED:
+        raise DataError(
+            f"the forecast would have {found[QUERY]['n']} rows, the limit is {MAX_ASKED}",
+            hint="Ask for fewer timeframes, or narrow the entities with WHERE.",
+        )
+    furthest = found[CONTEXT]["furthest"]
+    if furthest < run.steps:
+        notes.append(f"no window so far ahead has ended yet beyond step {furthest}: later steps are extrapolated")
+    if run.options.backtest and not (found.get(BACKTEST) and found.get(BACKTEST_CONTEXT)):
+        notes.append(f"no backtest: there is nothing to learn from before the newest {run.steps} closed windows")
+    return notes
+
+
+def _features(run: _Run) -> tuple[pa.Table, tuple[Feature, ...], tuple[str, ...]]:
+    """The series' features of each example, then those of its entity and anchor."""
+    session, bases = run.session, _bases(run.session.names)
+    forecast = forecast_plan(run.task, run.graph, session.names, bases, run.seasons)
+    for step in forecast.steps:
+        session.create(step.table, step.select)
+    features, meta = assemble(session, [forecast.block])
+    entity = (run.task.entity.table, run.task.entity.column.name)
+    scope = Scope(run.graph)
+    anchors = sql.select(sql.column("anchor_time")).distinct(copy=False)
+    anchors = anchors.from_(sql.temporary(bases.examples), copy=False)
+    few = session.count(exp.Subquery(this=anchors, alias=exp.TableAlias(this=sql.name("a")))) <= FEW_ANCHORS
+    plan = feature_plan(
+        scope,
+        bases,
+        entity,
+        kind=TaskKind.REGRESSION,
+        horizon=run.task.horizon,
+        few_anchors=few,
+        past_labels=False,
+    )
+    for step in plan.steps:
+        session.create(step.table, step.select)
+    shared, shared_meta = assemble(session, plan.blocks)
+    where = _place_of_base(run, shared.column("example_id"))
+    for feature in shared_meta:
+        features = features.append_column(feature.name, shared.column(feature.name).take(where))
+    return features, (*meta, *shared_meta), plan.notes
+
+
+def _place_of_base(run: _Run, ids: pa.ChunkedArray) -> pa.Array:
+    """For each example the row of `ids` that belongs to its entity and anchor."""
+    bases = _bases(run.session.names)
+    query = sql.select(sql.aliased(sql.column("example_id", "b"), "base"))
+    query = query.from_(sql.temporary(run.session.names.examples, "e"), copy=False)
+    on = [exp.EQ(this=sql.column(c, "b"), expression=sql.column(c, "e")) for c in ("entity", "anchor_time")]
+    sql.join(query, sql.temporary(bases.examples, "b"), sql.every(on))
+    query = query.order_by(exp.Ordered(this=sql.column("example_id", "e")), copy=False)
+    wanted = run.session.query(query).column(0).to_numpy()
+    return pa.array(np.searchsorted(ids.to_numpy(), wanted))
+
+
+def _rows(run: _Run) -> tuple[dict[str, pa.Table], str]:
+    """The neighbourhood of each entity and anchor, under the example_id of its first step."""
+    session, bases = run.session, _bases(run.session.names)
+    count = session.count(sql.temporary(bases.examples))
+    if count > MAX_WITH_ROWS:
+        return {}, f"the bundle has no rows/: {count} anchors of entities are more than {MAX_WITH_ROWS}"
+    table, key = run.task.entity.table, run.task.entity.column.name
+    plan = neighbours_plan(Scope(run.graph), bases, table, key, run.options.neighbors)
+    for step in plan.steps:
+        session.create(step.table, step.select)
+    return {name: session.query(select) for name, select in plan.rows.items()}, ""
+
+
+def _bases(names: Names) -> Names:
+    return Names(f"{names.suffix}b")
