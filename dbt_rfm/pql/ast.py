@@ -97,6 +97,7 @@ class Problem:
     kind: str  # FORECAST | RANK | CLASSIFY
     number: int | None = None
     span: Span = _span()
+    exclude_seen: bool = False  # of RANK
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dbt_rfm.pql.conditions import BoundLeft, Left, bind_comparison, bind_condit
 from dbt_rfm.pql.forecast import timeframes_of
 from dbt_rfm.pql.operands import bind_aggregation
 from dbt_rfm.pql.paths import is_below
+from dbt_rfm.pql.ranking import LISTED, ranking_of
 from dbt_rfm.pql.scope import Scope, joined, of_type
 from dbt_rfm.pql.task import (
     BoundAggregation,
@@ -56,9 +57,10 @@ class _Binder:
         target, kind = self._target(entity)
         horizon = self._horizon(target)
         timeframes = timeframes_of(self.scope, query, target, kind)
+        ranking = ranking_of(self.scope, query, target)
         return Task(
             text=query.text,
-            kind=kind if timeframes is None else TaskKind.FORECAST,
+            kind=TaskKind.LINK if ranking is not None else kind if timeframes is None else TaskKind.FORECAST,
             entity=entity,
             target=target,
             horizon=horizon,
@@ -66,13 +68,14 @@ class _Binder:
             assuming=self._assuming(entity.table, horizon),
             entity_ids=self._entity_ids(entity),
             timeframes=timeframes,
+            ranking=ranking,
         )
 
     def _refuse_what_is_not_executed(self) -> None:
         query, error = self.query, self.scope.error
         if query.command is not None:
             raise error(f"{query.command} is not executed yet", query.command_span, _INSTEAD_OF[query.command])
-        if query.problem is not None and query.problem.kind != "FORECAST":
+        if query.problem is not None and query.problem.kind not in ("FORECAST", "RANK"):
             raise error(f"{query.problem.kind} is not executed yet", query.problem.span)
 
     # --- the entity
@@ -190,6 +193,9 @@ class _Binder:
     def _left(self, left: Left, entity: Table, place: Place) -> BoundLeft:
         scope = self.scope
         if isinstance(left, ast.Aggregation):
+            if left.function == LISTED:
+                hint = "Count instead: COUNT(t.* WHERE t.x = …, …) > 0."
+                raise scope.error(f"{LISTED} is ranked, not compared: it stands alone after PREDICT", left.span, hint)
             return bind_aggregation(scope, left, entity, place)
         if scope.names_labels(left):
             raise scope.error("a label table is not filtered by the query", left.span, "Filter it in its own model.")

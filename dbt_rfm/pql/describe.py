@@ -29,6 +29,7 @@ _KINDS = {
     TaskKind.BINARY: "binary: a probability",
     TaskKind.MULTICLASS: "multiclass: the likeliest classes with their probabilities",
     TaskKind.REGRESSION: "regression: a number, with the range in which it falls 8 times of 10",
+    TaskKind.LINK: "recommendation: a ranked list, each row with its probability",
     TaskKind.FORECAST: "forecast: a number for each window, with the range in which it falls 8 times of 10",
 }
 _FUNCTIONS = {"SUM": "sum", "AVG": "mean", "MIN": "lowest", "MAX": "highest", "FIRST": "first", "LAST": "last"}
@@ -69,6 +70,10 @@ def describe(task: Task) -> str:
 
 def _predicts(task: Task) -> str:
     target = task.target
+    if task.ranking is not None:
+        new = ", leaving out what was there before" if task.ranking.exclude_seen else ""
+        listed = _operand(target) if isinstance(target, BoundAggregation) else ""
+        return f"{listed}: the {task.ranking.number} likeliest of {task.ranking.link.parent}{new}"
     if isinstance(target, BoundColumn):
         if target.table.name == task.entity.table.name:
             return f"{_operand(target)} where it is null"
@@ -127,6 +132,8 @@ def _operand(operand: BoundAggregation | BoundColumn) -> str:
     if operand.function == "COUNT":
         what = f"the number of rows of {table}"
         what += f" with a {column.name}" if column is not None else ""
+    elif operand.function == "LIST_DISTINCT":
+        what = f"which {table}.{column.name if column is not None else '*'} there will be"
     elif operand.function == "COUNT_DISTINCT":
         what = f"the number of different values of {table}.{column.name if column is not None else '*'}"
     else:

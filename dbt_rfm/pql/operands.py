@@ -7,34 +7,31 @@ no meaning: a column that cannot be summed, a table that is not linked, a window
 from __future__ import annotations
 
 from dbt_rfm.pql import ast
-from dbt_rfm.pql.conditions import Left, bind_condition
-from dbt_rfm.pql.paths import path_to
+from dbt_rfm.pql.conditions import Leaf, bind_condition
+from dbt_rfm.pql.paths import parent_path, path_to
 from dbt_rfm.pql.scope import Scope, of_type
 from dbt_rfm.pql.task import BoundAggregation, BoundColumn
 from dbt_rfm.pql.windows import Place, check_window
 from dbt_rfm.schema.data_types import Family, family
 from dbt_rfm.schema.types import Column, Link, SemanticType, Table
 
-_EXECUTED = ("COUNT", "COUNT_DISTINCT", "SUM", "AVG", "MIN", "MAX", "FIRST", "LAST")
+_EXECUTED = ("COUNT", "COUNT_DISTINCT", "SUM", "AVG", "MIN", "MAX", "FIRST", "LAST", "LIST_DISTINCT")
 _OF_NUMBERS = ("SUM", "AVG", "MIN", "MAX")
 _OF_TIMES = ("MIN", "MAX")  # and FIRST and LAST, which take every type
 
 
 def bind_aggregation(scope: Scope, aggregation: ast.Aggregation, entity: Table, place: Place) -> BoundAggregation:
     """Raises QueryError."""
-    function, window = aggregation.function, aggregation.window
+    function, window = aggregation.function, aggregation.window or ast.Window(None, 0, span=aggregation.span)
     if function not in _EXECUTED:
         raise scope.error(
             f"{function} is not executed yet", aggregation.span, f"Executed: {', '.join(_EXECUTED)} over a window."
         )
-    if window is None:
-        hint = f"Give it one: {function}(…, {'-90, 0' if place is Place.WHERE else '0, 30'}, days)."
-        raise scope.error("an aggregation without a window is not executed yet", aggregation.span, hint)
     table = scope.table(aggregation.column)
     column = None if aggregation.column.column == "*" else scope.column(aggregation.column, table)
     _check_column(scope, aggregation, table, column)
     check_window(scope, window, place)
-    path = path_to(scope, table, entity, aggregation.column.span)
+    path = path_to(scope, table, entity, aggregation.column.span, aggregation.via)
     _check_time(scope, table, path, window)
     where = aggregation.where
     return BoundAggregation(
@@ -43,20 +40,19 @@ def bind_aggregation(scope: Scope, aggregation: ast.Aggregation, entity: Table, 
         column=column,
         path=path,
         window=window,
-        where=bind_condition(scope, where, lambda left: _row_column(scope, left, table)) if where is not None else None,
+        where=bind_condition(scope, where, lambda leaf: _row_column(scope, leaf, table, path)) if where else None,
         span=aggregation.span,
     )
 
 
-def _row_column(scope: Scope, left: Left, table: Table) -> BoundColumn:
-    """A left side of the WHERE inside an aggregation: a column of the aggregated table."""
-    if isinstance(left, ast.Aggregation):
-        raise scope.error("an aggregation inside an aggregation is not executed yet", left.span)
-    if scope.table(left) is not table:
-        problem = f"the WHERE inside an aggregation over {table.name} looks at columns of {table.name} only"
-        hint = "Conditions on the entity go into the WHERE after FOR EACH; other tables are not executed here yet."
-        raise scope.error(problem, left.span, hint)
-    return BoundColumn(table, scope.column(left, table), left.span)
+def _row_column(scope: Scope, leaf: Leaf, table: Table, path: tuple[Link, ...]) -> BoundColumn:
+    """What the WHERE inside an aggregation looks at: a column of the aggregated table or of parents of its rows."""
+    if isinstance(leaf, ast.Aggregation):
+        raise scope.error("an aggregation inside an aggregation is not executed", leaf.span)
+    owner = scope.table(leaf)
+    column = scope.column(leaf, owner)
+    up = parent_path(scope, table, owner, leaf, path) if owner.name != table.name else ()
+    return BoundColumn(owner, column, leaf.span, up)
 
 
 def _check_column(scope: Scope, aggregation: ast.Aggregation, table: Table, column: Column | None) -> None:

@@ -66,6 +66,15 @@ BoundTarget = BoundCondition | BoundAggregation | BoundColumn
 
 
 @dataclass(frozen=True)
+class Ranking:
+    """What a target LIST_DISTINCT ranks: the rows that `link` points at, the first `number` of them."""
+
+    link: Link
+    number: int
+    exclude_seen: bool = False
+
+
+@dataclass(frozen=True)
 class Task:
     """A predictive task.
 
@@ -73,6 +82,7 @@ class Task:
     anchors of the context. `where` looks back only; `assuming` looks forward and narrows which examples count.
     `entity_ids` narrows the query examples (FOR … = 7), never the context.
     `timeframes`: a forecast asks for the target's window that many times, end to end from the anchor.
+    `ranking`: what a recommendation ranks.
     """
 
     text: str
@@ -84,6 +94,7 @@ class Task:
     assuming: BoundCondition | None = None
     entity_ids: tuple[Scalar, ...] = ()
     timeframes: int | None = None
+    ranking: Ranking | None = None
 
 
 def aggregations_of(node: BoundTarget | None) -> Iterator[BoundAggregation]:

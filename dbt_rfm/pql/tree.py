@@ -69,7 +69,8 @@ class _Builder:
         if number is not None and number < 1:
             word = "FORECAST" if tree.data == "forecast" else "TOP"
             raise self._error(f"{word} {number}: expected a whole number from 1", tree)
-        return ast.Problem(str(tree.data).upper(), number, _span(tree))
+        exclude_seen = any(part.data == "exclude_seen" for part in _trees(tree))
+        return ast.Problem(str(tree.data).upper(), number, _span(tree), exclude_seen)
 
     def _entity(self, tree: Tree[Token]) -> tuple[ast.ColumnRef, ast.Comparison | None]:
         column = self._column(_subtree(tree, "column"))
