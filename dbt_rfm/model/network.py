@@ -31,6 +31,7 @@ _KINDS = ("binary", "multiclass", "regression")
 
 @dataclass(frozen=True)
 class NetworkConfig:
+    group: int = 1  # columns that share a token
     cell_width: int = 64
     cell_layers: int = 3
     cell_heads: int = 2
@@ -202,9 +203,9 @@ class RelationalTransformer(nn.Module):
         super().__init__()
         self.config = config = config or NetworkConfig()
         cell, row = config.cell_width, config.row_width
-        self.column_input = Linear(COLUMN_FEATURES, cell)
-        self.identity_input = Linear(IDENTITY, cell)
-        self.category_input = Linear(IDENTITY, cell)
+        self.column_input = Linear(config.group * COLUMN_FEATURES, cell)
+        self.identity_input = Linear(config.group * IDENTITY, cell)
+        self.category_input = Linear(config.group * IDENTITY, cell)
         self.kind_embedding = nn.Embedding(len(_KINDS), cell)
         self.cell_label, self.row_label = LabelEmbedding(cell), LabelEmbedding(row)
         self.summary = nn.Parameter(torch.randn(config.summaries, cell) * 0.3)
@@ -280,9 +281,10 @@ class RelationalTransformer(nn.Module):
 
     def _cells(self, context: Context, columns: Tensor, slots: Tensor, numbers: Tensor | None, kind: str) -> Tensor:
         """[B, S + C, R, D] cell tokens: what a value is, whose column it is, and the row's label."""
-        x = self.column_input(context.statistics.features(columns))  # [B, R, C, D]
-        x = x + self.identity_input(context.identities).unsqueeze(1)
-        x = x + self.category_input(context.statistics.category_vectors(columns, context.categories))
+        group = self.config.group
+        x = self.column_input(_grouped(context.statistics.features(columns), group))  # [B, R, G, D]
+        x = x + self.identity_input(_grouped(context.identities, group)).unsqueeze(1)
+        x = x + self.category_input(_grouped(context.statistics.category_vectors(columns, context.categories), group))
         x = x + self.kind_embedding.weight[_KINDS.index(kind)]
         label = self.cell_label(slots, numbers).unsqueeze(2)
         summary = (self.summary + label).expand(*columns.shape[:2], -1, -1)
@@ -318,6 +320,13 @@ class RelationalTransformer(nn.Module):
         gain = self.readout_gain[0 if kind == "binary" else 1]
         retrieved = torch.log((read + 0.05 * base) / 1.05) - torch.log(base)
         return head + torch.log(base) + gain * retrieved
+
+
+def _grouped(x: Tensor, group: int) -> Tensor:
+    """[…, C, F] as […, ⌈C / group⌉, group · F]: neighbouring columns side by side, zeros where they end."""
+    if missing := -x.shape[-2] % group:
+        x = F.pad(x, (0, 0, 0, missing))
+    return x.unflatten(-2, (-1, group)).flatten(-2)
 
 
 def _class_shares(labels: Tensor, kind: str) -> tuple[Tensor, Tensor]:

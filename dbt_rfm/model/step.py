@@ -90,9 +90,9 @@ def feature_table(snapshot: Snapshot) -> FeatureTable:
 
 
 def label_array(snapshot: Snapshot, rows: np.ndarray) -> np.ndarray:
-    """[rows] class positions for binary and multiclass, float64 for regression."""
+    """[rows] class positions for binary and multiclass, float64 for numbers."""
     labels = snapshot.examples.column("label").take(pa.array(rows))
-    if snapshot.kind == TaskKind.REGRESSION:
+    if snapshot.kind in (TaskKind.REGRESSION, TaskKind.FORECAST):
         return labels.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
     if snapshot.kind == TaskKind.BINARY:
         return labels.cast(pa.int8()).to_numpy(zero_copy_only=False).astype(np.int64)

@@ -6,8 +6,9 @@ grow with progress: first easy ones of a few clean columns, then small contexts 
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,7 +22,7 @@ _STAGES = (  # until this progress: context sizes, most columns
     (_EASY_UNTIL, (32, 48, 64, 96), 5),
     (0.35, (32, 64, 96, 128, 192, 256), 24),
     (0.70, (32, 64, 128, 192, 256, 384, 512), 48),
-    (1.01, (32, 64, 128, 256, 384, 512, 768, 1024), 64),
+    (1.01, (32, 64, 128, 256, 384, 512, 768, 1024), 96),
 )
 
 
@@ -31,7 +32,8 @@ class Step:
     process: int
     number: int
     progress: float  # share of the time spent, 0 to 1
-    tokens: int  # cells per process and step, about
+    tokens: int  # cell tokens per process and step, about
+    group: int = 1  # columns that share a token
 
     def draw(self) -> Batch:
         shape = np.random.default_rng([self.seed, 7, self.number])
@@ -39,7 +41,8 @@ class Step:
         tokens = self.tokens * (_EASY_TOKENS if easy else 1.0)
         sizes, widest = next((s, w) for until, s, w in _STAGES if self.progress < until)
         context, width = int(shape.choice(sizes)), round(log_uniform(shape, 2 if easy else 3, widest))
-        tasks = int(np.clip(tokens / ((context + QUERY_ROWS) * (width + 4)), 1, 24 * self.tokens / 18_000))
+        cells = (context + QUERY_ROWS) * (math.ceil(width / self.group) + 4)
+        tasks = int(np.clip(tokens / cells, 1, 24 * self.tokens / 18_000))
         rng = np.random.default_rng([self.seed, 1000 + self.process, self.number])
         kinds = list(KIND_SHARES)
         kind = kinds[rng.choice(len(kinds), p=list(KIND_SHARES.values()))]
@@ -59,7 +62,7 @@ class BatchSource:
             return step.draw()
         for number in range(step.number, step.number + self._ahead):
             if number not in self._waiting:
-                later = Step(step.seed, step.process, number, step.progress, step.tokens)
+                later = replace(step, number=number)
                 self._waiting[number] = self._pool.submit(later.draw)
         return self._waiting.pop(step.number).result()
 

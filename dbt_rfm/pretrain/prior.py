@@ -1,4 +1,4 @@
-"""Draw batches of synthetic prediction tasks: two thirds from simulated relational databases, the rest plain tables.
+"""Draw batches of synthetic prediction tasks: most from simulated relational databases, the rest plain tables.
 
 A batch holds tasks of one kind and one shape, as arrays ready for the network. Labels of the context decide everything
 that needs labels (class order, scale of a regression target); a task whose context shows one label only is drawn again.
@@ -15,12 +15,14 @@ import numpy as np
 from numpy.random import Generator
 
 from dbt_rfm.model.target_scale import TargetScale
+from dbt_rfm.pretrain.prior_events import draw_event_task
 from dbt_rfm.pretrain.prior_relational import draw_relational
 from dbt_rfm.pretrain.prior_tables import Drawn, draw_easy_table, draw_table
 from dbt_rfm.task_kind import TaskKind
 
 KIND_SHARES = {TaskKind.BINARY: 0.5, TaskKind.MULTICLASS: 0.15, TaskKind.REGRESSION: 0.35}
 RELATIONAL_SHARE = 0.67
+_EVENT_SHARE = 0.2  # of the relational tasks
 _TASKS_PER_WORLD = 3
 
 
@@ -57,12 +59,7 @@ def draw_batch(
         if easy:
             made.append(draw_easy_table(rng, context + query, width, kind))
             continue
-        # A world gives several tasks at about the price of one, so it is drawn less often.
-        if rng.random() < relational / (relational + _TASKS_PER_WORLD * (1 - relational)):
-            drawn = draw_relational(rng, context, query, width, kind, _TASKS_PER_WORLD)
-        else:
-            drawn = [draw_table(rng, context + query, width, kind)]
-        made += [task for task in drawn if _teaches(task, context)]
+        made += [task for task in _draw(rng, kind, context, query, width, relational) if _teaches(task, context)]
     made = made[:tasks]
     labels = [_renamed(rng, task) for task in made]
     low, high = _scaled(labels, context, query, kind)
@@ -76,6 +73,17 @@ def draw_batch(
         high,
         context,
     )
+
+
+def _draw(rng: Generator, kind: TaskKind, context: int, query: int, width: int, relational: float) -> list[Drawn]:
+    if rng.random() < _EVENT_SHARE * relational:
+        task = draw_event_task(rng, context, query, width, kind)
+        return [] if task is None else [task]
+    entities = relational * (1 - _EVENT_SHARE) / (1 - _EVENT_SHARE * relational)
+    # A world gives several tasks at about the price of one, so it is drawn less often.
+    if rng.random() < entities / (entities + _TASKS_PER_WORLD * (1 - entities)):
+        return draw_relational(rng, context, query, width, kind, _TASKS_PER_WORLD)
+    return [draw_table(rng, context + query, width, kind)]
 
 
 def _teaches(task: Drawn, context: int) -> bool:

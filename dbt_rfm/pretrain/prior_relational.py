@@ -1,8 +1,9 @@
 """Prediction tasks over simulated relational databases, with the columns and labels that the plan makes in practice.
 
 Out, as in `prior_tables`: columns, which are categorical, labels, number of classes. An example is an entity at an
-anchor step t (or an event at t). Time rule: columns read steps ≤ t, labels the window (t, t + h], past labels only
-windows that closed by t. In half of the tasks the context is older than the queries, so the world may have drifted.
+anchor step t (`prior_events` asks about single events). Time rule: columns read steps ≤ t, labels the window
+(t, t + h], past labels only windows that closed by t. In half of the tasks the context is older than the queries, so
+the world may have drifted; at times the database the queries see is behind, as when a forecast reaches far.
 Columns are picked in families (all windows of one signal, many signals with few windows), so near-copies, distractors
 and weak columns are as common as they are in a warehouse.
 
@@ -17,7 +18,7 @@ from functools import partial
 import numpy as np
 from numpy.random import Generator
 
-from dbt_rfm.pretrain.functions import drop_values, labels_of_score, random_score, shape_number, standardise
+from dbt_rfm.pretrain.functions import drop_values
 from dbt_rfm.pretrain.prior_tables import Drawn
 from dbt_rfm.pretrain.targets import Target, draw_target
 from dbt_rfm.pretrain.world import Events, World, draw_world, running
@@ -34,8 +35,6 @@ def draw_relational(rng: Generator, context: int, query: int, width: int, kind: 
 
 
 def _draw_task(rng: Generator, world: World, context: int, query: int, width: int, kind: TaskKind) -> Drawn | None:
-    if rng.random() < 0.15:
-        return _draw_event_task(rng, world, context, query, width, kind)
     target = draw_target(rng, world, kind)
     known = ~np.isnan(target.values)
     known[:, : int(world.steps * rng.uniform(0.1, 0.4))] = False
@@ -43,31 +42,21 @@ def _draw_task(rng: Generator, world: World, context: int, query: int, width: in
     if picked is None:
         return None
     who, when = picked
-    delay = int(rng.integers(1, 4)) if rng.random() < 0.1 else 0  # a stale database, alike for context and queries
-    families = _families(rng, world, who, np.maximum(when - delay, 0), target.horizon)
+    seen = np.maximum(when - _staleness(rng, context, query), 0)
+    families = _families(rng, world, who, seen, target.horizon)
     own_past = _past_labels(world, target, who, when) if rng.random() < 0.6 else []
-    return *_assemble(rng, families, own_past, width, len(who)), target.values[who, when], target.num_classes
+    return *assemble(rng, families, own_past, width, len(who)), target.values[who, when], target.num_classes
 
 
-def _draw_event_task(
-    rng: Generator, world: World, context: int, query: int, width: int, kind: TaskKind
-) -> Drawn | None:
-    """An attribute of an event, from its other attributes and the entity's history before it."""
-    events = world.tables[rng.integers(len(world.tables))]
-    happened = events.count > 0
-    happened[:, 0] = False
-    picked = _pick_rows(rng, happened, 1, context, query)
-    if picked is None:
-        return None
-    who, when = picked
-    own = [world.traits[who, when], events.value[who, when, None], rng.standard_normal((len(who), 2))]
-    causes = standardise(np.concatenate(own, 1))
-    labels, classes = labels_of_score(rng, random_score(rng, causes), kind)
-    seen = causes + rng.uniform(0, 0.7) * rng.standard_normal(causes.shape)
-    families = _families(rng, world, who, when - 1, int(rng.integers(1, 5)))
-    attributes = [_number(shape_number(rng, column)) for column in seen.T]
-    attributes.append(_category(events.category[who, when]))
-    return *_assemble(rng, families, attributes, width, len(who)), labels, classes
+def _staleness(rng: Generator, context: int, query: int) -> np.ndarray:
+    """[R] steps that the database is behind: mostly none, at times alike for all rows, at times for queries only."""
+    rows = np.zeros(context + query, dtype=int)
+    form = rng.random()
+    if form < 0.08:
+        rows[:] = rng.integers(1, 4)
+    elif form < 0.16:
+        rows[context:] = rng.integers(1, 9)
+    return rows
 
 
 def _pick_rows(
@@ -100,11 +89,11 @@ def _pick_rows(
     return np.r_[old_who[old], new_who[new]], np.r_[old_when[old], first + new_when[new]]
 
 
-def _number(values: np.ndarray) -> Column:
+def number_column(values: np.ndarray) -> Column:
     return lambda: (values, False)
 
 
-def _category(codes: np.ndarray) -> Column:
+def category_column(codes: np.ndarray) -> Column:
     """Codes from 0; negative means missing."""
     return lambda: (np.where(codes < 0, np.nan, codes), True)
 
@@ -116,22 +105,31 @@ def _families(rng: Generator, world: World, who: np.ndarray, when: np.ndarray, h
         windows = sorted(rng.choice([1, 2, 3, 4, 6, 8, 12, 16, world.steps], 4, replace=False).tolist())
     families = [_entity_columns(rng, world, who, when), _group_columns(rng, world, who, when)]
     for events in world.tables:
+        linked = _mislinked(rng, who, world.num_entities)
         families += [
-            _window_columns(events, who, when, windows),
-            _spread_columns(events, who, when, windows),
-            _recent_columns(world, events, who, when),
-            _category_columns(events, who, when, windows),
-            _member_columns(world, events, who, when, windows),
+            _window_columns(events, linked, when, windows),
+            _spread_columns(events, linked, when, windows),
+            _recent_columns(world, events, linked, when),
+            _category_columns(events, linked, when, windows),
+            _member_columns(world, events, linked, when, windows),
         ]
     return families
+
+
+def _mislinked(rng: Generator, who: np.ndarray, entities: int) -> np.ndarray:
+    """[R] the entity whose rows are read; in some tables a part of the foreign keys is wrong."""
+    if rng.random() > 0.12:
+        return who
+    wrong = rng.random(len(who)) < rng.uniform(0, 0.3)
+    return np.where(wrong, rng.integers(0, entities, len(who)), who)
 
 
 def _entity_columns(rng: Generator, world: World, who: np.ndarray, when: np.ndarray) -> list[Column]:
     """Tenure, the calendar, and attributes that tell something of the traits, or nothing."""
     columns = [
-        _number(np.where(when >= world.born[who], when - world.born[who], np.nan)),
-        _number(when.astype(np.float64)),
-        _number((when % world.season).astype(np.float64)),
+        number_column(np.where(when >= world.born[who], when - world.born[who], np.nan)),
+        number_column(when.astype(np.float64)),
+        number_column((when % world.season).astype(np.float64)),
     ]
     for _ in range(int(rng.integers(1, 6))):
         static = world.static @ rng.standard_normal(world.static.shape[1])
@@ -144,7 +142,8 @@ def _group_columns(rng: Generator, world: World, who: np.ndarray, when: np.ndarr
     """The parent: its key, its size, its attributes."""
     group = world.group[who, when]
     size = np.bincount(world.group[:, -1], minlength=len(world.group_traits))
-    columns = [_category(group), _number(size[group].astype(np.float64))]
+    columns = [category_column(group), number_column(size[group].astype(np.float64))]
+    columns.append(category_column(world.region[group]))
     for _ in range(int(rng.integers(1, 4))):
         mean = world.group_traits.mean(1) @ rng.standard_normal(world.group_traits.shape[2])
         columns.append(_attribute(rng, mean + rng.uniform(0.1, 2) * rng.standard_normal(len(mean)), group))
@@ -153,9 +152,9 @@ def _group_columns(rng: Generator, world: World, who: np.ndarray, when: np.ndarr
 
 def _attribute(rng: Generator, by_key: np.ndarray, key: np.ndarray) -> Column:
     if rng.random() < 0.5:
-        return _number(by_key[key])
+        return number_column(by_key[key])
     edges = np.sort(rng.normal(size=int(rng.choice([1, 2, 4, 9])))) * by_key.std() + by_key.mean()
-    return _category(rng.permutation(len(edges) + 1)[np.searchsorted(edges, by_key)][key])
+    return category_column(rng.permutation(len(edges) + 1)[np.searchsorted(edges, by_key)][key])
 
 
 def _window(to: np.ndarray, key: np.ndarray, when: np.ndarray, width: int) -> np.ndarray:
@@ -172,7 +171,7 @@ def _window_columns(events: Events, who: np.ndarray, when: np.ndarray, windows: 
     columns: list[Column] = []
     for width in windows:
         count, total = (_window(to, who, when, width) for to in (events.count_to, events.sum_to))
-        columns += [_number(count), _number(total), _number(_mean(total, count))]
+        columns += [number_column(count), number_column(total), number_column(_mean(total, count))]
     return columns
 
 
@@ -207,13 +206,13 @@ def _recent_columns(world: World, events: Events, who: np.ndarray, when: np.ndar
     step, previous = events.last[who, when], when
     for position in range(5):
         seen = step >= 0
-        columns.append(_number(np.where(seen, events.value[who, step], np.nan)))
+        columns.append(number_column(np.where(seen, events.value[who, step], np.nan)))
         if position < 2:
-            columns.append(_number(np.where(seen, previous - step, np.nan)))
+            columns.append(number_column(np.where(seen, previous - step, np.nan)))
         previous = step
         step = np.where(step > 0, events.last[who, np.maximum(step - 1, 0)], -1)
     first = (events.count > 0).argmax(1)[who]
-    columns.append(_number(np.where((events.last[who, when] >= 0), when - first, np.nan)))
+    columns.append(number_column(np.where((events.last[who, when] >= 0), when - first, np.nan)))
     return columns
 
 
@@ -237,7 +236,9 @@ def _category_columns(events: Events, who: np.ndarray, when: np.ndarray, windows
 
     last = events.last[who, when]
     before = np.where(last > 0, events.last[who, np.maximum(last - 1, 0)], -1)
-    columns: list[Column] = [_category(np.where(step >= 0, events.category[who, step], -1)) for step in (last, before)]
+    columns: list[Column] = [
+        category_column(np.where(step >= 0, events.category[who, step], -1)) for step in (last, before)
+    ]
     columns += [partial(frequent, width) for width in windows[1:]]
     columns.append(lambda: ((counts(windows[-1]) > 0).sum(1).astype(np.float64), False))
     columns += [partial(share, windows[-1], v) for v in range(min(events.num_categories, 3))]
@@ -254,7 +255,7 @@ def _member_columns(
         count, total = (_window(to, group, when, width) for to in (events.group_count_to, events.group_sum_to))
         own = _mean(*(_window(to, who, when, width) for to in (events.sum_to, events.count_to)))
         mean = _mean(total, count)
-        columns += [_number(count), _number(mean), _number(own - mean)]
+        columns += [number_column(count), number_column(mean), number_column(own - mean)]
     return columns
 
 
@@ -263,25 +264,25 @@ def _past_labels(world: World, target: Target, who: np.ndarray, when: np.ndarray
     step = when[:, None] - target.horizon * np.arange(1, 13)  # [R, 12]
     past = np.where(step >= 0, target.values[who[:, None], np.maximum(step, 0)], np.nan)
     if target.num_classes > 2:
-        columns = [_category(np.where(np.isnan(lag), -1, lag).astype(int)) for lag in past[:, :3].T]
-        return [*columns, _number((~np.isnan(past)).sum(1).astype(np.float64))]
+        columns = [category_column(np.where(np.isnan(lag), -1, lag).astype(int)) for lag in past[:, :3].T]
+        return [*columns, number_column((~np.isnan(past)).sum(1).astype(np.float64))]
     known = (~np.isnan(past)).sum(1)
-    columns = [_number(lag) for lag in past[:, :4].T]
-    columns += [_number(_mean(np.nansum(past[:, :n], 1), (~np.isnan(past[:, :n])).sum(1))) for n in (3, 12)]
-    columns.append(_number(known.astype(np.float64)))
+    columns = [number_column(lag) for lag in past[:, :4].T]
+    columns += [number_column(_mean(np.nansum(past[:, :n], 1), (~np.isnan(past[:, :n])).sum(1))) for n in (3, 12)]
+    columns.append(number_column(known.astype(np.float64)))
     closed = np.maximum(when - target.horizon, 0)
     everyone = np.nan_to_num(target.values).sum(0), (~np.isnan(target.values)).sum(0)
-    columns.append(_number(_mean(everyone[0][closed], everyone[1][closed])))
+    columns.append(number_column(_mean(everyone[0][closed], everyone[1][closed])))
     slot = world.group * world.steps + np.arange(world.steps)
     size = len(world.group_traits) * world.steps
     sums = [
         np.bincount(slot.ravel(), x.ravel(), size)[slot[who, closed]]
         for x in (np.nan_to_num(target.values), (~np.isnan(target.values)).astype(np.float64))
     ]
-    return [*columns, _number(_mean(*sums))]
+    return [*columns, number_column(_mean(*sums))]
 
 
-def _assemble(
+def assemble(
     rng: Generator, families: list[list[Column]], own: list[Column], width: int, rows: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """[R, width] columns, some broken or useless, in random order; and which are categorical.

@@ -98,7 +98,7 @@ class Trainer:
         """One update; returns the progress all processes agree on, and the gradient's norm."""
         config = self.config
         self._set_rates(progress)
-        batch = self.source.get(Step(config.seed, config.process, self.step, progress, config.tokens))
+        batch = self.source.get(self._next(progress))
         draws = torch.Generator().manual_seed((config.seed * 1_000_003 + self.step) * 64 + config.process)
         loss = loss_of(outputs(self.network, batch, draws), batch)
         loss.backward()
@@ -111,6 +111,10 @@ class Trainer:
         self._count(batch, float(loss.detach()))
         self._average_weights()
         return progress, norm
+
+    def _next(self, progress: float) -> Step:
+        config = self.config
+        return Step(config.seed, config.process, self.step, progress, config.tokens, self.network.config.group)
 
     def _share_gradients(self, progress: float) -> tuple[float, float]:
         """Average gradients over processes and clip them; progress is averaged along."""

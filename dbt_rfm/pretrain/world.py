@@ -1,8 +1,9 @@
 """Simulate a small relational database over time: entities, groups they belong to, and one to three tables of events.
 
 Everything lives on a grid of time steps. An entity has static traits and traits that wander (AR(1)); a group has traits
-too and lends them to its members, who may change group. Events come by Poisson draws, on a calendar, in bursts or with
-zipf-like activity; each carries a number and a category that depend on the traits. Entities are born and leave.
+too, some from its region, and lends them to its members, who may change group. Events come by Poisson draws, on a
+calendar, in bursts, with zipf-like activity or less and less with age; each carries a number and a category that depend
+on the traits. Entities are born and leave.
 
 Shapes: E entities, T steps, G groups, K traits, V categories.
 """
@@ -42,6 +43,7 @@ class World:
     traits: np.ndarray  # [E, T, K] all that drives events, group traits included
     group: np.ndarray  # [E, T]
     group_traits: np.ndarray  # [G, T, K]
+    region: np.ndarray  # [G] the grandparent of an entity
     tables: list[Events] = field(default_factory=list)
 
     @property
@@ -60,12 +62,14 @@ def draw_world(rng: Generator, rows: int) -> World:
     static = rng.standard_normal((entities, traits)) * rng.uniform(0, 1.2)
     own = static[:, None] + rng.uniform(0, 1.2) * _wander(rng, entities, steps, traits, rng.uniform(0.6, 0.995))
     group_traits = _wander(rng, groups, steps, traits, rng.uniform(0.7, 0.999))
+    region = rng.integers(0, max(2, groups // int(rng.integers(2, 6))), groups)
+    group_traits += rng.uniform(0, 0.8) * rng.standard_normal((groups, 1, traits))[region]  # regions are fewer
     every = own + rng.uniform(0, 1.2) * group_traits[group, np.arange(steps)]
     if rng.random() < 0.4:
         every = np.tanh(every @ rng.standard_normal((traits, traits)) * 1.5)
     late = rng.random(entities) < rng.uniform(0, 1)
     born = np.where(late, rng.uniform(0, steps * 0.8, entities), 0).astype(int)
-    world = World(steps, int(rng.choice([4, 7, 12, 24])), born, static, every, group, group_traits)
+    world = World(steps, int(rng.choice([4, 7, 12, 24])), born, static, every, group, group_traits, region)
     active = _active(rng, world)
     for position in range(int(rng.integers(1, 4))):
         world.tables.append(_draw_events(rng, world, active, position))
@@ -115,6 +119,9 @@ def _draw_events(rng: Generator, world: World, active: np.ndarray, position: int
     tide = rng.uniform(0, 0.8) * np.sin(2 * np.pi * (time / world.season + rng.random()))
     tide = tide + rng.choice([0, 1]) * rng.uniform(-1, 1) * time / steps  # drift
     rate = rng.uniform(-2.4, 1.2) + world.traits @ (rng.standard_normal(width) * rng.uniform(0, 1)) + tide
+    if rng.random() < 0.25:  # much at first, less and less with age: posts, new accounts
+        age = np.maximum(time - world.born[:, None], 0)
+        rate = rate + rng.uniform(0, 2) - age / log_uniform(rng, 1, steps / 3)
     if rng.random() < 0.4:  # a few entities make most of the events
         rate = rate + rng.standard_normal((entities, 1)) * rng.uniform(0.5, 1.8)
     if position == 0 and rng.random() < 0.25:  # a calendar, as of races or invoices
