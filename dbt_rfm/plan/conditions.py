@@ -1,7 +1,8 @@
 """Conditions of a query as SQL.
 
 In: a bound condition and a function that gives the SQL of its leaves (an aggregation or a column). Out: an expression
-with SQL's own three-valued logic: a comparison with something undefined is undefined.
+with SQL's own three-valued logic: a comparison with something undefined is undefined. Arithmetic is in double precision
+in every dialect, and a division by zero is undefined in every dialect.
 """
 
 from __future__ import annotations
@@ -16,15 +17,22 @@ from dbt_rfm.pql.ast import Scalar
 from dbt_rfm.pql.task import (
     BoundAggregation,
     BoundAnd,
+    BoundArithmetic,
     BoundColumn,
     BoundComparison,
     BoundCondition,
     BoundNot,
+    BoundOperand,
     BoundOr,
     BoundTarget,
+    leaves,
 )
 
 Leaf = BoundAggregation | BoundColumn
+
+__all__ = ["Leaf", "comparisons", "compile_condition", "compile_operand", "leaves"]
+
+_ARITHMETIC: dict[str, type[exp.Expression]] = {"+": exp.Add, "-": exp.Sub, "*": exp.Mul}
 
 _ORDERED: dict[str, type[exp.Expression]] = {
     "=": exp.EQ,
@@ -39,7 +47,10 @@ _ORDERED: dict[str, type[exp.Expression]] = {
 def compile_condition(condition: BoundCondition, leaf: Callable[[Leaf], exp.Expression]) -> exp.Expression:
     """The condition in SQL, in parentheses where it has parts."""
     if isinstance(condition, BoundComparison):
-        return _comparison(leaf(condition.left), condition.operator, condition.value)
+        left, value = compile_operand(condition.left, leaf), condition.value
+        if isinstance(value, BoundAggregation | BoundColumn | BoundArithmetic):
+            return _ORDERED[condition.operator](this=left, expression=compile_operand(value, leaf))
+        return _comparison(left, condition.operator, value)
     if isinstance(condition, BoundNot):
         return exp.Not(this=exp.Paren(this=compile_condition(condition.operand, leaf)))
     parts = [compile_condition(operand, leaf) for operand in condition.operands]
@@ -47,19 +58,17 @@ def compile_condition(condition: BoundCondition, leaf: Callable[[Leaf], exp.Expr
     return exp.Paren(this=joined)
 
 
-def leaves(node: BoundTarget | None) -> Iterator[Leaf]:
-    """The aggregations and columns of a target or condition, in order; inner WHEREs are not entered."""
-    if node is None:
-        return
-    if isinstance(node, BoundAggregation | BoundColumn):
-        yield node
-    elif isinstance(node, BoundComparison):
-        yield node.left
-    elif isinstance(node, BoundNot):
-        yield from leaves(node.operand)
-    else:
-        for operand in node.operands:
-            yield from leaves(operand)
+def compile_operand(operand: BoundOperand, leaf: Callable[[Leaf], exp.Expression]) -> exp.Expression:
+    """An aggregation, a column, a number, or arithmetic over them."""
+    if isinstance(operand, BoundAggregation | BoundColumn):
+        return leaf(operand)
+    if not isinstance(operand, BoundArithmetic):
+        return sql.literal(operand)
+    left, right = (sql.as_double(compile_operand(part, leaf)) for part in (operand.left, operand.right))
+    if operand.operator == "/":
+        by = exp.Nullif(this=right, expression=sql.as_double(exp.Literal.number(0)))
+        return exp.Paren(this=exp.Div(this=left, expression=by))
+    return exp.Paren(this=_ARITHMETIC[operand.operator](this=left, expression=right))
 
 
 def comparisons(node: BoundTarget | None) -> Iterator[BoundComparison]:

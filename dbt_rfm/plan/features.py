@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from dbt_rfm.plan.blocks import Block, Names, Step
 from dbt_rfm.plan.children import children_blocks
-from dbt_rfm.plan.conditions import comparisons
+from dbt_rfm.plan.conditions import Leaf, comparisons, leaves
+from dbt_rfm.plan.event_history import Outcome, history_blocks, moment_block, own_step
 from dbt_rfm.plan.kin import MAX_CO_PARENT_BLOCKS, co_parent_blocks, newest_parents_steps, sibling_blocks
 from dbt_rfm.plan.labels import aggregations_of
 from dbt_rfm.plan.own import own_block
@@ -19,7 +20,7 @@ from dbt_rfm.plan.summary import bounds_select
 from dbt_rfm.plan.values import Derived, Scope, too_wide
 from dbt_rfm.plan.windows import look_backs
 from dbt_rfm.pql.ast import Window
-from dbt_rfm.pql.task import BoundAggregation, BoundColumn, BoundComparison, Task
+from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, BoundColumn, BoundComparison, Task
 from dbt_rfm.schema.types import Table
 from dbt_rfm.task_kind import TaskKind
 
@@ -42,11 +43,14 @@ def feature_plan(
     horizon: Window | None,
     few_anchors: bool,
     past_labels: bool = True,
+    of_events: bool = False,
+    outcome: Outcome | None = None,
 ) -> FeaturePlan:
     """Steps and blocks for the session table of examples.
 
     With many anchors, all time of a large parent would be read for each of them: kin then look back over the finite
-    windows only, and the rate over everybody, which belongs to a grid of anchors, is left out.
+    windows only, and the rate over everybody, which belongs to a grid of anchors, is left out. Events at
+    their own times have a way of their own to look at their kin; `outcome` is what they are asked for, if it counts.
     """
     table, key = entity
     windows = look_backs(horizon)
@@ -55,7 +59,11 @@ def feature_plan(
     blocks = [own] if own else []
     blocks += children_blocks(scope, names, table, key, windows)
     of_kin = windows if few_anchors else windows[:-1]
-    blocks += sibling_blocks(scope, names, table, key, of_kin)
+    if of_events:
+        steps.append(own_step(scope, names, table, key))
+        blocks += [*history_blocks(scope, names, table, windows, outcome), moment_block(names)]
+    else:
+        blocks += sibling_blocks(scope, names, table, key, of_kin)
     of_parents: list[Block] = []
     for step, down, others in newest_parents_steps(scope, names, table, key):
         steps.append(step)
@@ -75,11 +83,17 @@ def derived_of(task: Task) -> tuple[Derived, ...]:
     """What the target asks of single rows: its inner WHERE, and its comparison on a row's own value."""
     found: list[Derived] = []
     for aggregation in aggregations_of(task):
-        if aggregation.where is not None:
+        if aggregation.where is not None and not any(_of_parent(leaf) for leaf in leaves(aggregation.where)):
             found.append(Derived(aggregation.table.name, f"asked{len(found) or ''}", aggregation.where))
     for comparison in comparisons(task.target):
-        left = comparison.left
+        left, value = comparison.left, comparison.value
+        if isinstance(value, BoundAggregation | BoundColumn | BoundArithmetic):
+            continue  # what it is compared with is no row's own
         if isinstance(left, BoundAggregation) and left.column is not None and left.function in _ROWWISE:
-            rowwise = BoundComparison(BoundColumn(left.table, left.column), comparison.operator, comparison.value)
+            rowwise = BoundComparison(BoundColumn(left.table, left.column), comparison.operator, value)
             found.append(Derived(left.table.name, f"asked{len(found) or ''}", rowwise))
     return tuple(dict.fromkeys(found))
+
+
+def _of_parent(leaf: Leaf) -> bool:
+    return isinstance(leaf, BoundColumn) and bool(leaf.path)

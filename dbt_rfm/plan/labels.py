@@ -3,7 +3,8 @@
 In: a task, the name of a session table `anchors(anchor_time)`. Out: one SELECT of (entity, anchor_time, label).
 Time rule: the window of an aggregation is (anchor + start, anchor + end], in calendar months where the unit says so; a
 row counts if its event time lies in the window and everything on its path is known at the window's end (for a look-back
-window: at the anchor). An entity takes part at an anchor if its row exists then.
+window: at the anchor). An entity takes part at an anchor if its row exists then. The columns of parents that an inner
+WHERE looks at are those known when the row was; those of the entity's parents, those known at the anchor.
 COUNT and SUM of nothing are 0. AVG, MIN, MAX, FIRST, LAST of nothing are undefined, and an example whose label is
 undefined is left out. FIRST and LAST go by event time, ties by the lower and the higher primary key.
 
@@ -17,10 +18,22 @@ from sqlglot import exp
 
 from dbt_rfm.errors import QueryError
 from dbt_rfm.plan import sql
-from dbt_rfm.plan.conditions import Leaf, compile_condition, leaves
-from dbt_rfm.plan.paths import Graph, Path, event_time, exists_at, from_path, still_valid, times, top_key, valid_until
-from dbt_rfm.pql.task import BoundAggregation, BoundColumn, BoundCondition, Task
-from dbt_rfm.schema.types import Column
+from dbt_rfm.plan.conditions import Leaf, compile_condition, compile_operand, leaves
+from dbt_rfm.plan.paths import (
+    Graph,
+    Path,
+    event_time,
+    exists_at,
+    from_path,
+    join_parents,
+    known_time,
+    still_valid,
+    times,
+    top_key,
+    valid_until,
+)
+from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, BoundColumn, BoundCondition, Task
+from dbt_rfm.schema.types import Column, Link
 from dbt_rfm.task_kind import TaskKind
 
 _AGGREGATES: dict[str, type[exp.Expression]] = {"SUM": exp.Sum, "AVG": exp.Avg, "MIN": exp.Min, "MAX": exp.Max}
@@ -51,11 +64,13 @@ class _Build:
     def __init__(self, task: Task, graph: Graph, anchors: str) -> None:
         self.task, self.graph, self.anchors = task, graph, anchors
         self._aggregations: list[BoundAggregation] = []
-        self._columns: list[Column] = []
+        self._columns: list[BoundColumn] = []
 
     def target(self) -> exp.Expression:
         target = self.task.target
-        return self._leaf(target) if isinstance(target, Leaf) else self.condition(target)
+        if isinstance(target, Leaf | BoundArithmetic):
+            return compile_operand(target, self._leaf)
+        return self.condition(target)
 
     def condition(self, condition: BoundCondition) -> exp.Expression:
         return compile_condition(condition, self._leaf)
@@ -85,28 +100,28 @@ class _Build:
         return sql.zero_if_null(value) if leaf.function in _ZERO_OF_NOTHING else value
 
     def _entity_column(self, leaf: BoundColumn) -> exp.Expression:
-        if leaf.table.name != self.task.entity.table.name:
+        if leaf.table.name != self.task.entity.table.name and not leaf.path:
             raise QueryError(
                 f"{leaf.table.name}.{leaf.column.name} is no column of the entity table {self.task.entity.table.name}",
                 hint="Compare an aggregation over its rows, such as LAST(…, -30, 0, days).",
             )
-        if leaf.column not in self._columns:
-            self._columns.append(leaf.column)
-        return sql.column(f"column_{self._columns.index(leaf.column)}", "eligible")
+        if leaf not in self._columns:
+            self._columns.append(leaf)
+        return sql.column(f"column_{self._columns.index(leaf)}", "eligible")
 
     def _eligible(self) -> exp.Select:
         """Each entity once per anchor at which its row exists, with the columns that conditions look at."""
         entity = self.task.entity
         key = sql.column(entity.column.name, "e")
         at = sql.column("anchor_time", "a")
-        query = sql.select(
-            sql.aliased(key, "entity"),
-            sql.aliased(at, "anchor_time"),
-            *(sql.aliased(_comparable(c, "e"), f"column_{i}") for i, c in enumerate(self._columns)),
-        )
+        query = sql.select(sql.aliased(key, "entity"), sql.aliased(at, "anchor_time"))
         query = query.distinct(copy=False).from_(self.graph.read(entity.table, "e"), copy=False)
         conditions = exists_at(entity.table, "e", at)
         sql.join(query, sql.temporary(self.anchors, "a"), sql.every(conditions) if conditions else None)
+        parents = _Parents(self.graph, query, at)
+        for i, leaf in enumerate(self._columns):
+            value = _comparable(leaf.column, parents.alias("e", leaf.path))
+            query = query.select(sql.aliased(value, f"column_{i}"), copy=False)
         return query.where(exp.Not(this=exp.Is(this=key.copy(), expression=exp.Null())), copy=False)
 
 
@@ -136,7 +151,7 @@ def aggregation_select(aggregation: BoundAggregation, graph: Graph, anchors: str
 
 def _rows_in_window(aggregation: BoundAggregation, graph: Graph, path: Path, anchors: str) -> exp.Select:
     """(entity, anchor_time, value and for FIRST and LAST: place) of each row in each anchor's window."""
-    table, at = aggregation.table, sql.column("anchor_time", "a")
+    at = sql.column("anchor_time", "a")
     value = exp.Literal.number(1) if aggregation.column is None else _comparable(aggregation.column, path.alias(0))
     query = sql.select(
         sql.aliased(top_key(path), "entity"), sql.aliased(at, "anchor_time"), sql.aliased(value, "value")
@@ -146,8 +161,8 @@ def _rows_in_window(aggregation: BoundAggregation, graph: Graph, path: Path, anc
     query = from_path(graph, path, query)
     sql.join(query, sql.temporary(anchors, "a"), _window_condition(aggregation, graph, path, at))
     if aggregation.where is not None:
-        inner = compile_condition(aggregation.where, lambda leaf: _row_column(leaf, table.name, path))
-        query = query.where(inner, copy=False)
+        inner = _Inner(aggregation, graph, path, query, at)
+        query = query.where(compile_condition(aggregation.where, inner.column), copy=False)
     if aggregation.function in ("FIRST", "LAST"):
         query = query.where(exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null())), copy=False)
     return query
@@ -183,10 +198,43 @@ def _first_or_last(rows: exp.Select) -> exp.Select:
     return query.where(exp.EQ(this=sql.column("place", "w"), expression=exp.Literal.number(1)), copy=False)
 
 
-def _row_column(leaf: Leaf, table: str, path: Path) -> exp.Expression:
-    if isinstance(leaf, BoundColumn) and leaf.table.name == table:
-        return _comparable(leaf.column, path.alias(0))
-    raise QueryError(f"the WHERE inside an aggregation over {table} may only look at columns of {table}")
+class _Parents:
+    """Parents joined to a query, each way once."""
+
+    def __init__(self, graph: Graph, query: exp.Select, at: exp.Expression) -> None:
+        self.graph, self.query, self.at = graph, query, at
+        self._joined: dict[tuple[str, tuple[Link, ...]], str] = {}
+
+    def alias(self, start: str, links: tuple[Link, ...]) -> str:
+        """The alias of the row that `links` lead to from the row aliased `start`."""
+        if not links:
+            return start
+        if (start, links) not in self._joined:
+            prefix = f"p{len(self._joined)}"
+            self._joined[start, links] = join_parents(self.graph, self.query, start, links, self.at, prefix)
+        return self._joined[start, links]
+
+
+class _Inner:
+    """The columns that the WHERE inside an aggregation looks at: of the rows, of tables on their way, of parents."""
+
+    def __init__(
+        self, aggregation: BoundAggregation, graph: Graph, path: Path, query: exp.Select, at: exp.Expression
+    ) -> None:
+        self.table, self.path = aggregation.table.name, path
+        window = aggregation.window
+        known = known_time(graph, path) or sql.later(at.copy(), max(window.end, 0), window.unit)
+        self.parents = _Parents(graph, query, known)
+
+    def column(self, leaf: Leaf) -> exp.Expression:
+        if not isinstance(leaf, BoundColumn) or (leaf.table.name != self.table and not leaf.path):
+            raise QueryError(f"the WHERE inside an aggregation over {self.table} may only look at columns of its rows")
+        shared = 0
+        while leaf.path[: shared + 1] == self.path.links[: shared + 1] and shared < min(
+            len(leaf.path), len(self.path.links) - 1
+        ):
+            shared += 1  # tables on the way to the entity are in the query already
+        return _comparable(leaf.column, self.parents.alias(self.path.alias(shared), leaf.path[shared:]))
 
 
 def _comparable(column: Column, alias: str) -> exp.Expression:

@@ -8,6 +8,7 @@ the start of its validity; a version counts until its end.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -54,9 +55,12 @@ def time_of(table: Table, named: str, alias: str) -> exp.Expression:
 
 
 def times(graph: Graph, path: Path) -> list[exp.Expression]:
-    """The time of each timed table on the path, the row's own first."""
-    found = [own_time(table, path.alias(i)) for i, table in enumerate(tables_on(graph, path))]
-    return [time for time in found if time is not None]
+    """The times of each timed table on the path, the row's own first; a version's start comes after its event."""
+    found: list[exp.Expression] = []
+    for i, table in enumerate(tables_on(graph, path)):
+        named = dict.fromkeys(name for name in (table.time_column, table.valid_from) if name is not None)
+        found += [time_of(table, name, path.alias(i)) for name in named]
+    return found
 
 
 def event_time(graph: Graph, path: Path) -> exp.Expression | None:
@@ -96,6 +100,23 @@ def from_path(graph: Graph, path: Path, query: exp.Select) -> exp.Select:
         )
         sql.join(query, graph.read(table, path.alias(i)), on)
     return query
+
+
+def join_parents(
+    graph: Graph, query: exp.Select, start: str, links: Sequence[Link], at: exp.Expression, prefix: str
+) -> str:
+    """`query` with the parents along `links` from the row aliased `start`, as they were at a moment.
+
+    Gives the alias of the last one: its columns are null where a parent is missing or was not known then.
+    """
+    alias = start
+    for i, link in enumerate(links):
+        table, parent = graph.schema.table(link.parent), f"{prefix}_{i}"
+        key = exp.EQ(this=sql.column(link.parent_column, parent), expression=sql.column(link.child_column, alias))
+        conditions = [key, *(c.copy() for c in exists_at(table, parent, at))]
+        sql.join(query, graph.read(table, parent), sql.every(conditions), side="LEFT")
+        alias = parent
+    return alias
 
 
 def still_valid(until: exp.Expression, at: exp.Expression) -> exp.Expression:

@@ -54,17 +54,26 @@ class Aggregation:
     function: str  # SUM AVG MIN MAX COUNT COUNT_DISTINCT FIRST LAST LIST_DISTINCT
     column: ColumnRef
     where: Condition | None = None
-    window: Window | None = None  # None: a static aggregation
+    window: Window | None = None  # None: a static aggregation, over all rows known so far
+    via: tuple[ColumnRef, ...] = ()  # foreign keys that the way to the entity goes through
+    span: Span = _span()
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    operator: str  # + - * /
+    left: Operand
+    right: Operand
     span: Span = _span()
 
 
 @dataclass(frozen=True)
 class Comparison:
-    left: Aggregation | ColumnRef
+    left: Operand
     operator: (
         str  # = != < <= > >= IS 'IS NOT' IN 'NOT IN' LIKE 'NOT LIKE' CONTAINS 'NOT CONTAINS' 'STARTS WITH' 'ENDS WITH'
     )
-    right: Literal
+    right: Literal | Operand
     span: Span = _span()
 
 
@@ -86,8 +95,9 @@ class Or:
     span: Span = _span()
 
 
+Operand = Aggregation | ColumnRef | Arithmetic | Literal  # of literals, numbers only
 Condition = Comparison | Not | And | Or
-Target = Condition | Aggregation | ColumnRef
+Target = Condition | Operand
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,31 @@
 """Names and types of a query resolved against a schema: `bind(parse(text), schema) -> Task`.
 
 In: an `ast.Query`, the RelationalSchema, the label table where one replaces the target. Out: a Task that the plan can
-compile as it is. Time rule, checked here: the target and ASSUMING look forward (start >= 0), WHERE looks back
-(end <= 0), so no filter that runs at prediction time sees the future; ASSUMING reaches no further than the target, so
-an example whose target is closed has all it needs. What parses but is not executed yet is refused by name.
+compile as it is. Time rule, checked here: ASSUMING and at least one window of the target look forward (start >= 0),
+other windows of the target and those of WHERE look back (end <= 0), so no filter that runs at prediction time sees the
+future; ASSUMING reaches no further than the target, so an example whose target is closed has all it needs. What parses
+but is not executed is refused by name.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dbt_rfm.errors import QueryError
 from dbt_rfm.pql import ast
-from dbt_rfm.pql.conditions import BoundLeft, Left, bind_comparison, bind_condition
+from dbt_rfm.pql.conditions import Leaf, bind_comparison, bind_condition, bind_operand
 from dbt_rfm.pql.forecast import timeframes_of
 from dbt_rfm.pql.operands import bind_aggregation
-from dbt_rfm.pql.paths import is_below
+from dbt_rfm.pql.paths import is_below, parent_path
 from dbt_rfm.pql.ranking import LISTED, ranking_of
 from dbt_rfm.pql.scope import Scope, joined, of_type
 from dbt_rfm.pql.task import (
     BoundAggregation,
     BoundColumn,
+    BoundArithmetic,
     BoundCondition,
     BoundTarget,
+    BoundLeaf,
     Task,
     aggregations_of,
 )
@@ -64,7 +69,7 @@ class _Binder:
             entity=entity,
             target=target,
             horizon=horizon,
-            where=self._where(entity.table),
+            where=where,
             assuming=self._assuming(entity.table, horizon),
             entity_ids=self._entity_ids(entity),
             timeframes=timeframes,
@@ -104,7 +109,7 @@ class _Binder:
         if bound.operator not in ("=", "IN") or bound.value is None:
             hint = f"Conditions go into WHERE: FOR EACH {entity.table.name}.{entity.column.name} WHERE …"
             raise self.scope.error(f"entities are named by = or IN, got {asked.operator}", asked.span, hint)
-        return bound.value if isinstance(bound.value, tuple) else (bound.value,)
+        return bound.value if isinstance(bound.value, tuple) else (bound.value,)  # type: ignore[return-value]  # a literal
 
     # --- the target
 
@@ -126,6 +131,11 @@ class _Binder:
             hint = f"Write PREDICT {labels.name}.<its label column> FOR EACH …, or leave out labels=."
             raise scope.error("a label table is given, so the target is one of its columns", target.span, hint)
         column = scope.column(target, labels)
+        if isinstance(target, ast.Arithmetic | ast.Literal):
+            number = bind_operand(scope, target, lambda leaf: self._leaf(leaf, entity.table, Place.TARGET))
+            if not isinstance(number, BoundArithmetic):
+                raise scope.error("expected an aggregation or a column to predict, got a number", target.span)
+            return number, TaskKind.REGRESSION
         if column.name.casefold() in (*_OF_LABEL_TABLE, entity.column.name.casefold()):
             raise scope.error(
                 f"{labels.name}.{column.name} says whose label it is or when, it is no label", target.span
@@ -179,8 +189,13 @@ class _Binder:
         windows = [a.window for a in aggregations_of(target)]
         if not windows:
             hint = "Predict the column itself, or a label table."
-            raise self.scope.error("a condition on columns alone is not executed yet", self.query.target.span, hint)
-        return furthest(self.scope, windows)
+            raise self.scope.error("a target of columns alone is not executed", self.query.target.span, hint)
+        ahead = furthest(self.scope, [w for w in windows if w.end > 0] or windows)
+        if ahead.end <= 0:
+            problem = "nothing in the target looks forward: what it asks for is known already"
+            hint = "Give an aggregation a window that ends after 0, such as 0, 30, days."
+            raise self.scope.error(problem, self.query.target.span, hint)
+        return ahead
 
     # --- conditions
 
@@ -188,9 +203,10 @@ class _Binder:
         return None if self.query.where is None else self._condition(self.query.where, entity, Place.WHERE)
 
     def _condition(self, condition: ast.Condition, entity: Table, place: Place) -> BoundCondition:
-        return bind_condition(self.scope, condition, lambda left: self._left(left, entity, place))
+        return bind_condition(self.scope, condition, lambda leaf: self._leaf(leaf, entity, place))
 
-    def _left(self, left: Left, entity: Table, place: Place) -> BoundLeft:
+    def _leaf(self, left: Leaf, entity: Table, place: Place) -> BoundLeaf:
+        """An aggregation, a column of the entity, or one of its parents."""
         scope = self.scope
         if isinstance(left, ast.Aggregation):
             if left.function == LISTED:
@@ -201,18 +217,19 @@ class _Binder:
             raise scope.error("a label table is not filtered by the query", left.span, "Filter it in its own model.")
         table = scope.table(left)
         column = scope.column(left, table)
-        if table is not entity:
+        if table is not entity and not is_below(scope.schema, entity, table):
             raise self._elsewhere(left, f"{table.name}.{column.name}", table, entity, place)
         if place is Place.ASSUMING:
             raise scope.error("ASSUMING takes aggregations over the future only", left.span, "Columns go into WHERE.")
-        return BoundColumn(table, column, left.span)
+        up = parent_path(scope, entity, table, left, ()) if table is not entity else ()
+        return BoundColumn(table, column, left.span, up)
 
     def _elsewhere(self, ref: ast.ColumnRef, name: str, table: Table, entity: Table, place: Place) -> QueryError:
         """The error for a column that is not the entity's own."""
         window = "-90, 0" if place is Place.WHERE else "0, 30"
         hint = f"Aggregate it: LAST({name}, {window}, days)."
         if not is_below(self.scope.schema, table, entity):
-            hint = f"Only columns of {entity.name}, and aggregations over rows linked to it, are executed."
+            hint = f"Executed: columns of {entity.name}, those of its parents, aggregations over rows linked to it."
         return self.scope.error(f"{name} is no column of the entity table {entity.name}", ref.span, hint)
 
     def _assuming(self, entity: Table, horizon: ast.Window | None) -> BoundCondition | None:

@@ -16,18 +16,37 @@ from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
 from dbt_rfm.errors import QueryError, nearest
-from dbt_rfm.pql.hints import COMPARISON, hint_at_end, hint_for
+from dbt_rfm.pql.hints import ARITHMETIC, COMPARISON, hint_at_end, hint_for
 from dbt_rfm.pql.tree import AGGREGATIONS, UNITS
 
 EXAMPLE = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id"
 
 KEYWORDS = frozenset(
     {"EXPLAIN", "EVALUATE", "PREDICT", "FOR", "EACH", "WHERE", "ASSUMING", "FORECAST", "TIMEFRAMES", "RANK", "CLASSIFY"}
-    | {"TOP", "AND", "OR", "NOT", "IS", "IN", "LIKE", "CONTAINS", "STARTS", "ENDS", "WITH", "TRUE", "FALSE", "NULL"}
+    | {
+        "VIA",
+        "TOP",
+        "AND",
+        "OR",
+        "NOT",
+        "IS",
+        "IN",
+        "LIKE",
+        "CONTAINS",
+        "STARTS",
+        "ENDS",
+        "WITH",
+        "TRUE",
+        "FALSE",
+        "NULL",
+    }
 )
 # Those that may follow a finished part are listed last, in this order.
 _FOLLOWING = ("EACH", "FOR", "AND", "OR", "WHERE", "ASSUMING", "TOP", "RANK", "CLASSIFY", "FORECAST", "$END")
 _VALUE = frozenset({"STRING", "DATETIME", "DECIMAL", "INT", "TRUE", "FALSE", "NULL"})
+_VALUES = "a number, a 'text', a date, TRUE, FALSE or NULL"
+_OPERAND = frozenset({"WORD", "QUOTED", "LPAR", "INT", "DECIMAL"})
+_COLUMN = frozenset({"WORD", "QUOTED", "STAR"})
 _MARKS = {"LPAR": "'('", "RPAR": "')'", "COMMA": "','", "DOT": "'.'", "$END": "the end of the query"}
 _UNREADABLE = {
     "'": ("the text is not closed: expected another ' on this line", "A ' inside a text is written twice: 'it''s'."),
@@ -36,9 +55,8 @@ _UNREADABLE = {
     ";": ("expected one query and nothing behind it, got ;", "Leave out the semicolon and what follows."),
     "{": ("expected a predictive query, got {", "Jinja is rendered by dbt; elsewhere write plain table names."),
     "[": ("expected '(', got [", "Lists take parentheses: IN (1, 2)."),
-    "+": ("arithmetic between aggregations or columns is not executed yet", ""),
+    "%": ("arithmetic knows + - * /, got %", "In a text after LIKE, % stands for any letters."),
 }
-_UNREADABLE |= {mark: _UNREADABLE["+"] for mark in "-/%"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +85,7 @@ def complaint(grammar: Lark, text: str) -> QueryError:
         return _error(stop, problem, hint)
     if stop.found is None and not stop.tokens:
         return QueryError("the query is empty", hint=f"Write for example: {EXAMPLE}")
-    earlier = _misspelt_before(stop) or _keyword_as_name(stop)
+    earlier = _misspelt_before(stop) or _keyword_as_name(stop) or _bare_text(stop)
     if earlier is not None:
         return earlier
     expected = _expected(stop.accepts, stop.last)
@@ -108,7 +126,9 @@ def _stop(grammar: Lark, text: str) -> Stop:
 def _expected(accepts: Collection[str], last: Token | None) -> str:
     """The terminals as a list a person would give, the likeliest first."""
     rest, words = set(accepts), []
-    for group, phrase in _phrases(accepts, last):
+    if not rest <= _COLUMN | ARITHMETIC:  # signs may stand almost everywhere: naming them would hide what is missing
+        rest -= ARITHMETIC
+    for group, phrase in _phrases(rest, last):
         if group <= rest:
             rest -= group
             words.append(phrase)
@@ -123,11 +143,13 @@ def _phrases(accepts: Collection[str], last: Token | None) -> list[tuple[frozens
     """Groups of terminals that stand for one thing, with its name."""
     return [
         (frozenset({"EXPLAIN", "EVALUATE", "PREDICT"}), "PREDICT"),
+        (_VALUE | _OPERAND, f"a value ({_VALUES}), an aggregation or a column"),
         (COMPARISON, "a comparison (=, !=, <, <=, >, >=, IS, IN, …)"),
-        (_VALUE, "a value (a number, a 'text', a date, TRUE, FALSE or NULL)"),
+        (_VALUE, f"a value ({_VALUES})"),
         (frozenset({"INT", "DECIMAL", "INFINITY"}), "a whole number or -INF"),
-        (frozenset({"WORD", "QUOTED", "NOT", "LPAR"}), "an aggregation such as COUNT(…) or a column (table.column)"),
-        (frozenset({"WORD", "QUOTED", "STAR"}), "a column or *"),
+        (_OPERAND | {"NOT"}, "an aggregation such as COUNT(…) or a column (table.column)"),
+        (_OPERAND, "an aggregation such as COUNT(…), a column (table.column) or a number"),
+        (_COLUMN, "a column or *"),
         (frozenset({"WORD", "QUOTED"}), _name_phrase(accepts, last)),
         (frozenset({"WORD"}), f"a unit ({', '.join(UNITS)})"),
         (frozenset({"INT"}), "a whole number"),
@@ -183,6 +205,16 @@ def _keyword_as_name(stop: Stop) -> QueryError | None:
     if word in AGGREGATIONS:
         return _error(stop, f"expected '(' after {word}", f"Write {word}(table.column, 0, 30, days).", at=last)
     return None
+
+
+def _bare_text(stop: Stop) -> QueryError | None:
+    """The error if the last word read was taken for a table but stands where a value goes: status = active."""
+    last = stop.last
+    if last is None or last.type != "WORD" or "DOT" not in stop.accepts or "STRING" not in stop.accepted_before:
+        return None
+    previous = stop.tokens[-2] if len(stop.tokens) > 1 else None
+    problem = f"expected {_expected(stop.accepted_before, previous)}, got {_shown(last)}"
+    return _error(stop, problem, f"A text goes in single quotes: '{_shown(last)}'.", at=last)
 
 
 def _unclosed(stop: Stop) -> str:

@@ -7,18 +7,22 @@ mean, and along which links rows belong to an entity.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
-from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.ast import Scalar, Window
 from dbt_rfm.pql.literals import shown
 from dbt_rfm.pql.paths import way
 from dbt_rfm.pql.scope import joined
 from dbt_rfm.pql.task import (
     BoundAggregation,
     BoundAnd,
+    BoundArithmetic,
     BoundColumn,
     BoundComparison,
     BoundCondition,
     BoundNot,
+    BoundOperand,
+    BoundOr,
     Task,
     aggregations_of,
 )
@@ -51,6 +55,7 @@ _OPERATORS = {
     "STARTS WITH": "starts with",
     "ENDS WITH": "ends with",
 }
+_SIGNS = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}
 _ZERO_OF_NOTHING = ("COUNT", "COUNT_DISTINCT", "SUM")
 
 
@@ -78,10 +83,12 @@ def _predicts(task: Task) -> str:
         if target.table.name == task.entity.table.name:
             return f"{_operand(target)} where it is null"
         return f"{_operand(target)}, as the label table gives it"
-    if task.timeframes is not None and isinstance(target, BoundAggregation) and task.horizon is not None:
+    if isinstance(target, BoundComparison | BoundNot | BoundAnd | BoundOr):
+        return f"whether {_condition(target)}"
+    if task.timeframes is not None and task.horizon is not None:
         windows = f"{task.timeframes} windows of {length(task.horizon)}, end to end"
         return f"{_operand(target)}, and so on: {windows}"
-    return _operand(target) if isinstance(target, BoundAggregation) else f"whether {_condition(target)}"
+    return _operand(target)
 
 
 def _for_whom(task: Task) -> str:
@@ -111,13 +118,23 @@ def _on_nothing(task: Task) -> Iterator[str]:
         yield f"{joined(zero)} of no rows is 0, and counts."
     if undefined:
         yield f"{joined(undefined)} of no rows is undefined: such a case is not learnt from."
+    if _divides(task.target):
+        yield "A division by zero is undefined: such a case is not learnt from."
+
+
+def _divides(node: object) -> bool:
+    if isinstance(node, BoundArithmetic):
+        return node.operator == "/" or _divides(node.left) or _divides(node.right)
+    if isinstance(node, BoundComparison):
+        return _divides(node.left) or _divides(node.value)
+    if isinstance(node, BoundNot):
+        return _divides(node.operand)
+    return isinstance(node, BoundAnd | BoundOr) and any(map(_divides, node.operands))
 
 
 def _condition(condition: BoundCondition, *, inside: bool = False) -> str:
     if isinstance(condition, BoundComparison):
-        value = condition.value
-        text = ", ".join(map(shown, value)) if isinstance(value, tuple) else shown(value)
-        return f"{_operand(condition.left)} {_OPERATORS[condition.operator]} {'null' if value is None else text}"
+        return f"{_operand(condition.left)} {_OPERATORS[condition.operator]} {_value(condition.value)}"
     if isinstance(condition, BoundNot):
         return f"not ({_condition(condition.operand)})"
     word = " and " if isinstance(condition, BoundAnd) else " or "
@@ -125,7 +142,19 @@ def _condition(condition: BoundCondition, *, inside: bool = False) -> str:
     return f"({text})" if inside else text
 
 
-def _operand(operand: BoundAggregation | BoundColumn) -> str:
+def _value(value: Scalar | tuple[Scalar, ...] | BoundOperand) -> str:
+    if isinstance(value, BoundAggregation | BoundColumn | BoundArithmetic):
+        return _operand(value)
+    if value is None:
+        return "null"
+    return ", ".join(map(shown, value)) if isinstance(value, tuple) else shown(value)
+
+
+def _operand(operand: BoundOperand) -> str:
+    if isinstance(operand, int | Decimal):
+        return shown(operand)
+    if isinstance(operand, BoundArithmetic):
+        return f"({_operand(operand.left)}) {_SIGNS[operand.operator]} ({_operand(operand.right)})"
     if isinstance(operand, BoundColumn):
         return f"{operand.table.name}.{operand.column.name}"
     table, column = operand.table.name, operand.column

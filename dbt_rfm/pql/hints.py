@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from lark import Token
 
 COMPARISON = frozenset({"EQ", "NE", "LT", "LE", "GT", "GE", "LIKE", "CONTAINS", "STARTS", "ENDS", "IN", "IS", "NOT"})
+ARITHMETIC = frozenset({"PLUS", "MINUS", "STAR", "SLASH"})
 _VALUES = ("STRING", "DATETIME", "DECIMAL", "INT", "TRUE", "FALSE", "NULL")
 _WORDS = {
     "BETWEEN": "Write it as two comparisons: t.x >= 1 AND t.x <= 5.",
@@ -25,7 +26,6 @@ _WORDS = {
     "XOR": "Conditions are joined by AND and OR.",
 }
 _DOUBLED = {("EQ", "EQ"): "Equality is written with one =.", ("LT", "GT"): "Unequal is written !=."}
-_ARITHMETIC = "Arithmetic between aggregations or columns is not executed yet."
 _CONDITION = "A condition compares something with a value: table.flag = TRUE."
 _COLUMN = "A column is written table.column."
 _FOR_EACH = "A query ends with FOR EACH table.key, then WHERE, then ASSUMING."
@@ -43,7 +43,7 @@ def hint_for(text: str, tokens: Sequence[Token], found: Token, accepts: Collecti
         return _DOUBLED[pair]
     return (
         _on_clauses(tokens, found)
-        or _on_values(text, found, accepts)
+        or _on_values(text, tokens, found, accepts)
         or _on_windows(last, found, accepts)
         or _on_columns(tokens, found, accepts)
     )
@@ -55,7 +55,7 @@ def hint_at_end(accepts: Collection[str]) -> str:
         return _FOR_EACH
     if "DOT" in accepts:
         return _COLUMN
-    return _CONDITION if accepts == COMPARISON else ""
+    return _CONDITION if set(accepts) - ARITHMETIC == COMPARISON else ""
 
 
 def _on_clauses(tokens: Sequence[Token], found: Token) -> str:
@@ -74,14 +74,14 @@ def _on_clauses(tokens: Sequence[Token], found: Token) -> str:
     return ""
 
 
-def _on_values(text: str, found: Token, accepts: Collection[str]) -> str:
+def _on_values(text: str, tokens: Sequence[Token], found: Token, accepts: Collection[str]) -> str:
     """A value is expected or found in the wrong place."""
     if "STRING" in accepts and found.type == "WORD":
         following = text[found.end_pos :].lstrip()[:1]
         if following in (".", "("):
-            return "The right side of a comparison is a value: columns and aggregations stand on the left."
+            return "IS, IN and the text operators are followed by values: aggregations and columns stand on the left."
         return f"A text goes in single quotes: '{found}'."
-    if "STRING" in accepts and found.type == "LPAR":
+    if found.type == "COMMA" and [t.type for t in tokens[-2:-1]] == ["LPAR"] and tokens[-1].type in _VALUES:
         return "A list of values is compared with IN."
     if "NOT" in accepts and "WORD" in accepts and found.type in _VALUES:
         return "A value stands on the right side of a comparison: write the column or aggregation first."
@@ -106,6 +106,4 @@ def _on_columns(tokens: Sequence[Token], found: Token, accepts: Collection[str])
         return "Distinct values are counted by COUNT_DISTINCT(table.column, …)."
     if last.type == "WORD" and "DOT" in accepts:
         return _COLUMN
-    if found.type == "STAR" or (found.type in ("INT", "DECIMAL") and found[0] in "+-"):
-        return _ARITHMETIC
-    return _CONDITION if accepts == COMPARISON else ""
+    return _CONDITION if set(accepts) - ARITHMETIC == COMPARISON else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from dbt_rfm.pql.ast import Scalar, Span, Window
 from dbt_rfm.schema.types import Column, Link, Table
@@ -16,9 +17,12 @@ from dbt_rfm.task_kind import TaskKind
 
 @dataclass(frozen=True)
 class BoundColumn:
+    """A column of the row itself, or of the parent that `path` leads to from the row."""
+
     table: Table
     column: Column
     span: Span = field(default=Span(0, 0), compare=False, repr=False)
+    path: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class BoundAggregation:
 
     `path` starts at `table` and ends at the entity table: path[0].child == table.name,
     path[i].parent == path[i + 1].child, path[-1].parent == the entity table.
-    `column` is None for COUNT(table.*). `where` sees columns of `table` only.
+    `column` is None for COUNT(table.*). `where` sees columns of `table` and of the parents of its rows.
     """
 
     function: str
@@ -40,10 +44,20 @@ class BoundAggregation:
 
 
 @dataclass(frozen=True)
+class BoundArithmetic:
+    """In double precision. A division by zero is undefined, and so is what is computed from something undefined."""
+
+    operator: str  # + - * /
+    left: BoundOperand
+    right: BoundOperand
+    span: Span = field(default=Span(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True)
 class BoundComparison:
-    left: BoundAggregation | BoundColumn
+    left: BoundAggregation | BoundColumn | BoundArithmetic
     operator: str
-    value: Scalar | tuple[Scalar, ...]
+    value: Scalar | tuple[Scalar, ...] | BoundAggregation | BoundColumn | BoundArithmetic
 
 
 @dataclass(frozen=True)
@@ -61,8 +75,10 @@ class BoundOr:
     operands: tuple[BoundCondition, ...]
 
 
+BoundLeaf = BoundAggregation | BoundColumn
+BoundOperand = BoundLeaf | BoundArithmetic | int | Decimal
 BoundCondition = BoundComparison | BoundNot | BoundAnd | BoundOr
-BoundTarget = BoundCondition | BoundAggregation | BoundColumn
+BoundTarget = BoundCondition | BoundLeaf | BoundArithmetic
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,7 @@ class Task:
     `entity_ids` narrows the query examples (FOR … = 7), never the context.
     `timeframes`: a forecast asks for the target's window that many times, end to end from the anchor.
     `ranking`: what a recommendation ranks.
+    `of_events`: the entity's rows are events and the target an attribute of them; each stands at its own time.
     """
 
     text: str
@@ -95,16 +112,26 @@ class Task:
     entity_ids: tuple[Scalar, ...] = ()
     timeframes: int | None = None
     ranking: Ranking | None = None
+    of_events: bool = False
+
+
+def leaves(node: object) -> Iterator[BoundLeaf]:
+    """The aggregations and columns of a target or condition, in order; inner WHEREs are not entered."""
+    if isinstance(node, BoundAggregation | BoundColumn):
+        yield node
+    elif isinstance(node, BoundComparison):
+        yield from leaves(node.left)
+        yield from leaves(node.value)
+    elif isinstance(node, BoundArithmetic):
+        yield from leaves(node.left)
+        yield from leaves(node.right)
+    elif isinstance(node, BoundNot):
+        yield from leaves(node.operand)
+    elif isinstance(node, BoundAnd | BoundOr):
+        for operand in node.operands:
+            yield from leaves(operand)
 
 
 def aggregations_of(node: BoundTarget | None) -> Iterator[BoundAggregation]:
     """The aggregations of a target or condition, in order; inner WHEREs hold none."""
-    if isinstance(node, BoundAggregation):
-        yield node
-    elif isinstance(node, BoundComparison):
-        yield from aggregations_of(node.left)
-    elif isinstance(node, BoundNot):
-        yield from aggregations_of(node.operand)
-    elif node is not None and not isinstance(node, BoundColumn):
-        for operand in node.operands:
-            yield from aggregations_of(operand)
+    return (leaf for leaf in leaves(node) if isinstance(leaf, BoundAggregation))

@@ -18,7 +18,8 @@ from dbt_rfm.pql.literals import MAX_DIGITS, read_moment
 
 AGGREGATIONS = ("SUM", "AVG", "MIN", "MAX", "COUNT", "COUNT_DISTINCT", "FIRST", "LAST", "LIST_DISTINCT")
 UNITS = ("seconds", "minutes", "hours", "days", "weeks", "months")
-MAX_DEPTH = 50  # of parentheses and NOTs in a condition: far beyond what is written by hand, far below Python's stack
+# Of parentheses, NOTs and arithmetic signs in each other: far beyond what is written by hand, far below Python's stack.
+MAX_DEPTH = 50
 
 _SYNONYMS = {
     "MEAN": "AVG",
@@ -29,6 +30,7 @@ _SYNONYMS = {
     "ARRAY_AGG": "LIST_DISTINCT",
 }
 _NOT_UNITS = {"year": "12, months", "quarter": "3, months", "fortnight": "14, days", "decade": "120, months"}
+_OPERANDS = ("aggregation", "column", "number", "negative", "arithmetic")
 _OPERATORS = {"IS IN": "IN", "IS NOT IN": "NOT IN"}
 
 
@@ -59,7 +61,7 @@ class _Builder:
         )
 
     def _target(self, tree: Tree[Token]) -> ast.Target:
-        return self._operand(tree) if tree.data in ("aggregation", "column") else self._condition(tree, 0)
+        return self._operand(tree, 0) if tree.data in _OPERANDS else self._condition(tree, 0)
 
     def _problem(self, parts: list[Tree[Token]]) -> ast.Problem | None:
         tree = next((p for p in parts if p.data in ("forecast", "rank", "classify")), None)
@@ -84,12 +86,9 @@ class _Builder:
         return None if tree is None else self._condition(_trees(tree)[0], 0)
 
     def _condition(self, tree: Tree[Token], depth: int) -> ast.Condition:
-        if depth > MAX_DEPTH:
-            raise self._error(
-                f"the condition is nested more than {MAX_DEPTH} levels deep", tree, hint="Leave out parentheses."
-            )
+        self._check_depth(tree, depth, "the condition")
         if tree.data == "comparison":
-            return ast.Comparison(self._operand(_trees(tree)[0]), _operator(tree), self._right(tree), _span(tree))
+            return ast.Comparison(self._operand(_trees(tree)[0], 0), _operator(tree), self._right(tree), _span(tree))
         operands = tuple(self._condition(part, depth + 1) for part in _trees(tree))
         if tree.data == "parenthesised":
             return operands[0]
@@ -98,23 +97,39 @@ class _Builder:
         joined = ast.And if tree.data == "conjunction" else ast.Or
         return joined(operands, _span(tree))
 
-    def _right(self, tree: Tree[Token]) -> ast.Literal:
+    def _right(self, tree: Tree[Token]) -> ast.Literal | ast.Operand:
         value = _trees(tree)[-1]
         if value.data == "array":
             return ast.Literal(tuple(self._constant(c) for c in _trees(value)), _span(value))
-        return ast.Literal(self._constant(value), _span(value))
+        return ast.Literal(self._constant(value), _span(value)) if value.data == "constant" else self._operand(value, 0)
 
     # --- operands
 
-    def _operand(self, tree: Tree[Token]) -> ast.Aggregation | ast.ColumnRef:
+    def _operand(self, tree: Tree[Token], depth: int) -> ast.Operand:
+        self._check_depth(tree, depth, "the arithmetic")
         if tree.data == "column":
             return self._column(tree)
+        if tree.data == "number":
+            return ast.Literal(self._constant(tree), _span(tree))
+        if tree.data == "negative":
+            operand = self._operand(_trees(tree)[0], depth + 1)
+            if isinstance(operand, ast.Literal):
+                assert isinstance(operand.value, int | Decimal), "of literals only numbers are operands"
+                return ast.Literal(-operand.value, _span(tree))
+            return ast.Arithmetic("*", ast.Literal(-1, _span(tree)), operand, _span(tree))
+        if tree.data == "arithmetic":
+            left, right = (self._operand(part, depth + 1) for part in _trees(tree))
+            return ast.Arithmetic(str(_tokens(tree)[0]), left, right, _span(tree))
+        return self._aggregation(tree)
+
+    def _aggregation(self, tree: Tree[Token]) -> ast.Aggregation:
         where, window = _subtree(tree, "where"), _subtree(tree, "window")
         return ast.Aggregation(
             function=self._function(_tokens(tree)[0]),
             column=self._column(_subtree(tree, "column")),
             where=self._clause(where),
             window=self._window(window) if window is not None else None,
+            via=tuple(self._column(_trees(part)[0]) for part in _trees(tree) if part.data == "via"),
             span=_span(tree),
         )
 
@@ -191,13 +206,18 @@ class _Builder:
             raise self._error(f"the number has more than {MAX_DIGITS} digits", token)
         return number
 
+    def _check_depth(self, tree: Tree[Token], depth: int, what: str) -> None:
+        if depth > MAX_DEPTH:
+            hint = "Leave out parentheses." if what == "the condition" else "Write it with fewer terms."
+            raise self._error(f"{what} is nested more than {MAX_DEPTH} levels deep", tree, hint=hint)
+
     def _error(self, problem: str, node: Token | Tree[Token], *, hint: str = "") -> QueryError:
         span = _span(node)
         return QueryError(problem, text=self.text, position=span.start, length=span.end - span.start, hint=hint)
 
 
 def _operator(tree: Tree[Token]) -> str:
-    rule = next(t for t in _trees(tree) if t.data in ("operator", "list_operator"))
+    rule = next(t for t in _trees(tree) if t.data in ("compare", "match", "list_operator"))
     written = " ".join(str(token).upper() for token in rule.children)
     return _OPERATORS.get(written, written)
 

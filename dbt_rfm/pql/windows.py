@@ -1,8 +1,9 @@
 """Windows: which way they may look, and which is the furthest.
 
-In: windows of a query. Out: nothing, the horizon, or a QueryError. Time rule: (anchor + start, anchor + end]; a target
-and ASSUMING look forward, WHERE looks back. A month is a calendar month, so it has no fixed length: between a window in
-months and one in days the longer one is known only where they differ by more than three days.
+In: windows of a query. Out: nothing, the horizon, or a QueryError. Time rule: (anchor + start, anchor + end]; WHERE
+looks back, ASSUMING looks forward, and so does at least one window of a target: its others may look back, none does
+both. A month is a calendar month, so it has no fixed length: between a window in months and one in days the longer one
+is known only where they differ by more than three days.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def check_window(scope: Scope, window: Window, place: Place) -> None:
         )
     if max(abs(n) for n in (window.start or 0, window.end)) * _SECONDS[window.unit] > _LONGEST:
         raise scope.error("a window reaches 200 years at most", window.span, "Since ever is written -INF.")
+    if place is Place.TARGET and window.end <= 0:
+        return  # a look-back beside a window that looks forward: the binder asks for one
     if place is Place.WHERE:
         if window.end > 0:
             raise scope.error(

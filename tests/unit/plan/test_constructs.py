@@ -5,10 +5,11 @@ The anchor A is the end of March 2024, 12:00. Three customers: 1 is busy, 2 orde
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
-from hand_worked import World, world
+from hand_worked import World, link, world
 
 from dbt_rfm.errors import QueryError
 
@@ -225,3 +226,294 @@ def test__text_operator__letter_by_letter(text: str, operator: str, expected: bo
 def test__text_operator__of_what_is_no_text__is_refused(shop: World, condition: str, message: str) -> None:
     with pytest.raises(QueryError, match=message):
         shop.bound(f"PREDICT COUNT(orders.*, 0, 30) {C} WHERE {condition}")
+
+
+# --- windows
+
+WINDOWS = [
+    ("0, 30", {1: 3, 2: 0, 3: 0}),  # days unless said otherwise
+    ("0, 31, days", {1: 4, 2: 0, 3: 0}),
+    ("10, 20, days", {1: 1, 2: 0, 3: 0}),  # the start is left out, the end belongs to it
+    ("0, 10, day", {1: 1, 2: 0, 3: 0}),
+    ("0, 2, weeks", {1: 1, 2: 0, 3: 0}),
+    ("0, 480, hours", {1: 2, 2: 0, 3: 0}),
+    ("0, 28800, minutes", {1: 2, 2: 0, 3: 0}),
+    ("0, 1728000, seconds", {1: 2, 2: 0, 3: 0}),
+    ("0, 1, month", {1: 3, 2: 0, 3: 0}),  # 31 March plus a month is 30 April
+]
+PAST_WINDOWS = [
+    ("-1, 0, months", {1: 2, 2: 0, 3: 0}),  # from 29 February 12:00, which is left out
+    ("-3, 0, months", {1: 2, 2: 1, 3: 0}),
+    ("-31, 0, days", {1: 2, 2: 0, 3: 0}),
+    ("-INF, 0", {1: 3, 2: 1, 3: 0}),
+    ("-INF, -1, months", {1: 1, 2: 1, 3: 0}),
+    ("-INF, -1, day", {1: 2, 2: 1, 3: 0}),
+    (None, {1: 3, 2: 1, 3: 0}),  # no window: all rows known
+]
+
+
+@pytest.mark.parametrize(("window", "expected"), WINDOWS)
+def test__window__ahead(shop: World, window: str, expected: dict) -> None:
+    assert shop.labels(f"PREDICT COUNT(orders.*, {window}) {C}", A) == expected
+
+
+@pytest.mark.parametrize(("window", "expected"), PAST_WINDOWS)
+def test__window__back__in_where(shop: World, window: str | None, expected: dict) -> None:
+    counted = f"COUNT(orders.*, {window})" if window else "COUNT(orders.*)"
+    for number in range(4):
+        who = [entity for entity, n in expected.items() if n == number]
+        assert shop.who(f"PREDICT COUNT(orders.*, 0, 9) {C} WHERE {counted} = {number}", A) == who
+
+
+def test__month__from_the_last_day__ends_on_the_last_day_of_a_leap_february() -> None:
+    script = """
+    create table c (id integer); insert into c values (1);
+    create table o (c_id integer, t timestamp);
+    insert into o values (1, '2024-02-29 00:00'), (1, '2024-02-29 00:01'), (1, '2024-03-31');
+    """
+    found = world(script, keys={"c": "id"}, times={"o": "t"}, links=["o.c_id -> c.id"])
+    end_of_january = datetime(2024, 1, 31)
+    assert found.labels("PREDICT COUNT(o.*, 0, 1, months) FOR EACH c.id", end_of_january) == {1: 1}
+    assert found.labels("PREDICT COUNT(o.*, 1, 2, months) FOR EACH c.id", end_of_january) == {1: 2}
+
+
+# --- arithmetic
+
+ARITHMETIC = [
+    ("SUM(orders.amount, 0, 30) / COUNT(orders.*, 0, 30)", {1: 100 / 3}),  # divided by nothing: undefined
+    ("SUM(orders.amount, 0, 30) - SUM(orders.amount, -31, 0) * 2", {1: 0.0, 2: 0.0, 3: 0.0}),
+    ("(COUNT(orders.*, 0, 30) + 1) * -2", {1: -8.0, 2: -2.0, 3: -2.0}),
+    ("AVG(orders.amount, 0, 30) + COUNT(orders.*, 0, 30)", {1: 53.0}),  # plus something undefined: undefined
+    ("SUM(orders.fee, 0, 30) / 2.5", {1: 3.6, 2: 0.0, 3: 0.0}),
+    ("-COUNT(orders.*, 0, 30)", {1: -3.0, 2: 0.0, 3: 0.0}),
+    ("2 - 3 - COUNT(orders.*, 0, 30)", {1: -4.0, 2: -1.0, 3: -1.0}),  # from the left
+    ("12 / 2 / COUNT(orders.*, 0, 30)", {1: 2.0}),
+    ("2 + 3 * COUNT(orders.*, 0, 30)", {1: 11.0, 2: 2.0, 3: 2.0}),
+    ("COUNT(orders.*, 0, 30) * customers.age", {1: 90.0, 2: 0.0}),
+    ("COUNT(orders.*, 0, 30) - COUNT(orders.*)", {1: 0.0, 2: -1.0, 3: 0.0}),
+    ("COUNT(orders.*, 0, 30) / 0", {}),
+]
+TWO_SIDES = [
+    ("COUNT(orders.*, 0, 30) > COUNT(orders.*, -INF, 0)", {1: False, 2: False, 3: False}),
+    ("COUNT(orders.*, 0, 30) >= COUNT(orders.*)", {1: True, 2: False, 3: True}),
+    ("SUM(orders.amount, 0, 30) >= 2 * SUM(orders.amount, -31, 0)", {1: True, 2: True, 3: True}),
+    ("2 < COUNT(orders.*, 0, 30)", {1: True, 2: False, 3: False}),
+    ("SUM(orders.amount, 0, 30) / COUNT(orders.*, 0, 30) > 30", {1: True}),
+    ("NOT SUM(orders.amount, 0, 30) / COUNT(orders.*, 0, 30) > 30", {1: False}),
+    ("LAST(orders.status, 0, 20) = LAST(orders.status, -INF, 0)", {1: False}),
+    ("MAX(orders.amount, 0, 30) > customers.age + stores.store_id", {1: True}),
+]
+
+
+@pytest.mark.parametrize(("target", "expected"), ARITHMETIC + TWO_SIDES)
+def test__arithmetic__as_a_target_and_on_either_side(shop: World, target: str, expected: dict) -> None:
+    assert shop.labels(f"PREDICT {target} {C}", A) == pytest.approx(expected)
+
+
+WHERE_COMPUTED = [
+    ("COUNT(orders.*) / COUNT(orders.*, -31, 0) >= 1.5", [1]),  # 3 / 2; 1 / 0 and 0 / 0 are undefined
+    ("SUM(orders.amount) - customers.age > 20", [1]),
+    ("COUNT(orders.*) = 0", [3]),
+    ("COUNT(orders.* WHERE orders.status = 'paid') = 2", [1]),
+    ("customers.age > COUNT(orders.*) * 20", [2]),
+    ("stores.region = 'north'", [1]),  # of the home store
+    ("stores.region IS NULL", [3]),
+    ("LAST(orders.status) = 'returned' OR FIRST(orders.amount) = 5", [1, 2]),
+]
+
+
+@pytest.mark.parametrize(("condition", "expected"), WHERE_COMPUTED)
+def test__arithmetic__and_parents__in_where(shop: World, condition: str, expected: list[int]) -> None:
+    assert shop.who(f"PREDICT COUNT(orders.*, 0, 30, days) {C} WHERE {condition}", A) == expected
+
+
+# --- several hops
+
+INNER_OF_ORDERS = [
+    ("orders.amount > orders.fee * 10", 1),
+    ("orders.ordered_at < orders.delivered_at", 2),
+    ("stores.region = 'north'", 2),
+    ("customers.segment = 'gold'", 3),
+    ("customers.age > 30", 0),
+]
+INNER_OF_ITEMS = [
+    ("order_items.quantity > 0", 18),
+    ("orders.status = 'paid'", 11),
+    ("products.category LIKE 'Jam%'", 6),
+    ("products.price * order_items.quantity > 20", 6),
+    ("orders.status = 'late' OR products.category = 'bread'", 12),
+    ("customers.segment = 'gold' AND stores.region = 'north'", 18),
+    ("products.category IS NULL", 7),
+]
+
+
+@pytest.mark.parametrize(("condition", "expected"), INNER_OF_ORDERS)
+def test__inner_where__looks_at_parents(shop: World, condition: str, expected: int) -> None:
+    found = shop.labels(f"PREDICT COUNT(orders.* WHERE {condition}, 0, 30) {C}", A)
+    assert found == {1: expected, 2: 0, 3: 0}
+
+
+@pytest.mark.parametrize(("condition", "expected"), INNER_OF_ITEMS)
+def test__inner_where__looks_at_tables_on_the_way_and_beside_it(shop: World, condition: str, expected: int) -> None:
+    found = shop.labels(f"PREDICT SUM(order_items.quantity WHERE {condition}, 0, 30) {C}", A)
+    assert found == {1: expected, 2: 0, 3: 0}
+
+
+def test__hops__the_shortest_way__unless_via_says_otherwise(shop: World) -> None:
+    stores = "FOR EACH stores.store_id"
+    assert shop.labels(f"PREDICT COUNT(order_items.*, 0, 30) {stores}", A) == {1: 3, 2: 0}
+    assert shop.labels(f"PREDICT SUM(orders.amount, 0, 30) {stores}", A) == {1: 100, 2: 0}
+    assert shop.labels(f"PREDICT COUNT(orders.*, 0, 31) {stores}", A) == {1: 2, 2: 2}
+    assert shop.labels(f"PREDICT COUNT(orders.* VIA customers.home_store_id, 0, 31) {stores}", A) == {1: 4, 2: 0}
+
+
+@pytest.fixture(scope="module")
+def two_ways(shop: World) -> World:
+    """The shop in which an order also points at the customer who pays for it."""
+    links = (*shop.schema.links, link("orders.billing_customer_id -> customers.customer_id"))
+    return World(replace(shop.schema, links=links), shop.warehouse)
+
+
+VIA = [
+    ("COUNT(orders.* VIA orders.customer_id, 0, 30)", {1: 3, 2: 0, 3: 0}),
+    ("COUNT(orders.* VIA orders.billing_customer_id, 0, 30)", {1: 2, 2: 1, 3: 0}),
+    ("SUM(order_items.quantity VIA orders.billing_customer_id, 0, 30)", {1: 7, 2: 11, 3: 0}),
+    ("COUNT(orders.* via orders.billing_customer_id WHERE customers.segment = 'Gold', 0, 30)", {1: 0, 2: 1, 3: 0}),
+]
+
+
+@pytest.mark.parametrize(("target", "expected"), VIA)
+def test__via__chooses_the_way(two_ways: World, target: str, expected: dict) -> None:
+    assert two_ways.labels(f"PREDICT {target} {C}", A) == expected
+
+
+def test__via__in_where(two_ways: World) -> None:
+    query = f"PREDICT COUNT(orders.* VIA orders.customer_id, 0, 9) {C} WHERE COUNT(orders.* VIA orders.customer_id) > "
+    assert two_ways.who(query + "COUNT(orders.* VIA orders.billing_customer_id)", A) == [1]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (
+            "COUNT(orders.*, 0, 30)",
+            r"ambiguous: orders.customer_id -> customers or orders.billing_customer_id -> customers(.|\n)*"
+            r"Choose one by a foreign key: COUNT\(orders.\* VIA orders.customer_id, …\)",
+        ),
+        ("SUM(order_items.quantity, 0, 30)", r"COUNT\(order_items.\* VIA orders.customer_id, …\)"),
+        ("COUNT(orders.* VIA orders.status, 0, 30)", "Foreign keys of orders: customer_id, store_id and billing"),
+        ("COUNT(orders.* VIA orders.store_id, 0, 30)", "stores is not linked to customers"),
+        ("COUNT(orders.* VIA order_items.order_id, 0, 30)", "orders is not linked to order_items"),
+        (
+            "COUNT(orders.* VIA orders.store_id WHERE customers.age > 3, 0, 30)",
+            "stores is not linked to customers",
+        ),
+    ],
+)
+def test__via__ambiguous_or_wrong__says_how_to_choose(two_ways: World, target: str, message: str) -> None:
+    with pytest.raises(QueryError, match=message):
+        two_ways.bound(f"PREDICT {target} {C}")
+
+
+@pytest.fixture(scope="module")
+def company() -> World:
+    return world(
+        """
+        create table employees (employee_id integer, manager_id integer, hired_at timestamp, level integer);
+        insert into employees values
+            (1, null, '2020-01-01', 3), (2, 1, '2024-04-05', 2), (3, 1, '2023-01-01', 2), (4, 2, '2024-04-10', 1);
+        """,
+        keys={"employees": "employee_id"},
+        times={"employees": "hired_at"},
+        links=["employees.manager_id -> employees.employee_id"],
+    )
+
+
+def test__link_to_itself__rows_of_the_entity_table_that_point_at_the_entity(company: World) -> None:
+    e, both = "FOR EACH employees.employee_id", "VIA employees.manager_id VIA employees.manager_id"
+    assert company.labels(f"PREDICT COUNT(employees.*, 0, 30) {e}", A) == {1: 1, 3: 0}
+    assert company.labels(f"PREDICT COUNT(employees.* {both}, 0, 30) {e}", A) == {1: 1, 3: 0}
+    assert company.labels(f"PREDICT SUM(employees.level WHERE employees.level = 2, 0, 30) {e}", A) == {1: 2, 3: 0}
+    assert company.who(f"PREDICT COUNT(employees.*, 0, 30) {e} WHERE COUNT(employees.*) > 0", A) == [1]
+
+
+# --- snapshot tables (SCD2)
+
+
+@pytest.fixture(scope="module")
+def snapshots() -> World:
+    return world(
+        """
+        create table accounts (account_id integer, plan varchar, since timestamp, until timestamp);
+        insert into accounts values
+            (1, 'basic', '2024-01-01', '2024-03-01'), (1, 'pro', '2024-03-01', null), (2, 'basic', '2024-04-05', null);
+        create table contracts (
+            contract_id integer, account_id integer, state varchar, signed_at timestamp, since timestamp, until timestamp);
+        insert into contracts values
+            (10, 1, 'open', '2024-02-01', '2024-02-01', '2024-04-10'),
+            (10, 1, 'closed', '2024-02-01', '2024-04-10', null);
+        create table changes as from contracts; -- the same rows, which happen when a version begins
+        create table payments (payment_id integer, account_id integer, paid_at timestamp);
+        insert into payments values (1, 1, '2024-02-15'), (2, 1, '2024-04-02');
+        """,
+        keys={"accounts": "account_id", "contracts": "contract_id", "changes": "contract_id", "payments": "payment_id"},
+        times={"contracts": "signed_at", "payments": "paid_at"},
+        links=[
+            "contracts.account_id -> accounts.account_id",
+            "changes.account_id -> accounts.account_id",
+            "payments.account_id -> accounts.account_id",
+        ],
+        valid={t: ("since", "until") for t in ("accounts", "contracts", "changes")},
+    )
+
+
+ACCOUNTS = "FOR EACH accounts.account_id"
+
+
+def test__snapshot_entity__is_its_version_of_the_anchor(snapshots: World) -> None:
+    query = f"PREDICT COUNT(payments.*, 0, 30) {ACCOUNTS} WHERE accounts.plan ="
+    before = datetime(2024, 2, 1)
+    assert (snapshots.who(f"{query} 'pro'", A), snapshots.who(f"{query} 'basic'", A)) == ([1], [])
+    assert (snapshots.who(f"{query} 'pro'", before), snapshots.who(f"{query} 'basic'", before)) == ([], [1])
+    found = snapshots.labels(f"PREDICT COUNT(payments.*, 0, 30) {ACCOUNTS}", before, A)
+    assert found == {(1, before): 1, (1, A): 1}, "account 2 begins after both"
+
+
+def test__snapshot_child__counts_the_versions_known_then(snapshots: World) -> None:
+    query = f"PREDICT COUNT(payments.*, 0, 30) {ACCOUNTS} WHERE"
+    assert snapshots.who(f"{query} COUNT(changes.* WHERE changes.state = 'open') = 1", A) == [1]
+    assert snapshots.who(f"{query} COUNT(changes.* WHERE changes.state = 'closed') = 1", A) == []
+    # Both versions were signed in February; the second one was not known before April.
+    assert snapshots.who(f"{query} COUNT(contracts.*, -60, 0) = 1", A) == [1]
+    assert snapshots.who(f"{query} COUNT(contracts.* WHERE contracts.state = 'closed', -60, 0) = 0", A) == [1]
+    closed = f"PREDICT COUNT(changes.* WHERE changes.state = 'closed', 0, 30) {ACCOUNTS}"
+    assert snapshots.labels(closed, A) == {1: 1}
+
+
+def test__snapshot_parent__is_the_version_of_the_rows_time(snapshots: World) -> None:
+    query = f"PREDICT COUNT(payments.*, 0, 30) {ACCOUNTS} WHERE COUNT(payments.* WHERE accounts.plan ="
+    assert snapshots.who(f"{query} 'basic', -90, 0) = 1", A) == [1]
+    assert snapshots.who(f"{query} 'pro', -90, 0) = 1", A) == []
+    assert snapshots.labels(f"PREDICT COUNT(payments.* WHERE accounts.plan = 'pro', 0, 30) {ACCOUNTS}", A) == {1: 1}
+
+
+# --- what has no meaning says so
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("COUNT(orders.*)", "nothing in the target looks forward"),
+        ("COUNT(orders.*, -30, 0) > 2", "nothing in the target looks forward"),
+        ("3 + 4", "a target of columns alone is not executed"),
+        ("3", "expected an aggregation or a column to predict, got a number"),
+        ("3 = 3", "expected an aggregation or a column on one side"),
+        ("COUNT(orders.*, -3, 3)", "the target looks forward, but the window"),
+        ("LAST(orders.status, 0, 30) + 1", r"\+ takes numbers, LAST of orders.status \(VARCHAR\) is none"),
+        ("LAST(orders.status, 0, 30) > COUNT(orders.*, 0, 30)", "cannot be compared"),
+        ("LAST(orders.is_gift, 0, 30) > LAST(orders.is_gift, -30, 0)", "have no order for >"),
+    ],
+)
+def test__target__without_meaning__is_refused(shop: World, target: str, message: str) -> None:
+    with pytest.raises(QueryError, match=message):
+        shop.bound(f"PREDICT {target} {C}")

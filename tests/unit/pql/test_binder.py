@@ -116,11 +116,14 @@ def test__bind__two_ways_over_two_tables__is_ambiguous() -> None:
     assert "visits.home_id -> homes.customer_id -> customers" in caught.value.problem
 
 
-def test__bind__link_to_itself__is_not_executed_yet() -> None:
-    schema = RelationalSchema(SHOP.tables, (*SHOP.links, Link("customers", "customer_id", "customers", "customer_id")))
-    with pytest.raises(QueryError, match="link from customers to itself is not executed yet"):
-        bound(f"PREDICT COUNT(customers.*, 0, 30) {FOR_EACH}", schema)
-    assert bound(CHURN, schema).kind is TaskKind.BINARY
+def test__bind__link_to_itself__is_taken_where_it_is_the_only_one() -> None:
+    referrer, sponsor = (Link("customers", name, "customers", "customer_id") for name in ("age", "home_store_id"))
+    query = f"PREDICT COUNT(customers.*, 0, 30) {FOR_EACH}"
+    timed = tuple(replace(t, time_column="born_on") if t is CUSTOMERS else t for t in SHOP.tables)
+    found = bound(query, RelationalSchema(timed, (*SHOP.links, referrer))).target
+    assert isinstance(found, BoundAggregation) and found.path == (referrer,)
+    with pytest.raises(QueryError, match="customers has several links to itself: customers.age or customers.home"):
+        bound(query, RelationalSchema(timed, (*SHOP.links, referrer, sponsor)))
 
 
 def test__bind__entity_without_children__says_how_to_declare_links() -> None:
