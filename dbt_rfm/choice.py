@@ -50,6 +50,7 @@ class Choice:
     nothing_to_learn: str = ""
     hint: str = ""
     nobody_asked: str = ""
+    max_backtest: int = 2000
 
 
 def from_windows(session: Session, graph: Graph, task: Task, anchor: datetime) -> Choice:

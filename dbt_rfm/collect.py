@@ -21,6 +21,7 @@ from sqlglot import exp
 from dbt_rfm.assemble import assemble
 from dbt_rfm.choice import Choice, from_attribute, from_label_table, from_windows
 from dbt_rfm.errors import DataError, ProjectError
+from dbt_rfm.events import from_events
 from dbt_rfm.forecast import forecast_snapshot
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
@@ -33,13 +34,16 @@ from dbt_rfm.plan.examples import (
     least_of_class,
     query_examples,
 )
+from dbt_rfm.plan.event_history import outcome_of
 from dbt_rfm.plan.features import derived_of, feature_plan
 from dbt_rfm.plan.labels import LABEL_TYPE
 from dbt_rfm.plan.neighbours import neighbours_plan
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.pql.ast import Scalar, Window
+from dbt_rfm.pql.attributes import hidden_columns
 from dbt_rfm.pql.task import BoundColumn, Task
+from dbt_rfm.recommendation import ranking_snapshot
 from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.session import Session
@@ -47,7 +51,6 @@ from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Feature
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
 
-MAX_BACKTEST = 2000
 MAX_EXAMPLES_WITH_ROWS = 10_000
 FEW_ANCHORS = 500  # more distinct anchors are no grid but the times of events
 
@@ -72,6 +75,8 @@ def collect(
         anchor, notes = anchor_of(session, graph, options)
         if task.kind == TaskKind.FORECAST:
             return forecast_snapshot(session, graph, task, options, anchor, notes, with_rows=with_rows)
+        if task.kind == TaskKind.LINK:
+            return ranking_snapshot(session, graph, task, options, anchor, notes)
         choice = choose_labels(session, graph, task, options, anchor, labels)
         notes += choice.notes
         notes += _choose(session, task, options, choice)
@@ -114,6 +119,13 @@ def choose_labels(
         raise DataError(f"table {task.entity.table.name} has no rows, so there is nobody to predict for")
     if labels is not None:
         return from_label_table(session, graph, task, anchor, options.horizon)
+    if options.label_delay and not task.of_events:
+        raise ProjectError(
+            "the option meta.rfm.label_delay says when the outcome of an event is known, and no event is asked about",
+            hint="It belongs to PREDICT with a column of a table that has a time column. Leave it out here.",
+        )
+    if task.of_events:
+        return from_events(session, graph, task, anchor, options)
     if task.horizon is None:
         return from_attribute(session, graph, task, anchor, options.seed)
     return from_windows(session, graph, task, anchor)
@@ -169,7 +181,7 @@ def _choose(
         size = query_rows or 2**31
         splits.append((QUERY, drawn_select(names, size=size, seed=seed, conditions=choice.query)))
     if options.backtest and choice.backtest:
-        drawn = drawn_select(names, size=MAX_BACKTEST, seed=seed, conditions=choice.backtest)
+        drawn = drawn_select(names, size=choice.max_backtest, seed=seed, conditions=choice.backtest)
         splits += [(BACKTEST_CONTEXT, context(choice.backtest_context)), (BACKTEST, drawn)]
     moment = sql.timestamp(cut) if cut is not None else None
     session.create(names.examples, examples_select(splits, moment))
@@ -282,11 +294,10 @@ def _label_shares(
 
 
 def _scope(graph: Graph, task: Task, choice: Choice) -> Scope:
-    target = task.target
-    if not isinstance(target, BoundColumn) or target.table.name != task.entity.table.name:
+    hidden = hidden_columns(task)
+    if not hidden:
         return Scope(graph, derived=derived_of(task))
-    column = (target.table.name, target.column.name)
-    return Scope(graph, frozenset({column}), delayed={column: choice.late} if choice.late else {})
+    return Scope(graph, frozenset(hidden), delayed=dict.fromkeys(hidden, choice.late) if choice.late else {})
 
 
 def _in_order(table: str) -> exp.Select:
@@ -309,6 +320,8 @@ def _features(
         horizon=choice.horizon or task.horizon,
         few_anchors=few,
         past_labels=choice.past_labels,
+        outcome=outcome_of(task, choice.late) if task.of_events else None,
+        of_events=task.of_events,
     )
     for step in plan.steps:
         session.create(step.table, step.select)

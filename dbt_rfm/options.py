@@ -24,6 +24,7 @@ class Options:
     neighbors: tuple[int, ...] = field(default=(8, 4))  # newest rows kept per link, hop by hop
     keep_snapshots: int = 3  # bundles kept under target/rfm per prediction
     horizon: str = ""  # of a label table, e.g. '30 days'
+    label_delay: str = ""  # after an event its outcome is known, e.g. '7 days'; '': nobody has said
 
     @classmethod
     def read(cls, given: Mapping[str, Any] | None, *, where: str = "") -> Options:
@@ -66,6 +67,7 @@ class Options:
         )
         expect(_whole(self.keep_snapshots) and self.keep_snapshots >= 0, "keep_snapshots", "0 or more")
         expect(isinstance(self.horizon, str), "horizon", "a text such as '30 days'")
+        expect(isinstance(self.label_delay, str), "label_delay", "a text such as '7 days', or '0 days' for at once")
 
 
 def _whole(value: object) -> bool:

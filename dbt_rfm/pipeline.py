@@ -85,7 +85,8 @@ def understand(job: Job, warehouse: Warehouse, *, at: str | None = None) -> Unde
     query = parse(job.query)
     schema = schema_from_job(job, warehouse, as_of=named_anchor(options))
     labels = label_table(job.labels, warehouse) if job.labels else None
-    return Understood(bind(query, schema, labels=labels), schema, options)
+    task = bind(query, schema, labels=labels, delay_given=bool(options.label_delay))
+    return Understood(task, schema, options)
 
 
 def answer(

@@ -113,7 +113,8 @@ def _bound(task: SuiteTask, schema: RelationalSchema) -> Task:
         return replace(bind(parse(task.query), schema), kind=TaskKind(task.kind))
     columns = ((task.entity_table, task.entity_column), task.attribute)
     entity, target = (BoundColumn(schema.table(t), schema.table(t).column(c)) for t, c in columns)
-    return Task(task.query, TaskKind(task.kind), entity, target, horizon=None)
+    timed = entity.table.time_column is not None
+    return Task(task.query, TaskKind(task.kind), entity, target, horizon=None, of_events=timed)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from dbt_rfm.errors import QueryError
 from dbt_rfm.pql import ast
+from dbt_rfm.pql.attributes import are_events, check_attribute, check_attributes, hidden_columns, own_columns
 from dbt_rfm.pql.conditions import Leaf, bind_comparison, bind_condition, bind_operand
 from dbt_rfm.pql.forecast import timeframes_of
 from dbt_rfm.pql.operands import bind_aggregation
@@ -21,11 +22,11 @@ from dbt_rfm.pql.ranking import LISTED, ranking_of
 from dbt_rfm.pql.scope import Scope, joined, of_type
 from dbt_rfm.pql.task import (
     BoundAggregation,
-    BoundColumn,
     BoundArithmetic,
+    BoundColumn,
     BoundCondition,
-    BoundTarget,
     BoundLeaf,
+    BoundTarget,
     Task,
     aggregations_of,
 )
@@ -47,9 +48,14 @@ _INSTEAD_OF = {
 _OF_LABEL_TABLE = ("entity", "anchor_time", "known_at")
 
 
-def bind(query: ast.Query, schema: RelationalSchema, *, labels: Table | None = None) -> Task:
-    """The task. `labels` is the label table that the target's `labels.<column>` means. Raises QueryError."""
-    return _Binder(query, Scope(query.text, schema, labels)).task()
+def bind(query: ast.Query, schema: RelationalSchema, *, labels: Table | None = None, delay_given: bool = False) -> Task:
+    """The task. `labels` is the label table that the target's `labels.<column>` means. Raises QueryError.
+
+    `delay_given`: the options say when an attribute becomes known, so rows with a time are events.
+    """
+    task = _Binder(query, Scope(query.text, schema, labels)).task()
+    of_events = bool(hidden_columns(task)) and are_events(schema, task.entity.table, delay_given=delay_given)
+    return replace(task, of_events=of_events)
 
 
 class _Binder:
@@ -60,7 +66,9 @@ class _Binder:
         self._refuse_what_is_not_executed()
         query, entity = self.query, self._entity()
         target, kind = self._target(entity)
-        horizon = self._horizon(target)
+        horizon = None if own_columns(target, entity.table) else self._horizon(target)
+        where = self._where(entity.table)
+        check_attributes(self.scope, target, entity.table, where)
         timeframes = timeframes_of(self.scope, query, target, kind)
         ranking = ranking_of(self.scope, query, target)
         return Task(
@@ -123,6 +131,11 @@ class _Binder:
         if isinstance(target, ast.ColumnRef):
             attribute = self._attribute(target, entity)
             return attribute, self._kind_of_column(attribute)
+        if isinstance(target, ast.Arithmetic | ast.Literal):
+            number = bind_operand(scope, target, lambda leaf: self._leaf(leaf, entity.table, Place.TARGET))
+            if not isinstance(number, BoundArithmetic):
+                raise scope.error("expected an aggregation or a column to predict, got a number", target.span)
+            return number, TaskKind.REGRESSION
         return self._condition(target, entity.table, Place.TARGET), TaskKind.BINARY
 
     def _label(self, target: ast.Target, labels: Table, entity: BoundColumn) -> tuple[BoundTarget, TaskKind]:
@@ -131,11 +144,6 @@ class _Binder:
             hint = f"Write PREDICT {labels.name}.<its label column> FOR EACH …, or leave out labels=."
             raise scope.error("a label table is given, so the target is one of its columns", target.span, hint)
         column = scope.column(target, labels)
-        if isinstance(target, ast.Arithmetic | ast.Literal):
-            number = bind_operand(scope, target, lambda leaf: self._leaf(leaf, entity.table, Place.TARGET))
-            if not isinstance(number, BoundArithmetic):
-                raise scope.error("expected an aggregation or a column to predict, got a number", target.span)
-            return number, TaskKind.REGRESSION
         if column.name.casefold() in (*_OF_LABEL_TABLE, entity.column.name.casefold()):
             raise scope.error(
                 f"{labels.name}.{column.name} says whose label it is or when, it is no label", target.span
@@ -149,20 +157,9 @@ class _Binder:
         name = f"{table.name}.{column.name}"
         if table is not entity.table:
             raise self._elsewhere(ref, name, table, entity.table, Place.TARGET)
-        # A table with a time and foreign keys holds events, which happen at a moment of their own (a transaction);
-        # with a time alone it holds things that begin to exist then (a customer), known as of the prediction anchor.
-        if table.time_column is not None and scope.schema.parents(table.name):
-            problem = (
-                f"an attribute of events is not executed yet: {table.name} has the time column {table.time_column}"
-            )
-            hint = "If its rows are no events, set meta.rfm.time_column: none; or bring a label table: labels=ref('…')."
-            raise scope.error(problem, ref.span, hint)
-        if column.name in table.primary_key:
-            raise scope.error(f"{name} is the key of {table.name}, which cannot be predicted", ref.span)
-        for link in scope.schema.parents(table.name):
-            if link.child_column == column.name:
-                raise scope.error(f"a link as the target ({link}) is not executed yet", ref.span)
-        return BoundColumn(table, column, ref.span)
+        attribute = BoundColumn(table, column, ref.span)
+        check_attribute(scope, attribute)
+        return attribute
 
     def _kind_of_aggregation(self, aggregation: BoundAggregation) -> TaskKind:
         column, function = aggregation.column, aggregation.function

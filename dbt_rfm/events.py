@@ -1,0 +1,99 @@
+"""Attributes of events: who may be learnt from, asked and tested on, at each event's own time.
+
+In: a task whose entity rows are events, the prediction anchor A, the option `label_delay`. Out: a `Choice`.
+Time rule: an outcome is known `label_delay` after its event. The context are events whose outcome is known by A; asked
+are those whose outcome is not (null, or younger than the delay). The backtest are the newest fifth of the known events,
+answered from what was known before the first of them.
+Without `label_delay` nobody has said when outcomes become known. Then no event sees the outcome of another one, which
+is the safe reading: a feature that is only there in hindsight would make every backtest look too good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from sqlglot import exp
+
+from dbt_rfm.choice import Choice, read_horizon
+from dbt_rfm.errors import ProjectError
+from dbt_rfm.options import Options
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.event_labels import event_labels_select, unknown_events_select
+from dbt_rfm.plan.examples import known_by
+from dbt_rfm.plan.paths import Graph
+from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.task import Task
+from dbt_rfm.session import Session
+
+_AT_ONCE = Window(0, 0, "days")
+_TESTED_SHARE = 5  # one in so many of the known events is tested on
+MAX_BACKTEST = 5000  # more than of entities: what is asked of events is often rare
+
+
+def from_events(session: Session, graph: Graph, task: Task, anchor: datetime, options: Options) -> Choice:
+    """Labels of the events up to A, each known a delay after it."""
+    names, delay = session.names, read_delay(options.label_delay)
+    table = task.entity.table.name
+    session.create(names.labels, event_labels_select(task, graph, anchor, delay or _AT_ONCE))
+    known = known_by(sql.timestamp(anchor))
+    choice = Choice(
+        context=[known],
+        query=unknown_events_select(task, graph, anchor, delay or _AT_ONCE),
+        late=delay,
+        max_backtest=MAX_BACKTEST,
+        notes=[] if delay else [_say_when_known(table)],
+        nothing_to_learn=f"no row of {table} has a known outcome by {anchor:%Y-%m-%d %H:%M}",
+        hint="Outcomes count where they are not null, label_delay after their event; WHERE narrows them further.",
+        nobody_asked=_nobody_asked(table, anchor, delay),
+    )
+    first = _first_tested(session, known)
+    if first is None:
+        return choice
+    tested = exp.GTE(this=sql.column("anchor_time", "l"), expression=sql.timestamp(first))
+    learnt_from = [known_by(sql.timestamp(first)), _before(first)]
+    return replace(choice, backtest=[tested, known.copy()], backtest_context=learnt_from)
+
+
+def read_delay(text: str) -> Window | None:
+    """'7 days' as a window, '0 days' as one that closes at once; None for ''. Raises ProjectError."""
+    if text.split()[:1] == ["0"]:
+        return _AT_ONCE
+    try:
+        return read_horizon(text)
+    except ProjectError as error:
+        raise ProjectError(
+            f"option meta.rfm.label_delay is {text!r}",
+            hint="Write how long after an event its outcome is known: '7 days', or '0 days' if it is at once.",
+        ) from error
+
+
+def _first_tested(session: Session, known: exp.Expression) -> datetime | None:
+    """The time of the first event of the newest fifth of the known ones; None if there are too few."""
+    labels = sql.temporary(session.names.labels, "l")
+    count = session.value(sql.select(exp.Count(this=exp.Star())).from_(labels, copy=False).where(known, copy=False))
+    if count < _TESTED_SHARE:
+        return None
+    newest = sql.select(sql.column("anchor_time", "l")).from_(labels.copy(), copy=False).where(known.copy(), copy=False)
+    newest = newest.order_by(exp.Ordered(this=sql.column("anchor_time", "l"), desc=True), copy=False)
+    return session.value(newest.limit(1, copy=False).offset(count // _TESTED_SHARE - 1, copy=False))
+
+
+def _before(first: datetime) -> exp.Expression:
+    return exp.LT(this=sql.column("anchor_time", "l"), expression=sql.timestamp(first))
+
+
+def _say_when_known(table: str) -> str:
+    return (
+        "no event sees the outcome of another one, because nobody said when outcomes become known; if that is, say, "
+        f"7 days after the row of {table}, set meta.rfm.label_delay: '7 days' (or '0 days')"
+    )
+
+
+def _nobody_asked(table: str, anchor: datetime, delay: Window | None) -> str:
+    if delay is None:
+        return (
+            f"every row of {table} up to {anchor:%Y-%m-%d %H:%M} has an outcome; set meta.rfm.label_delay to score those "
+            "whose outcome may still change, or leave outcomes null until they are known"
+        )
+    return f"no row of {table} up to {anchor:%Y-%m-%d %H:%M} waits for its outcome"

@@ -1,0 +1,101 @@
+"""Attributes of events: which event had which outcome, and which outcomes are not known yet.
+
+In: a task whose entity rows are events, the prediction anchor, the delay after which an outcome is known. Out: SELECTs
+of (entity, anchor_time, known_at, label) and of (entity, anchor_time); the anchor of an event is its own time.
+Time rule: events after the prediction anchor do not exist. WHERE looks at columns of the event and of its parents as
+they were at its time. An outcome is asked for if it is null, or if the event is younger than the delay: what stands
+there by then may still change.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlglot import exp
+
+from dbt_rfm.errors import QueryError
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.conditions import Leaf, compile_condition, compile_operand
+from dbt_rfm.plan.labels import LABEL_TYPE
+from dbt_rfm.plan.paths import Graph, join_parents, own_time
+from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, Task
+from dbt_rfm.schema.types import Column, Link
+from dbt_rfm.task_kind import TaskKind
+
+
+def event_labels_select(task: Task, graph: Graph, anchor: datetime, delay: Window) -> exp.Select:
+    """(entity, anchor_time, known_at, label) of every event up to the anchor whose outcome stands there."""
+    build = _Events(task, graph, anchor)
+    value = build.value()
+    label = exp.Cast(this=value, to=exp.DataType.build(LABEL_TYPE[task.kind]))
+    known = sql.aliased(sql.later(build.time.copy(), delay.end, delay.unit), "known_at")
+    conditions = [_given(value)]
+    if task.kind == TaskKind.REGRESSION:
+        nan = sql.as_double(exp.Literal.string("NaN"))
+        conditions.append(exp.NEQ(this=label.copy(), expression=nan))
+    return build.select([known, sql.aliased(label, "label")], conditions)
+
+
+def unknown_events_select(task: Task, graph: Graph, anchor: datetime, delay: Window) -> exp.Select:
+    """(entity, anchor_time) of the events up to the anchor whose outcome is not known at the anchor.
+
+    Events that the query names by key are asked for in any case.
+    """
+    build = _Events(task, graph, anchor)
+    if task.entity_ids:
+        return build.select([], [])
+    missing = exp.Is(this=exp.Paren(this=build.value()), expression=exp.Null())
+    young = exp.GT(this=sql.later(build.time.copy(), delay.end, delay.unit), expression=sql.timestamp(anchor))
+    return build.select([], [exp.Paren(this=exp.or_(missing, young))])
+
+
+class _Events:
+    """One SELECT over the rows of the entity table, aliased e, with the parents that conditions look at."""
+
+    def __init__(self, task: Task, graph: Graph, anchor: datetime) -> None:
+        self.task, self.graph, self.anchor = task, graph, anchor
+        time = own_time(task.entity.table, "e")
+        assert time is not None, "events have a time"
+        self.time = time
+        self.query = sql.select().from_(graph.read(task.entity.table, "e"), copy=False)
+        self._parents: dict[tuple[Link, ...], str] = {}
+
+    def value(self) -> exp.Expression:
+        target = self.task.target
+        if isinstance(target, Leaf | BoundArithmetic):
+            return compile_operand(target, self._leaf)
+        return compile_condition(target, self._leaf)
+
+    def select(self, extra: list[exp.Expression], conditions: list[exp.Expression]) -> exp.Select:
+        key = sql.column(self.task.entity.column.name, "e")
+        conditions = [_given(key), exp.LTE(this=self.time.copy(), expression=sql.timestamp(self.anchor)), *conditions]
+        if self.task.where is not None:
+            conditions.append(compile_condition(self.task.where, self._leaf))
+        head = [sql.aliased(key.copy(), "entity"), sql.aliased(self.time.copy(), "anchor_time")]
+        query = self.query.select(*head, *extra, copy=False).distinct(copy=False)
+        return query.where(*conditions, copy=False)
+
+    def _leaf(self, leaf: Leaf) -> exp.Expression:
+        if isinstance(leaf, BoundAggregation):
+            raise QueryError(
+                f"the WHERE of an attribute of events compares columns, and {leaf.function} is an aggregation",
+                hint=f"Compare columns of {self.task.entity.table.name} or of its parents.",
+            )
+        if not leaf.path:
+            return _comparable(leaf.column, "e")
+        if leaf.path not in self._parents:
+            prefix = f"p{len(self._parents)}"
+            joined = join_parents(self.graph, self.query, "e", leaf.path, self.time.copy(), prefix)
+            self._parents[leaf.path] = joined
+        return _comparable(leaf.column, self._parents[leaf.path])
+
+
+def _comparable(column: Column, alias: str) -> exp.Expression:
+    expression = sql.column(column.name, alias)
+    is_time = column.data_type.upper().startswith(("TIMESTAMP", "DATETIME"))
+    return sql.as_timestamp(expression, column.data_type) if is_time else expression
+
+
+def _given(expression: exp.Expression) -> exp.Expression:
+    return exp.Not(this=exp.Is(this=exp.Paren(this=expression.copy()), expression=exp.Null()))

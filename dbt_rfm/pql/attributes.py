@@ -1,0 +1,54 @@
+"""Targets made of columns of the entity's own row: an attribute (transactions.is_fraud), or a condition on attributes.
+
+In: a bound target. Out: the columns it looks at, which the features must not show, and whether the rows are events.
+A table with a time column and foreign keys holds events, which happen at a moment of their own (a transaction); with a
+time alone it holds things that begin to exist then (a customer), whose attributes are asked for at the prediction
+anchor, unless somebody says when they become known (`label_delay`).
+"""
+
+from __future__ import annotations
+
+from dbt_rfm.pql.scope import Scope
+from dbt_rfm.pql.task import BoundColumn, BoundCondition, BoundTarget, Task, leaves
+from dbt_rfm.schema.types import RelationalSchema, Table
+
+
+def own_columns(target: BoundTarget, entity: Table) -> tuple[BoundColumn, ...]:
+    """The columns of the entity's row that a target of columns alone looks at; () for every other target."""
+    found = tuple(leaves(target))
+    own = tuple(c for c in found if isinstance(c, BoundColumn) and c.table.name == entity.name and not c.path)
+    return own if own and len(own) == len(found) else ()
+
+
+def hidden_columns(task: Task) -> tuple[tuple[str, str], ...]:
+    """(table, column) of what an attribute's features must not show."""
+    return tuple((c.table.name, c.column.name) for c in own_columns(task.target, task.entity.table))
+
+
+def are_events(schema: RelationalSchema, table: Table, *, delay_given: bool) -> bool:
+    """Whether rows of the table stand at their own time. A snapshot's versions do not: they have many."""
+    if table.time_column is None or table.valid_from is not None:
+        return False
+    return delay_given or bool(schema.parents(table.name))
+
+
+def check_attributes(scope: Scope, target: BoundTarget, entity: Table, where: BoundCondition | None) -> None:
+    """Raises QueryError for a key or a link, and for a WHERE that looks at what is predicted."""
+    predicted = own_columns(target, entity)
+    for bound in predicted:
+        check_attribute(scope, bound)
+    for leaf in leaves(where) if predicted else ():
+        if any(isinstance(leaf, BoundColumn) and leaf.column == bound.column for bound in predicted):
+            problem = f"{entity.name}.{leaf.column.name} is what is predicted, so it cannot say who counts"
+            raise scope.error(problem, leaf.span, "Leave it out: what is known is learnt from, what is not is asked.")
+
+
+def check_attribute(scope: Scope, bound: BoundColumn) -> None:
+    """Raises QueryError for a key or a link."""
+    table, column = bound.table, bound.column
+    name = f"{table.name}.{column.name}"
+    if column.name in table.primary_key:
+        raise scope.error(f"{name} is the key of {table.name}, which cannot be predicted", bound.span)
+    for link in scope.schema.parents(table.name):
+        if link.child_column == column.name:
+            raise scope.error(f"a link as the target ({link}) is not executed yet", bound.span)
