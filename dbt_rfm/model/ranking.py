@@ -1,0 +1,142 @@
+"""Rank the candidates of each entity: pairs as a binary question, answered by the same model in context.
+
+In: a snapshot of kind LINK, whose examples are pairs of an entity at an anchor and an item. Out: the probability of each
+pair that its item comes, given that the window holds anything; the list of an entity is its pairs by that.
+Hundreds of candidates per entity would cost minutes, and most stand no chance: a linear reading of the labelled pairs,
+which takes a moment for all of them, goes first, and the model reads the best `depth` of each entity. The others follow
+behind in the linear order, with the linear probability, scaled down where it is above the last that the model gave.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from dbt_rfm.model.columns import ColumnCodes
+from dbt_rfm.model.interface import FeatureTable, Predictions, RelationalModel
+from dbt_rfm.model.linear import class_log_odds
+from dbt_rfm.snapshot import Snapshot
+from dbt_rfm.task_kind import TaskKind
+
+MAX_READ = 60_000  # pairs that the model reads per split: half a minute on a core
+MIN_DEPTH, MAX_DEPTH = 10, 50
+_CHUNK = 200_000
+CLASSES = ("false", "true")
+
+
+def rank_pairs(
+    model: RelationalModel,
+    context: FeatureTable,
+    labels: np.ndarray,  # [N] 0 or 1
+    asked: FeatureTable,
+    groups: np.ndarray,  # [Q] which pairs belong together, in runs
+    *,
+    seed: int,
+    times_context: np.ndarray,
+    times_query: np.ndarray,
+) -> Predictions:
+    """Probabilities of the asked pairs. With labels of one kind only, nothing ranks: each gets the same."""
+    if len(np.unique(labels)) == 1:
+        return _as_predictions(np.full(asked.num_rows, (labels.sum() + 0.5) / (len(labels) + 1)))
+    first = _linear(context, labels, asked, seed)
+    places = places_in(groups, first)
+    read = np.flatnonzero(places < depth_for(len(np.unique(groups))))
+    predicted = model.predict(
+        context,
+        labels,
+        asked.take(read),
+        TaskKind.BINARY,
+        CLASSES,
+        seed=seed,
+        times_context=times_context,
+        times_query=times_query[read],
+    )
+    assert predicted.probabilities is not None, "a binary prediction has probabilities"
+    found = np.full(asked.num_rows, np.nan)
+    found[read] = predicted.probabilities[:, 1]
+    return _as_predictions(_with_the_rest(groups, found, first))
+
+
+def depth_for(groups: int) -> int:
+    """How many pairs of each group the model reads."""
+    return int(np.clip(MAX_READ // max(groups, 1), MIN_DEPTH, MAX_DEPTH))
+
+
+def group_numbers(snapshot: Snapshot, rows: np.ndarray) -> np.ndarray:
+    """[rows] 0, 1, …: a number per entity and anchor; the pairs of one follow each other in a bundle."""
+    taken = snapshot.examples.select(["entity", "anchor_time"]).take(pa.array(rows))
+    changes = np.zeros(len(rows), dtype=bool)
+    for column in taken.columns:
+        codes = column.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
+        changes[1:] |= codes[1:] != codes[:-1]
+    return np.cumsum(changes)
+
+
+def places_in(groups: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """[Q] each pair's place in its group, 0 for the highest score; of equal ones the first comes first."""
+    order = np.lexsort((-scores, groups))
+    starts = np.r_[0, np.flatnonzero(np.diff(groups[order])) + 1][: len(order)]
+    sizes = np.diff(np.r_[starts, len(order)])
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.arange(len(order)) - np.repeat(starts, sizes)
+    return places
+
+
+def _linear(context: FeatureTable, labels: np.ndarray, asked: FeatureTable, seed: int) -> np.ndarray:
+    """[Q] the linear probability of each pair, in chunks at flat memory."""
+    codes = ColumnCodes.of(context)
+    matrix = codes.matrix(context)
+    varied = [j for j in range(matrix.shape[1]) if _varies(matrix[:, j])]
+    parts = [np.zeros(0)]
+    for start in range(0, asked.num_rows, _CHUNK):
+        some = codes.matrix(asked.take(np.arange(start, min(start + _CHUNK, asked.num_rows))))
+        odds = class_log_odds(matrix[:, varied], codes.categorical[varied], labels, some[:, varied], 2, abs(seed))
+        parts.append(np.exp(odds[:, 1]))
+    return np.concatenate(parts)
+
+
+def _varies(column: np.ndarray) -> bool:
+    known = column[~np.isnan(column)]
+    return len(known) > 0 and (len(known) < len(column) or known.min() < known.max())
+
+
+def _with_the_rest(groups: np.ndarray, scores: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """[Q] the scores; where there is none the first guess, scaled so that none of a group overtakes its scored ones."""
+    behind, number = np.isnan(scores), int(groups.max(initial=-1)) + 1
+    lowest, highest = np.ones(number), np.full(number, 1e-12)
+    np.minimum.at(lowest, groups[~behind], scores[~behind])
+    np.maximum.at(highest, groups[behind], first[behind])
+    return np.where(behind, first * np.minimum(1.0, lowest / highest)[groups], scores)
+
+
+def _as_predictions(probability: np.ndarray) -> Predictions:
+    return Predictions(TaskKind.LINK, CLASSES, probabilities=np.stack([1 - probability, probability], axis=1))
+
+
+def ranked_rows(snapshot: Snapshot, rows: np.ndarray, predictions: Predictions | None) -> pa.Table:
+    """The prediction table without its version columns: key, anchor_time, the item's key, score, rank."""
+    asked = snapshot.examples.take(pa.array(rows, type=pa.int64()))
+    if predictions is None:
+        asked, score, places = asked.slice(0, 0), np.zeros(0), np.zeros(0, dtype=np.int64)
+    else:
+        assert predictions.probabilities is not None
+        score = predictions.probabilities[:, 1]
+        places = places_in(group_numbers(snapshot, rows), score)
+    kept = np.flatnonzero(places < snapshot.ranking["number"])
+    kept = kept[np.lexsort((places[kept], group_numbers(snapshot, rows)[kept] if len(kept) else places[kept]))]
+    asked = asked.take(pa.array(kept, type=pa.int64()))
+    return pa.table(
+        {
+            snapshot.entity: asked.column("entity"),
+            "anchor_time": asked.column("anchor_time"),
+            item_name(snapshot): asked.column("item"),
+            "score": pa.array(score[kept], type=pa.float64()),
+            "rank": pa.array(places[kept] + 1, type=pa.int32()),
+        }
+    )
+
+
+def item_name(snapshot: Snapshot) -> str:
+    """The item's key under its own name, or with a prefix where the entity's key has the same one."""
+    name = str(snapshot.ranking["item"])
+    return f"item_{name}" if name.casefold() in (snapshot.entity.casefold(), "anchor_time", "score", "rank") else name

@@ -1,0 +1,221 @@
+"""What may be recommended to whom: a few dozen items for each group (an entity at an anchor), in set-based SQL.
+
+In: session tables `interactions`, `moments` (the distinct as_of of the groups with the starts of three windows before
+each), `catalogue`, and `examples` (the groups). Out: steps that make
+    history      (at, entity, item): how often and when, with the item's place among the entity's own
+    habits       (at, entity): how many items, occasions and visits
+    shelf        the catalogue with popularity over several windows, repeat share, age and places
+    together     (at, a, b, score): items that the same entities have, by cosine of their counts
+    suggested    (group_id, item): what the entity's newest items go together with
+    candidates   (group_id, item)
+Time rule: everything is as of the group's as_of; `at` is that moment, and a row counts once it is known by then.
+
+Six sources: the entity's own items, newest and most frequent; what goes together with them; what is popular in the last
+window; what is rising; what is new; what is popular among the kinds the entity has most of. Somebody without a history
+gets the popular, the rising and the new.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dbt_rfm.plan.blocks import Names, Step
+from dbt_rfm.plan.template import statement
+
+MAX_PAIRS = 2_000_000  # candidates of all groups together
+_USUAL = 250  # candidates of a group without a limit
+SEEDS = 30  # newest own items that suggest others
+NEIGHBOURS = 40  # suggested by an item at most
+_WITNESSES = 10_000  # entities, the latest active, whose items are counted together
+_WITNESSED = 40  # newest items of each
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many candidates of a group come from each source."""
+
+    own: int = 100
+    frequent: int = 60
+    together: int = 50
+    popular: int = 50
+    rising: int = 15
+    new: int = 10
+    alike: int = 20
+
+    @classmethod
+    def of(cls, groups: int, number: int) -> Limits:
+        """Fewer for very many groups, but always enough for a list of `number`."""
+        share = min(1.0, MAX_PAIRS / (_USUAL * max(groups, 1)))
+        usual = cls()
+        less = {n: max(5, int(getattr(usual, n) * share)) for n in cls.__dataclass_fields__}
+        return cls(**{**less, "own": max(less["own"], min(number, 200)), "popular": max(less["popular"], number)})
+
+
+def history_steps(names: Names, kinds: int) -> list[Step]:
+    """history, habits, shelf; `kinds` is the number of category columns of the catalogue."""
+    return [
+        Step(names("counted"), statement(_COUNTED, names, "interactions", "moments")),
+        Step(names("history"), statement(_HISTORY, names, "counted")),
+        Step(names("habits"), statement(_HABITS, names, "counted", "interactions", "moments")),
+        Step(names("shelf"), statement(_SHELF, names, "catalogue", "counted")),
+        *(Step(names(f"taste{j}"), statement(_TASTE.format(j=j), names, "history", "catalogue")) for j in range(kinds)),
+    ]
+
+
+def candidate_steps(names: Names, limits: Limits, kinds: int, *, exclude_seen: bool) -> list[Step]:
+    """together, suggested, candidates."""
+    return [
+        Step(names("witnessed"), statement(_WITNESSED_ITEMS, names, "history", "habits")),
+        Step(names("together"), statement(_TOGETHER, names, "witnessed")),
+        Step(names("suggested"), statement(_SUGGESTED, names, "examples", "history", "together")),
+        Step(names("candidates"), _candidates(names, limits, kinds, exclude_seen)),
+    ]
+
+
+def _candidates(names: Names, limits: Limits, kinds: int, exclude_seen: bool):  # noqa: ANN202
+    sources = [_POPULAR.format(n=limits.popular, more="+ COALESCE(LEAST(t.items, 1000), 0)" if exclude_seen else "")]
+    sources += [_ON_SHELF.format(place=p, n=n) for p, n in (("rising", limits.rising), ("newest", limits.new))]
+    sources += [_SUGGESTIONS.format(n=limits.together)]
+    sources += [_ALIKE.format(j=j, n=limits.alike) for j in range(kinds)]
+    if not exclude_seen:
+        sources.append(_OWN.format(own=limits.own, frequent=limits.frequent))
+    unseen = "AND h.item IS NULL" if exclude_seen else ""
+    text = _CANDIDATES.format(sources=" UNION ALL ".join(sources), unseen=unseen)
+    tastes = [f"taste{j}" for j in range(kinds)]
+    return statement(text, names, "examples", "history", "habits", "shelf", "suggested", *tastes)
+
+
+_COUNTED = """
+SELECT m.at, i.entity, i.item, SUM(i.n) AS n, COUNT(*) AS occasions,
+    SUM(CASE WHEN i.happened > m.since_q THEN 1 ELSE 0 END) AS occasions_q,
+    SUM(CASE WHEN i.happened > m.since_1 THEN 1 ELSE 0 END) AS occasions_1,
+    SUM(CASE WHEN i.happened > m.since_3 THEN 1 ELSE 0 END) AS occasions_3,
+    SUM(EXP(-DATE_DIFF('second', i.happened, m.at) / 86400.0 / m.days)) AS recent,
+    MIN(i.happened) AS began, MAX(i.happened) AS latest
+FROM interactions AS i
+JOIN moments AS m ON i.known <= m.at AND (i.until IS NULL OR i.until > m.at)
+GROUP BY m.at, i.entity, i.item
+"""
+_HISTORY = """
+SELECT c.*,
+    ROW_NUMBER() OVER (PARTITION BY c.at, c.entity ORDER BY c.latest DESC, c.occasions DESC, c.item) AS newest,
+    ROW_NUMBER() OVER (PARTITION BY c.at, c.entity ORDER BY c.occasions DESC, c.latest DESC, c.item) AS oftenest
+FROM counted AS c
+"""
+_HABITS = """
+SELECT c.*, v.visits, v.visits_3
+FROM (
+    SELECT c.at, c.entity, COUNT(*) AS items, SUM(c.occasions) AS occasions, SUM(c.occasions_1) AS occasions_1,
+        SUM(c.occasions_3) AS occasions_3, MIN(c.began) AS began, MAX(c.latest) AS latest,
+        AVG(CASE WHEN c.occasions > 1 THEN 1.0 ELSE 0.0 END) AS again
+    FROM counted AS c GROUP BY c.at, c.entity
+) AS c
+JOIN (
+    SELECT m.at, i.entity, COUNT(DISTINCT i.happened) AS visits,
+        COUNT(DISTINCT CASE WHEN i.happened > m.since_3 THEN i.happened END) AS visits_3
+    FROM interactions AS i
+    JOIN moments AS m ON i.known <= m.at AND (i.until IS NULL OR i.until > m.at)
+    GROUP BY m.at, i.entity
+) AS v ON v.at = c.at AND v.entity = c.entity
+"""
+_SHELF = """
+SELECT g.*, s.began, s.latest, s.again,
+    COALESCE(s.entities, 0) AS entities, COALESCE(s.entities_q, 0) AS entities_q,
+    COALESCE(s.entities_1, 0) AS entities_1, COALESCE(s.entities_3, 0) AS entities_3,
+    ROW_NUMBER() OVER (
+        PARTITION BY g.at
+        ORDER BY COALESCE(s.entities_1, 0) DESC, COALESCE(s.entities_3, 0) DESC, COALESCE(s.entities, 0) DESC, g.item
+    ) AS popular,
+    ROW_NUMBER() OVER (
+        PARTITION BY g.at ORDER BY COALESCE(s.entities_1 / (s.entities_3 + 5.0), 0) DESC, g.item
+    ) AS rising,
+    ROW_NUMBER() OVER (PARTITION BY g.at ORDER BY COALESCE(g.born, s.began) DESC, g.item) AS newest
+FROM catalogue AS g
+LEFT JOIN (
+    SELECT c.at, c.item, COUNT(*) AS entities, MIN(c.began) AS began, MAX(c.latest) AS latest,
+        SUM(CASE WHEN c.occasions_q > 0 THEN 1 ELSE 0 END) AS entities_q,
+        SUM(CASE WHEN c.occasions_1 > 0 THEN 1 ELSE 0 END) AS entities_1,
+        SUM(CASE WHEN c.occasions_3 > 0 THEN 1 ELSE 0 END) AS entities_3,
+        AVG(CASE WHEN c.occasions > 1 THEN 1.0 ELSE 0.0 END) AS again
+    FROM counted AS c GROUP BY c.at, c.item
+) AS s ON s.at = g.at AND s.item = g.item
+"""
+_TASTE = """
+SELECT h.at, h.entity, g.c{j} AS kind, SUM(h.occasions) AS occasions,
+    SUM(h.occasions) / SUM(SUM(h.occasions)) OVER (PARTITION BY h.at, h.entity) AS share,
+    ROW_NUMBER() OVER (PARTITION BY h.at, h.entity ORDER BY SUM(h.occasions) DESC, g.c{j}) AS place
+FROM history AS h
+JOIN catalogue AS g ON g.at = h.at AND g.item = h.item
+WHERE g.c{j} IS NOT NULL
+GROUP BY h.at, h.entity, g.c{j}
+"""
+_WITNESSED_ITEMS = f"""
+SELECT w.at, w.entity, w.item, COUNT(*) OVER (PARTITION BY w.at, w.item) AS entities
+FROM (
+    SELECT h.at, h.entity, h.item
+    FROM history AS h
+    JOIN (
+        SELECT t.at, t.entity, ROW_NUMBER() OVER (PARTITION BY t.at ORDER BY t.latest DESC, t.entity) AS place
+        FROM habits AS t
+    ) AS t ON t.at = h.at AND t.entity = h.entity AND t.place <= {_WITNESSES}
+    WHERE h.newest <= {_WITNESSED}
+) AS w
+"""
+_TOGETHER = f"""
+SELECT k.at, k.a, k.b, k.score
+FROM (
+    SELECT p.*, ROW_NUMBER() OVER (PARTITION BY p.at, p.a ORDER BY p.score DESC, p.b) AS place
+    FROM (
+        SELECT x.at, x.item AS a, y.item AS b,
+            COUNT(*) / SQRT(1.0 * MIN(x.entities) * MIN(y.entities)) AS score
+        FROM witnessed AS x
+        JOIN witnessed AS y ON y.at = x.at AND y.entity = x.entity AND y.item <> x.item
+        GROUP BY x.at, x.item, y.item
+        HAVING COUNT(*) >= 2
+    ) AS p
+) AS k
+WHERE k.place <= {NEIGHBOURS}
+"""
+_SUGGESTED = f"""
+SELECT s.*, ROW_NUMBER() OVER (PARTITION BY s.group_id ORDER BY s.total DESC, s.item) AS place
+FROM (
+    SELECT e.example_id AS group_id, t.b AS item, SUM(t.score) AS total, MAX(t.score) AS most, COUNT(*) AS links
+    FROM examples AS e
+    JOIN history AS h ON h.at = e.as_of AND h.entity = e.entity AND h.newest <= {SEEDS}
+    JOIN together AS t ON t.at = h.at AND t.a = h.item
+    GROUP BY e.example_id, t.b
+) AS s
+"""
+_POPULAR = """
+SELECT e.example_id AS group_id, s.item
+FROM examples AS e
+LEFT JOIN habits AS t ON t.at = e.as_of AND t.entity = e.entity
+JOIN shelf AS s ON s.at = e.as_of AND s.popular <= {n} {more}
+"""
+_ON_SHELF = """
+SELECT e.example_id AS group_id, s.item FROM examples AS e JOIN shelf AS s ON s.at = e.as_of AND s.{place} <= {n}
+"""
+_SUGGESTIONS = "SELECT u.group_id, u.item FROM suggested AS u WHERE u.place <= {n}"
+_OWN = """
+SELECT e.example_id AS group_id, h.item
+FROM examples AS e
+JOIN history AS h ON h.at = e.as_of AND h.entity = e.entity
+WHERE h.newest <= {own} OR h.oftenest <= {frequent}
+"""
+_ALIKE = """
+SELECT e.example_id AS group_id, s.item
+FROM examples AS e
+JOIN taste{j} AS t ON t.at = e.as_of AND t.entity = e.entity AND t.place = 1
+JOIN (
+    SELECT s.at, s.item, s.c{j} AS kind, ROW_NUMBER() OVER (PARTITION BY s.at, s.c{j} ORDER BY s.popular) AS place
+    FROM shelf AS s
+) AS s ON s.at = t.at AND s.kind = t.kind AND s.place <= {n}
+"""
+_CANDIDATES = """
+SELECT DISTINCT c.group_id, s.item
+FROM ({sources}) AS c
+JOIN examples AS e ON e.example_id = c.group_id
+JOIN shelf AS s ON s.at = e.as_of AND s.item = c.item
+LEFT JOIN history AS h ON h.at = e.as_of AND h.entity = e.entity AND h.item = c.item
+WHERE TRUE {unseen}
+"""

@@ -1,0 +1,123 @@
+"""Who had what, when: the rows of a recommendation under names of our own, and the things that may be recommended.
+
+In: a task of kind LINK (its target is LIST_DISTINCT of a foreign key, over a path of links). Out: SELECTs of
+`interactions` (entity, item, happened, known, until, n), of the `catalogue` as of each moment, and of what is `relevant`
+to an entity after an anchor.
+Time rule: a row is known once every timed table on its path is, and counts until a version on its path ends. An item
+is in the catalogue of a moment if its row existed then. What is relevant lies in the target's window after the anchor
+and was known at its end; with EXCLUDE SEEN what the entity had by the anchor is not relevant to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.conditions import Leaf, compile_condition
+from dbt_rfm.plan.paths import Graph, Path, event_time, exists_at, from_path, known_time, own_time, top_key, valid_until
+from dbt_rfm.plan.template import statement
+from dbt_rfm.plan.values import NUMERICAL, Scope, values_of
+from dbt_rfm.pql.task import BoundAggregation, BoundColumn, Ranking, Task
+from dbt_rfm.schema.types import SemanticType, Table
+
+MAX_KINDS, MAX_NUMBERS = 3, 3  # attributes of items that are read
+_SEEN = """
+    SELECT i.entity, i.item, w.anchor_time FROM interactions AS i
+    JOIN windows AS w ON i.known <= w.anchor_time AND (i.until IS NULL OR i.until > w.anchor_time)
+    GROUP BY i.entity, i.item, w.anchor_time
+"""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """`select` has at, item, born, then c0, c1, … (categories) and v0, v1, … (numbers), named by these tuples."""
+
+    select: exp.Select
+    kinds: tuple[str, ...]
+    numbers: tuple[str, ...]
+
+
+def parts_of(task: Task) -> tuple[BoundAggregation, Ranking]:
+    """The target and what it ranks."""
+    assert isinstance(task.target, BoundAggregation) and task.ranking is not None, "a recommendation ranks a list"
+    return task.target, task.ranking
+
+
+def items_of(task: Task, graph: Graph) -> Table:
+    """The table whose rows are recommended."""
+    return graph.schema.table(parts_of(task)[1].link.parent)
+
+
+def interactions_select(task: Task, graph: Graph) -> exp.Select:
+    """(entity, item, happened, known, until, n): how many rows of that moment; until null means still valid."""
+    target, ranking = parts_of(task)
+    path, items = Path(target.table, target.path), items_of(task, graph)
+    happened, known = event_time(graph, path), known_time(graph, path)
+    assert target.column is not None and happened is not None and known is not None, "the binder saw to it"
+    item = sql.column(target.column.name, path.alias(0))
+    ends = valid_until(graph, path)
+    until: exp.Expression = exp.Cast(this=exp.Null(), to=exp.DataType.build("timestamp"))
+    if ends:
+        until = ends[0] if len(ends) == 1 else exp.Least(this=ends[0], expressions=ends[1:])
+    by = {"entity": top_key(path), "item": item, "happened": happened, "known": known, "until": until}
+    query = sql.select(*(sql.aliased(e, name) for name, e in by.items()))
+    query = from_path(graph, path, query.select(sql.aliased(exp.Count(this=exp.Star()), "n"), copy=False))
+    there = sql.select(sql.column(ranking.link.parent_column, "i")).from_(graph.read(items, "i"), copy=False)
+    conditions: list[exp.Expression] = [
+        exp.In(this=item.copy(), query=exp.Subquery(this=there)),
+        exp.Not(this=exp.Is(this=top_key(path), expression=exp.Null())),
+        exp.Not(this=exp.Is(this=known.copy(), expression=exp.Null())),
+    ]
+    if target.where is not None:
+        conditions.append(compile_condition(target.where, lambda leaf: _row_column(leaf, path)))
+    return query.where(*conditions, copy=False).group_by(*(e.copy() for e in by.values()), copy=False)
+
+
+def catalogue(task: Task, graph: Graph, names: Names) -> Catalogue:
+    """The items that exist at each of the session table `moments`, with a few attributes."""
+    link, table = parts_of(task)[1].link, items_of(task, graph)
+    values = values_of(Scope(graph), table, "i")
+    kinds = [
+        (up.child_column, sql.as_text(sql.column(up.child_column, "i"))) for up in graph.schema.parents(table.name)
+    ]
+    said = {c.name: c.semantic_type for c in table.columns}
+    kinds += [(v.label, v.expression) for v in values if said.get(v.label) is SemanticType.CATEGORICAL]
+    numbers = [(v.label, v.expression) for v in values if v.kind == NUMERICAL and v.label in said]
+    kinds, numbers = kinds[:MAX_KINDS], numbers[:MAX_NUMBERS]
+    at, key = sql.column("at", "m"), sql.column(link.parent_column, "i")
+    born = own_time(table, "i") or exp.Cast(this=exp.Null(), to=exp.DataType.build("timestamp"))
+    query = sql.select(sql.aliased(at, "at"), sql.aliased(key, "item"), sql.aliased(born, "born"))
+    columns = [(f"c{j}", e) for j, (_, e) in enumerate(kinds)] + [(f"v{j}", e) for j, (_, e) in enumerate(numbers)]
+    query = query.select(*(sql.aliased(e, name) for name, e in columns), copy=False)
+    query = query.from_(graph.read(table, "i"), copy=False)
+    there = exists_at(table, "i", at.copy())
+    sql.join(query, sql.temporary(names("moments"), "m"), sql.every(there) if there else None)
+    query = query.where(exp.Not(this=exp.Is(this=key.copy(), expression=exp.Null())), copy=False)
+    return Catalogue(query, tuple(name for name, _ in kinds), tuple(name for name, _ in numbers))
+
+
+def relevant_select(task: Task, names: Names) -> exp.Select:
+    """(entity, anchor_time, item) for the session table `windows` (anchor_time, opens, closes)."""
+    seen = f"LEFT JOIN ({_SEEN}) AS b ON b.entity = i.entity AND b.item = i.item AND b.anchor_time = w.anchor_time"
+    new = parts_of(task)[1].exclude_seen
+    return statement(
+        f"""
+        SELECT DISTINCT i.entity, w.anchor_time, i.item
+        FROM interactions AS i
+        JOIN windows AS w ON i.happened > w.opens AND i.happened <= w.closes AND i.known <= w.closes
+            AND (i.until IS NULL OR i.until > w.closes)
+        {seen if new else ""}
+        {"WHERE b.entity IS NULL" if new else ""}
+        """,
+        names,
+        "interactions",
+        "windows",
+    )
+
+
+def _row_column(leaf: Leaf, path: Path) -> exp.Expression:
+    assert isinstance(leaf, BoundColumn) and leaf.table.name == path.table.name, "the binder saw to it"
+    return sql.column(leaf.column.name, path.alias(0))

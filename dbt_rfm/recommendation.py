@@ -1,0 +1,280 @@
+"""Run the plan of a recommendation on a warehouse: who is asked, which items may be recommended, pairs with features.
+
+In: a task of kind LINK, the prediction anchor A. Out: a `Snapshot` with one example per (entity, anchor, item).
+Time rule: an entity at an anchor is a group. Groups to learn from have windows closed by A and hold something in them
+(a list that stays empty ranks nothing); the backtest is the newest closed window, with groups closed before it began.
+Everything that is read of a group is as of its anchor (plan/candidates.py).
+
+`ranking_snapshot` finds groups and labels itself, `ranking_labelled` takes lists as given, as benchmarks have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlglot import exp
+
+from dbt_rfm.assemble import assemble
+from dbt_rfm.choice import from_windows, load_anchors
+from dbt_rfm.errors import DataError
+from dbt_rfm.options import Options
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.anchors import shifted
+from dbt_rfm.plan.candidates import Limits, candidate_steps, history_steps
+from dbt_rfm.plan.examples import drawn_select, examples_select, query_examples
+from dbt_rfm.plan.interactions import catalogue, interactions_select, items_of, parts_of, relevant_select
+from dbt_rfm.plan.pairs import labelled_select, pair_block, pairs_select, shares_select
+from dbt_rfm.plan.paths import Graph
+from dbt_rfm.plan.template import statement
+from dbt_rfm.pql.task import Task
+from dbt_rfm.schema.fingerprint import fingerprint
+from dbt_rfm.schema.types import RelationalSchema
+from dbt_rfm.session import Session
+from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
+from dbt_rfm.task_kind import TaskKind
+from dbt_rfm.warehouse.base import Warehouse
+
+CONTEXT_GROUPS, BACKTEST_GROUPS = 400, 1000
+MIN_WINDOWS, MAX_WINDOWS = 2, 6  # that are learnt from: as many as hold enough groups
+MIN_PAIRS = 3000  # labelled pairs of a context: a linear reading of them orders the candidates before the model does
+
+
+@dataclass(frozen=True)
+class _Run:
+    session: Session
+    graph: Graph
+    task: Task
+    options: Options
+
+
+def sizes_of(task: Task) -> Task:
+    """The task that asks how many items there are in the window: the same entities, windows and conditions."""
+    target, _ = parts_of(task)
+    counted = replace(target, function="COUNT_DISTINCT")
+    return replace(task, kind=TaskKind.REGRESSION, target=counted, ranking=None)
+
+
+def ranking_snapshot(
+    session: Session, graph: Graph, task: Task, options: Options, anchor: datetime, notes: Sequence[str]
+) -> Snapshot:
+    """The snapshot of a recommendation as of `anchor`. Raises DataError where the rows do not allow an answer."""
+    run = _Run(session, graph, task, options)
+    if not session.count(graph.read(task.entity.table, "e")):
+        raise DataError(f"table {task.entity.table.name} has no rows, so there is nobody to predict for")
+    if not session.count(graph.read(items_of(task, graph), "i")):
+        raise DataError(f"table {items_of(task, graph).name} has no rows, so there is nothing to recommend")
+    session.create(session.names("interactions"), interactions_select(task, graph))
+    choice = from_windows(session, graph, sizes_of(task), anchor)
+    windows = _windows_with_groups(run)
+    if not windows:
+        raise DataError(choice.nothing_to_learn.replace("gives a label", "holds an item"), hint=choice.hint)
+    tested = max(_anchors_of(run))
+    splits = [(CONTEXT, windows[:MAX_WINDOWS])]
+    if options.backtest and tested in windows and windows[1:]:
+        splits += [(BACKTEST_CONTEXT, windows[1 : MAX_WINDOWS + 1]), (BACKTEST, [tested])]
+    _label_groups(run, windows[: MAX_WINDOWS + 1])
+    assert isinstance(choice.query, exp.Select), "windows ask with a SELECT"
+    asked = query_examples(choice.query, task.entity_ids, "double")
+    _groups(run, [(QUERY, asked), *((split, _drawn(run, split, moments)) for split, moments in splits)])
+    found = [*notes, *choice.notes]
+    if len(splits) == 1 and options.backtest:
+        found.append("no backtest: there is nothing to learn from before the newest closed window")
+    return _snapshot(run, anchor, found, nobody=choice.nobody_asked)
+
+
+def ranking_labelled(
+    task: Task,
+    schema: RelationalSchema,
+    warehouse: Warehouse,
+    options: Options,
+    *,
+    labels: pa.Table,
+    cut: datetime | None = None,
+    query_rows: int | None = None,
+) -> Snapshot:
+    """The snapshot of given lists: `labels` has entity, anchor_time, label (a list of keys), known_at and split.
+
+    `context` rows may be learnt from if known by the first query anchor, `query` rows are asked, at most `query_rows`
+    of them by lot. The relevant items of asked rows are kept in no label: who evaluates has them.
+    """
+    graph = Graph(schema, warehouse.dialect)
+    with Session(warehouse) as session:
+        run = _Run(session, graph, task, options)
+        session.create(session.names("interactions"), interactions_select(task, graph))
+        _load_lists(session, labels)
+        asked = labels.filter(pc.equal(labels["split"], QUERY))["anchor_time"]
+        context = labels.filter(pc.equal(labels["split"], CONTEXT))
+        moments = sorted(pc.unique(context["anchor_time"]).to_pylist(), reverse=True)
+        drawn = drawn_select(session.names, size=query_rows or 2**31, seed=options.seed, conditions=[_is(QUERY)])
+        chosen = _enough(_sizes(run, [_is(CONTEXT)]), moments)
+        splits = [(QUERY, drawn), (CONTEXT, _drawn(run, CONTEXT, chosen, [_is(CONTEXT)]))]
+        _groups(run, splits, sql.timestamp(cut) if cut is not None else None)
+        return _snapshot(run, pc.max(asked).as_py(), [], nobody="nobody is asked")
+
+
+def _is(split: str) -> exp.Expression:
+    return exp.EQ(this=sql.column("split", "l"), expression=exp.Literal.string(split))
+
+
+def _load_lists(session: Session, labels: pa.Table) -> None:
+    """Given lists as the session tables labels (their lengths) and relevant (their items)."""
+    names = session.names
+    lists = labels["label"].combine_chunks()
+    rows = pc.list_parent_indices(lists)
+    columns = {"entity": labels["entity"].take(rows), "anchor_time": labels["anchor_time"].take(rows)}
+    session.load(names("relevant"), pa.table({**columns, "item": pc.list_flatten(lists)}))
+    sizes = pc.list_value_length(lists).cast(pa.float64())
+    session.load(names.labels, labels.drop_columns("label").append_column("label", sizes))
+
+
+def _anchors_of(run: _Run) -> list[datetime]:
+    select = sql.select(sql.column("anchor_time")).from_(sql.temporary(run.session.names("anchors")), copy=False)
+    return run.session.query(select).column(0).to_pylist()
+
+
+def _sizes(run: _Run, conditions: Sequence[exp.Expression] = ()) -> dict[datetime, int]:
+    """How many groups hold an item, per anchor."""
+    at = sql.column("anchor_time", "l")
+    holds = exp.GT(this=sql.column("label", "l"), expression=exp.Literal.number(0))
+    query = sql.select(at, sql.aliased(exp.Count(this=exp.Star()), "n"))
+    query = query.from_(sql.temporary(run.session.names.labels, "l"), copy=False).where(holds, *conditions, copy=False)
+    rows = run.session.query(query.group_by(at.copy(), copy=False)).to_pylist()
+    return {row["anchor_time"]: row["n"] for row in rows}
+
+
+def _windows_with_groups(run: _Run) -> list[datetime]:
+    """The anchors whose windows hold something, newest first; one more than are learnt from, for the backtest."""
+    sizes = _sizes(run)
+    return sorted(sizes, reverse=True)[: MAX_WINDOWS + 1]
+
+
+def _enough(sizes: dict[datetime, int], moments: Sequence[datetime]) -> list[datetime]:
+    """The newest moments that together have enough groups."""
+    chosen: list[datetime] = []
+    groups = 0
+    for moment in moments:
+        if len(chosen) >= MIN_WINDOWS and (groups >= CONTEXT_GROUPS or len(chosen) == MAX_WINDOWS):
+            break
+        chosen.append(moment)
+        groups += sizes.get(moment, 0)
+    return chosen
+
+
+def _label_groups(run: _Run, moments: Sequence[datetime]) -> None:
+    """The session table `relevant`, and `labels` with the number of relevant items, where there is one."""
+    session, names = run.session, run.session.names
+    window = parts_of(run.task)[0].window
+    columns = {
+        "anchor_time": list(moments),
+        "opens": [shifted(m, window.start or 0, window.unit) for m in moments],
+        "closes": [shifted(m, window.end, window.unit) for m in moments],
+    }
+    session.load(names("windows"), pa.table({n: pa.array(v, type=pa.timestamp("us")) for n, v in columns.items()}))
+    session.create(names("relevant"), relevant_select(run.task, names))
+    session.create(names("held"), statement(_HELD, names, "labels", "relevant"))
+    session.create(names.labels, statement("SELECT h.* FROM held AS h", names, "held"))
+
+
+_HELD = """
+SELECT l.entity, l.anchor_time, l.known_at, CAST(r.n AS DOUBLE) AS label
+FROM labels AS l
+JOIN (
+    SELECT r.entity, r.anchor_time, COUNT(*) AS n FROM relevant AS r GROUP BY r.entity, r.anchor_time
+) AS r ON r.entity = l.entity AND r.anchor_time = l.anchor_time
+"""
+
+
+def _drawn(
+    run: _Run, split: str, moments: Sequence[datetime], conditions: Sequence[exp.Expression] = ()
+) -> exp.Select:
+    chosen = list(moments) if split == BACKTEST else _enough(_sizes(run, conditions), moments)
+    at = exp.In(this=sql.column("anchor_time", "l"), expressions=[sql.timestamp(m) for m in chosen])
+    size = BACKTEST_GROUPS if split == BACKTEST else CONTEXT_GROUPS
+    return drawn_select(run.session.names, size=size, seed=run.options.seed, conditions=[at, *conditions])
+
+
+def _groups(
+    run: _Run, splits: Sequence[tuple[str, exp.Expression]], cut: exp.Expression | None = None
+) -> None:
+    """The session tables `examples`, the groups, and `moments`, their distinct as_of."""
+    session, names, horizon = run.session, run.session.names, run.task.horizon
+    assert horizon is not None, "a list has a window"
+    session.create(names.examples, examples_select(splits, cut))
+    distinct = sql.select(sql.column("as_of")).distinct(copy=False).from_(sql.temporary(names.examples), copy=False)
+    at = sorted(session.query(distinct).column(0).to_pylist())
+    once = [shifted(m, -horizon.end, horizon.unit) for m in at]
+    thrice = [shifted(m, -3 * horizon.end, horizon.unit) for m in at]
+    quarter = [m - (m - s) / 4 for m, s in zip(at, once, strict=True)]
+    columns = {"at": at, "since_q": quarter, "since_1": once, "since_3": thrice}
+    table = pa.table({name: pa.array(values, type=pa.timestamp("us")) for name, values in columns.items()})
+    days = [(m - s).total_seconds() / sql.SECONDS_PER_DAY for m, s in zip(at, once, strict=True)]
+    session.load(names("moments"), table.append_column("days", pa.array(days, type=pa.float64())))
+
+
+def _snapshot(run: _Run, anchor: datetime, notes: Sequence[str], *, nobody: str) -> Snapshot:
+    session, names, task, options = run.session, run.session.names, run.task, run.options
+    assert task.horizon is not None
+    _, ranking = parts_of(task)
+    found = catalogue(task, run.graph, names)
+    groups = session.count(sql.temporary(names.examples))
+    session.create(names("catalogue"), found.select)
+    steps = history_steps(names, len(found.kinds))
+    limits = Limits.of(groups, ranking.number)
+    steps += candidate_steps(names, limits, len(found.kinds), exclude_seen=ranking.exclude_seen)
+    for step in steps:
+        session.create(step.table, step.select)
+    session.create(names("labelled"), labelled_select(names))
+    shares = _shares(session)
+    size = max(options.context_size, MIN_PAIRS)
+    session.create(names("pairs"), pairs_select(names, size=size, seed=options.seed))
+    features, meta = assemble(session, [pair_block(names, found, task.horizon)])
+    examples = session.query(_in_order(names("pairs")))
+    splits = examples["split"].to_pylist() if not len(examples) else pc.unique(examples["split"]).to_pylist()
+    if CONTEXT not in splits:
+        raise DataError(
+            f"none of the entities of the past had a {items_of(task, run.graph).name} that could be recommended",
+            hint="Bring more history, or ask without WHERE.",
+        )
+    asked = f" with {task.entity.column.name} {', '.join(map(str, task.entity_ids))}" if task.entity_ids else ""
+    return Snapshot(
+        query=task.text,
+        kind=task.kind,
+        classes=("false", "true"),
+        entity=task.entity.column.name,
+        anchor=anchor,
+        schema_fingerprint=fingerprint(run.graph.schema),
+        features_meta=meta,
+        examples=examples,
+        features=features,
+        notes=(*notes, *([f"{nobody}{asked}: the prediction is empty"] if QUERY not in splits else [])),
+        options={name: getattr(options, name) for name in ("model", "context_size", "seed", "anchor")},
+        label_shares=shares,
+        ranking={
+            "item": ranking.link.parent_column,
+            "number": ranking.number,
+            "items": session.count(run.graph.read(items_of(task, run.graph), "i")),
+        },
+    )
+
+
+def _shares(session: Session) -> dict[str, dict[str, float]]:
+    """How likely a candidate is relevant at all, per context."""
+    counts: dict[str, dict[str, int]] = {}
+    for row in session.query(shares_select(session.names)).to_pylist():
+        counts.setdefault(row["split"], {})["true" if row["label"] else "false"] = row["n"]
+    shares = {}
+    for split, found in counts.items():
+        smoothed = {name: found.get(name, 0) + 0.5 for name in ("false", "true")}
+        total = sum(smoothed.values())
+        shares[split] = {name: n / total for name, n in smoothed.items()}
+    return shares
+
+
+def _in_order(table: str) -> exp.Select:
+    columns = ("example_id", "split", "entity", "anchor_time", "item", "label", "relevant")
+    query = sql.select(*sql.columns(columns)).from_(sql.temporary(table), copy=False)
+    return query.order_by(exp.Ordered(this=sql.column("example_id")), copy=False)
