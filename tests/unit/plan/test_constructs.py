@@ -448,7 +448,8 @@ def snapshots() -> World:
         insert into accounts values
             (1, 'basic', '2024-01-01', '2024-03-01'), (1, 'pro', '2024-03-01', null), (2, 'basic', '2024-04-05', null);
         create table contracts (
-            contract_id integer, account_id integer, state varchar, signed_at timestamp, since timestamp, until timestamp);
+            contract_id integer, account_id integer, state varchar,
+            signed_at timestamp, since timestamp, until timestamp);
         insert into contracts values
             (10, 1, 'open', '2024-02-01', '2024-02-01', '2024-04-10'),
             (10, 1, 'closed', '2024-02-01', '2024-04-10', null);

@@ -25,11 +25,21 @@ from dbt_rfm.plan.summary import bounds_select
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.plan.windows import look_backs
 from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.binder import bind
+from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import BoundAggregation, BoundColumn, BoundComparison, Task
 from dbt_rfm.task_kind import TaskKind
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "plan"
 NAMES = Names("x")
+
+
+RATIO = r"""
+PREDICT SUM(items.quantity WHERE products.category LIKE 'a\_%', 0, 1, months)
+/ COUNT_DISTINCT(orders.status, 0, 1, months)
+FOR EACH customers.customer_id
+WHERE regions.kind CONTAINS 'o''c' AND COUNT(orders.*) * 2 > customers.size
+"""
 
 
 def churn(graph: Graph) -> Task:
@@ -56,6 +66,7 @@ def plans(graph: Graph) -> dict[str, exp.Expression]:
     known = known_by(timestamp(datetime(2024, 6, 30, 12)))
     return {
         "labels_churn_30d": labels_select(churn(graph), graph, "anchors"),
+        "labels_of_a_ratio": labels_select(bind(parse(RATIO), graph.schema), graph, "anchors"),
         "context": context_select(NAMES, TaskKind.BINARY, size=1000, seed=0, conditions=[known]),
         "bounds": bounds_select(NAMES.examples, windows),
         "children_items": blocks["orders.items"],
@@ -66,7 +77,16 @@ def plans(graph: Graph) -> dict[str, exp.Expression]:
 
 @pytest.mark.parametrize("dialect", ["duckdb", "snowflake", "postgres"])
 @pytest.mark.parametrize(
-    "name", ["labels_churn_30d", "context", "bounds", "children_items", "past_labels", "neighbours_orders"]
+    "name",
+    [
+        "labels_churn_30d",
+        "labels_of_a_ratio",
+        "context",
+        "bounds",
+        "children_items",
+        "past_labels",
+        "neighbours_orders",
+    ],
 )
 def test__plan__sql__is_the_golden_text(name: str, dialect: str) -> None:
     text = plans(Graph(shop_schema(), dialect))[name].sql(dialect=dialect, pretty=True) + "\n"
