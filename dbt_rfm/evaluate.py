@@ -5,6 +5,7 @@ same rows, and whether the model is ahead of both.
     constant        the context's base rate, commonest class or median
     entity history  the mean (binary, regression) or the latest (multiclass) of the entity's own closed labels as of
                     the example's anchor, the constant where it has none
+    history of …    of events: the same over the outcomes of each parent's events (the terminal's) known by then
 MAE is scored on the median of the predictive distribution and RMSE on its mean, each on the point that minimises it.
 """
 
@@ -19,6 +20,7 @@ import pyarrow as pa
 from dbt_rfm import metrics as m
 from dbt_rfm.model.interface import Predictions
 from dbt_rfm.model.step import label_array, split_rows
+from dbt_rfm.plan.event_history import KNOWN_LATEST, KNOWN_MEAN
 from dbt_rfm.plan.past_labels import HISTORY_LATEST, HISTORY_MEAN
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, Snapshot
 from dbt_rfm.task_kind import TaskKind
@@ -73,7 +75,7 @@ def backtest(snapshot: Snapshot, predictions: Predictions | None) -> Backtest | 
     figures = score(snapshot.kind, labels, predictions)
     baselines = {
         CONSTANT: score(snapshot.kind, labels, _constant(snapshot, context_labels, len(rows))),
-        ENTITY_HISTORY: score(snapshot.kind, labels, _entity_history(snapshot, context_labels, rows)),
+        **{name: score(snapshot.kind, labels, p) for name, p in _histories(snapshot, context_labels, rows).items()},
     }
     primary = next(p for p in PRIMARY[snapshot.kind] if not math.isnan(figures[p]))
     sign = -1 if primary in LOWER_IS_BETTER else 1
@@ -116,10 +118,20 @@ def _constant(snapshot: Snapshot, context_labels: np.ndarray, rows: int) -> Pred
     return Predictions(snapshot.kind, snapshot.classes, probabilities=np.tile(rates, (rows, 1)))
 
 
-def _entity_history(snapshot: Snapshot, context_labels: np.ndarray, rows: np.ndarray) -> Predictions:
+def _histories(snapshot: Snapshot, context_labels: np.ndarray, rows: np.ndarray) -> dict[str, Predictions]:
+    """By name: the entity's own history, or for events, which happen once, that of each parent."""
+    first = KNOWN_LATEST if snapshot.kind == TaskKind.MULTICLASS else KNOWN_MEAN
+    features = {name.removeprefix(first): name for name in snapshot.features.column_names if name.startswith(first)}
+    if not features:
+        own = HISTORY_LATEST if snapshot.kind == TaskKind.MULTICLASS else HISTORY_MEAN
+        return {ENTITY_HISTORY: _history(snapshot, own, context_labels, rows)}
+    return {f"history of {p}": _history(snapshot, name, context_labels, rows) for p, name in features.items()}
+
+
+def _history(snapshot: Snapshot, feature: str, context_labels: np.ndarray, rows: np.ndarray) -> Predictions:
     if snapshot.kind == TaskKind.MULTICLASS:
-        return _latest_class(snapshot, context_labels, rows)
-    history = _feature(snapshot, HISTORY_MEAN, rows, np.float64)
+        return _latest_class(snapshot, feature, context_labels, rows)
+    history = _feature(snapshot, feature, rows, np.float64)
     if snapshot.kind == TaskKind.REGRESSION:
         known = ~np.isnan(history)
         median = np.where(known, history, np.median(context_labels))
@@ -128,11 +140,11 @@ def _entity_history(snapshot: Snapshot, context_labels: np.ndarray, rows: np.nda
     return Predictions(snapshot.kind, snapshot.classes, probabilities=np.stack([1 - positive, positive], axis=1))
 
 
-def _latest_class(snapshot: Snapshot, context_labels: np.ndarray, rows: np.ndarray) -> Predictions:
+def _latest_class(snapshot: Snapshot, feature: str, context_labels: np.ndarray, rows: np.ndarray) -> Predictions:
     rates = _class_rates(context_labels, len(snapshot.classes))
     probabilities = np.tile(rates, (len(rows), 1))
     position = {name: i for i, name in enumerate(snapshot.classes)}
-    for row, latest in enumerate(_feature(snapshot, HISTORY_LATEST, rows, object)):
+    for row, latest in enumerate(_feature(snapshot, feature, rows, object)):
         if latest in position:  # mixed with the base rates, so that log loss stays finite
             probabilities[row] = 0.5 * rates
             probabilities[row, position[latest]] += 0.5

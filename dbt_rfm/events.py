@@ -28,14 +28,14 @@ from dbt_rfm.session import Session
 
 _AT_ONCE = Window(0, 0, "days")
 _TESTED_SHARE = 5  # one in so many of the known events is tested on
-MAX_BACKTEST = 5000  # more than of entities: what is asked of events is often rare
+MAX_BACKTEST = 3000  # more than of entities: what is asked of events is often rare
 
 
 def from_events(session: Session, graph: Graph, task: Task, anchor: datetime, options: Options) -> Choice:
     """Labels of the events up to A, each known a delay after it."""
     names, delay = session.names, read_delay(options.label_delay)
     table = task.entity.table.name
-    session.create(names.labels, event_labels_select(task, graph, anchor, delay or _AT_ONCE))
+    session.create(names.labels, events_sql(task, graph, anchor, options))
     known = known_by(sql.timestamp(anchor))
     choice = Choice(
         context=[known],
@@ -53,6 +53,11 @@ def from_events(session: Session, graph: Graph, task: Task, anchor: datetime, op
     tested = exp.GTE(this=sql.column("anchor_time", "l"), expression=sql.timestamp(first))
     learnt_from = [known_by(sql.timestamp(first)), _before(first)]
     return replace(choice, backtest=[tested, known.copy()], backtest_context=learnt_from)
+
+
+def events_sql(task: Task, graph: Graph, anchor: datetime, options: Options) -> exp.Select:
+    """(entity, anchor_time, known_at, label) of the events up to the anchor."""
+    return event_labels_select(task, graph, anchor, read_delay(options.label_delay) or _AT_ONCE)
 
 
 def read_delay(text: str) -> Window | None:
@@ -93,7 +98,7 @@ def _say_when_known(table: str) -> str:
 def _nobody_asked(table: str, anchor: datetime, delay: Window | None) -> str:
     if delay is None:
         return (
-            f"every row of {table} up to {anchor:%Y-%m-%d %H:%M} has an outcome; set meta.rfm.label_delay to score those "
-            "whose outcome may still change, or leave outcomes null until they are known"
+            f"every row of {table} up to {anchor:%Y-%m-%d %H:%M} has an outcome; set meta.rfm.label_delay to score "
+            "those whose outcome may still change, or leave outcomes null until they are known"
         )
     return f"no row of {table} up to {anchor:%Y-%m-%d %H:%M} waits for its outcome"

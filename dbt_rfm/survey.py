@@ -15,6 +15,7 @@ from sqlglot import exp
 
 from dbt_rfm.choice import Choice
 from dbt_rfm.collect import anchor_of, choose_labels
+from dbt_rfm.events import events_sql
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.labels import labels_select
@@ -62,8 +63,15 @@ def survey(task: Task, schema: RelationalSchema, warehouse: Warehouse, options: 
             spread=_spread(session) if task.kind == TaskKind.REGRESSION else {},
             asked=_asked(session, choice),
             notes=(*notes, *choice.notes),
-            label_sql=label_sql(task, graph, _anchors(session), warehouse.dialect),
+            label_sql=_label_sql(session, task, graph, anchor, options),
         )
+
+
+def _label_sql(session: Session, task: Task, graph: Graph, anchor: datetime, options: Options) -> str:
+    dialect = session.warehouse.dialect
+    if task.of_events:
+        return events_sql(task, graph, anchor, options).sql(dialect=dialect, pretty=True)
+    return label_sql(task, graph, _anchors(session), dialect)
 
 
 def label_sql(task: Task, graph: Graph, anchors: Sequence[datetime], dialect: str) -> str:

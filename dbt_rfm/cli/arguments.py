@@ -18,6 +18,14 @@ Target = Annotated[str | None, typer.Option("--target", "-t", help="Target of th
 Query = Annotated[
     str, typer.Argument(metavar="QUERY", help="A predictive query: PREDICT … FOR EACH … (quote it for the shell).")
 ]
+LabelDelay = Annotated[
+    str | None,
+    typer.Option(
+        "--label-delay",
+        metavar="TIME",
+        help="Of an attribute of events: how long after an event it is known, such as '7 days'.",
+    ),
+]
 At = Annotated[
     str | None,
     typer.Option("--at", metavar="TIMESTAMP", help="Predict as of this moment; default: the newest event."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dbt_rfm.cli.arguments import At, ProfilesDir, ProjectDir, Query, Target
+from dbt_rfm.cli.arguments import At, LabelDelay, ProfilesDir, ProjectDir, Query, Target
 
 if TYPE_CHECKING:
     from dbt_rfm.pipeline import Answer
@@ -32,6 +32,7 @@ def predict(
         list[str] | None, typer.Option("--entity", "-e", metavar="KEY", help="Only this entity; repeatable.")
     ] = None,
     at: At = None,
+    label_delay: LabelDelay = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help=f"Rows to print; default: {SHOWN_ROWS} of a table.")] = None,
@@ -48,7 +49,7 @@ def predict(
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
     with stages("opening the project") as progress, open_project(project_dir, profiles_dir, target) as opened:
-        job = opened.job(query, options={"backtest": False})
+        job = opened.job(query, options=_options(label_delay, backtest=False))
         result = answer(job, opened.warehouse, entity_ids=entity or (), at=at, progress=progress)
     rows, seconds = result.predictions, seconds_line(result.seconds)
     _warn_of_missing(result, entity or [])
@@ -68,6 +69,7 @@ def predict(
 def evaluate(
     query: Query,
     at: At = None,
+    label_delay: LabelDelay = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     project_dir: ProjectDir = None,
     profiles_dir: ProfilesDir = None,
@@ -83,7 +85,8 @@ def evaluate(
     from dbt_rfm.pipeline import answer
 
     with stages("opening the project") as progress, open_project(project_dir, profiles_dir, target) as opened:
-        result = answer(opened.job(query, options={"backtest": True}), opened.warehouse, at=at, progress=progress)
+        job = opened.job(query, options=_options(label_delay, backtest=True))
+        result = answer(job, opened.warehouse, at=at, progress=progress)
     test = result.backtest
     if test is None:
         raise DataError("there is no closed window to backtest on", hint="; ".join(result.snapshot.notes))
@@ -109,6 +112,10 @@ def evaluate(
     columns = ["figure", result.options.model, *names]
     show_table(f"{test.rows} rows, {test.context} labelled examples before them", columns, rows, right=columns[1:])
     say(test.line(), *[f"note: {note}" for note in result.snapshot.notes], seconds_line(result.seconds))
+
+
+def _options(label_delay: str | None, **more: object) -> dict[str, object]:
+    return {**more, **({"label_delay": label_delay} if label_delay is not None else {})}
 
 
 def _as_json(result: Answer, limit: int | None) -> dict[str, object]:
@@ -139,6 +146,7 @@ def _warn_of_missing(result: Answer, asked: list[str]) -> None:
 def check(
     query: Query,
     at: At = None,
+    label_delay: LabelDelay = None,
     with_sql: Annotated[bool, typer.Option("--sql", help="Also print the SQL that makes the labels.")] = False,
     project_dir: ProjectDir = None,
     profiles_dir: ProfilesDir = None,
@@ -155,7 +163,7 @@ def check(
     from dbt_rfm.survey import survey
 
     with stages("opening the project") as progress, open_project(project_dir, profiles_dir, target) as opened:
-        known = understand(opened.job(query), opened.warehouse, at=at)
+        known = understand(opened.job(query, options=_options(label_delay)), opened.warehouse, at=at)
         progress("counting labels")
         found = survey(known.task, known.schema, opened.warehouse, known.options)
     say(describe(known.task).rstrip("\n"), *_survey_lines(found, known.task))

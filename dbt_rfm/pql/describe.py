@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from dbt_rfm.pql.ast import Scalar, Window
+from dbt_rfm.pql.attributes import hidden_columns
 from dbt_rfm.pql.literals import shown
 from dbt_rfm.pql.paths import way
 from dbt_rfm.pql.scope import joined
@@ -81,7 +82,7 @@ def _predicts(task: Task) -> str:
         return f"{listed}: the {task.ranking.number} likeliest of {task.ranking.link.parent}{new}"
     if isinstance(target, BoundColumn):
         if target.table.name == task.entity.table.name:
-            return f"{_operand(target)} where it is null"
+            return f"{_operand(target)} where it is {'not known yet' if task.of_events else 'null'}"
         return f"{_operand(target)}, as the label table gives it"
     if isinstance(target, BoundComparison | BoundNot | BoundAnd | BoundOr):
         return f"whether {_condition(target)}"
@@ -101,9 +102,10 @@ def _for_whom(task: Task) -> str:
 
 
 def _learns_from(task: Task) -> str:
+    if task.of_events:
+        return f"the rows whose outcome is known, each as things stood at its own {task.entity.table.time_column}"
     if task.horizon is None:
-        known = isinstance(task.target, BoundColumn) and task.target.table.name == task.entity.table.name
-        return "the rows where it is known" if known else "the labels known by then"
+        return "the rows where it is known" if hidden_columns(task) else "the labels known by then"
     windows = f"the same question asked every {length(task.horizon)} of the past"
     if task.timeframes is not None:
         windows += ", for each window that has ended"
