@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from dbt_rfm import __version__, versions
 from dbt_rfm.collect import collect, named_anchor
+from dbt_rfm.entity_keys import with_key_columns
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.evaluate import Backtest, backtest
 from dbt_rfm.job import Job
@@ -29,6 +30,7 @@ from dbt_rfm.model.step import prediction_rows, run_step
 from dbt_rfm.options import Options
 from dbt_rfm.pql.ast import Scalar
 from dbt_rfm.pql.binder import bind
+from dbt_rfm.pql.keys import schema_for
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.fingerprint import fingerprint
@@ -83,7 +85,7 @@ def understand(job: Job, warehouse: Warehouse, *, at: str | None = None) -> Unde
     if at is not None:
         options = replace(options, anchor=at)
     query = parse(job.query)
-    schema = schema_from_job(job, warehouse, as_of=named_anchor(options))
+    schema = schema_for(query, schema_from_job(job, warehouse, as_of=named_anchor(options)), warehouse.dialect)
     labels = label_table(job.labels, warehouse) if job.labels else None
     task = bind(query, schema, labels=labels, delay_given=bool(options.label_delay))
     return Understood(task, schema, options)
@@ -121,7 +123,7 @@ def answer(
         schema=schema,
         options=options,
         snapshot=snapshot,
-        predictions=prediction_rows(snapshot, step.query),
+        predictions=with_key_columns(prediction_rows(snapshot, step.query), task, schema, warehouse),
         backtest=backtest(snapshot, step.backtest),
         model=model,
         seconds={"plan": planned, "model": step.seconds},
@@ -172,7 +174,8 @@ def predict_table(job: Job, warehouse: Warehouse) -> tuple[pa.Table, Outcome]:
 def _publish_empty(job: Job, warehouse: Warehouse) -> Outcome:
     """`dbt --empty`: the table with its columns and no rows; no model runs and no version is made."""
     assert job.target is not None
-    rows = empty_rows(understand(job, warehouse).task, warehouse)
+    known = understand(job, warehouse)
+    rows = with_key_columns(empty_rows(known.task, warehouse), known.task, known.schema, warehouse)
     versions.serve_empty(warehouse, job.target, rows, job.contract)
     return Outcome("empty", "built without rows (--empty): no prediction, no version")
 

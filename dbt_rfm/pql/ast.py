@@ -115,6 +115,7 @@ class Query:
     target: Target
     entity: ColumnRef
     entity_ids: Comparison | None = None  # FOR customers.customer_id = 7 / IN (…)
+    key: tuple[ColumnRef, ...] = ()  # FOR EACH order_items.(order_id, line_no): its columns
     where: Condition | None = None
     assuming: Condition | None = None
     problem: Problem | None = None

@@ -16,6 +16,7 @@ from dbt_rfm.pql import ast
 from dbt_rfm.pql.attributes import are_events, check_attribute, check_attributes, hidden_columns, own_columns
 from dbt_rfm.pql.conditions import Leaf, bind_comparison, bind_condition, bind_operand
 from dbt_rfm.pql.forecast import timeframes_of
+from dbt_rfm.pql.keys import bind_entity
 from dbt_rfm.pql.operands import bind_aggregation
 from dbt_rfm.pql.paths import is_below, parent_path
 from dbt_rfm.pql.ranking import LISTED, ranking_of
@@ -64,7 +65,7 @@ class _Binder:
 
     def task(self) -> Task:
         self._refuse_what_is_not_executed()
-        query, entity = self.query, self._entity()
+        query, entity = self.query, bind_entity(self.scope, self.query)
         target, kind = self._target(entity)
         horizon = None if own_columns(target, entity.table) else self._horizon(target)
         where = self._where(entity.table)
@@ -92,22 +93,6 @@ class _Binder:
             raise error(f"{query.problem.kind} is not executed yet", query.problem.span)
 
     # --- the entity
-
-    def _entity(self) -> BoundColumn:
-        ref = self.query.entity
-        table = self.scope.table(ref)
-        column = self.scope.column(ref, table)
-        name, key = f"{table.name}.{column.name}", table.primary_key
-        if not key:
-            hint = f"Add the tests unique and not_null to {name}, or a primary key constraint."
-            raise self.scope.error(f"{table.name} has no primary key, so {name} names no single row", ref.span, hint)
-        if len(key) > 1:
-            listed = f"{table.name} ({', '.join(key)})"
-            raise self.scope.error(f"an entity with a key of several columns, {listed}, is not executed yet", ref.span)
-        if column.name != key[0]:
-            problem = f"{name} is not the key of {table.name}: the key is {key[0]}"
-            raise self.scope.error(problem, ref.span, f"Write FOR EACH {table.name}.{key[0]}.")
-        return BoundColumn(table, column, ref.span)
 
     def _entity_ids(self, entity: BoundColumn) -> tuple[ast.Scalar, ...]:
         asked = self.query.entity_ids

@@ -47,11 +47,14 @@ class _Builder:
         parts = [c for c in tree.children if isinstance(c, Tree)]
         by_rule = {str(part.data): part for part in parts}
         command = by_rule.get("command")
-        entity, entity_ids = self._entity(by_rule.get("entity") or by_rule["entity_is"])
+        of_entity = by_rule.get("entity") or by_rule["entity_is"]
+        key = self._key(_subtree(of_entity, "key"))
+        entity, entity_ids = (self._whole(key, of_entity), None) if key else self._entity(of_entity)
         return ast.Query(
             target=self._target(next(p for p in parts if p.data != "command")),
             entity=entity,
             entity_ids=entity_ids,
+            key=key,
             where=self._clause(by_rule.get("where")),
             assuming=self._clause(by_rule.get("assuming")),
             problem=self._problem(parts),
@@ -73,6 +76,18 @@ class _Builder:
             raise self._error(f"{word} {number}: expected a whole number from 1", tree)
         exclude_seen = any(part.data == "exclude_seen" for part in _trees(tree))
         return ast.Problem(str(tree.data).upper(), number, _span(tree), exclude_seen)
+
+    def _key(self, tree: Tree[Token] | None) -> tuple[ast.ColumnRef, ...]:
+        """The columns of a key that has several."""
+        if tree is None:
+            return ()
+        table, *columns = (self._name(part) for part in _trees(tree))
+        return tuple(
+            ast.ColumnRef(table, name, _span(part)) for name, part in zip(columns, _trees(tree)[1:], strict=True)
+        )
+
+    def _whole(self, key: tuple[ast.ColumnRef, ...], tree: Tree[Token]) -> ast.ColumnRef:
+        return ast.ColumnRef(key[0].table, ", ".join(part.column for part in key), _span(tree))
 
     def _entity(self, tree: Tree[Token]) -> tuple[ast.ColumnRef, ast.Comparison | None]:
         column = self._column(_subtree(tree, "column"))
@@ -168,9 +183,12 @@ class _Builder:
         raise self._error(f"{word} is no unit of time", word, hint=hint)
 
     def _column(self, tree: Tree[Token]) -> ast.ColumnRef:
-        parts = [c if isinstance(c, Token) else _tokens(c)[0] for c in tree.children]
-        table, column = (_unquoted(str(p), "`") if p.type == "QUOTED" else str(p) for p in parts)
+        table, column = (self._name(part) for part in tree.children)
         return ast.ColumnRef(table, column, _span(tree))
+
+    def _name(self, part: Token | Tree[Token]) -> str:
+        token = part if isinstance(part, Token) else _tokens(part)[0]
+        return _unquoted(str(token), "`") if token.type == "QUOTED" else str(token)
 
     # --- constants
 

@@ -48,6 +48,7 @@ class Table:
     unique_id: str = ""
     primary_key_inferred: bool = False
     time_column_inferred: bool = False
+    combined: tuple[str, ...] = ()  # the columns that the primary key is made of, where it is a combined one
 
     def column(self, name: str) -> Column:
         """The column of that name, found without case. Raises ProjectError with candidates."""

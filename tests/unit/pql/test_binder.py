@@ -122,7 +122,7 @@ def test__bind__link_to_itself__is_taken_where_it_is_the_only_one() -> None:
     timed = tuple(replace(t, time_column="born_on") if t is CUSTOMERS else t for t in SHOP.tables)
     found = bound(query, RelationalSchema(timed, (*SHOP.links, referrer))).target
     assert isinstance(found, BoundAggregation) and found.path == (referrer,)
-    with pytest.raises(QueryError, match="customers has several links to itself: customers.age or customers.home"):
+    with pytest.raises(QueryError, match="several links to itself: customers"):
         bound(query, RelationalSchema(timed, (*SHOP.links, referrer, sponsor)))
 
 

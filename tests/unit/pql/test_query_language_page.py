@@ -50,8 +50,3 @@ def test__page__not_yet__is_refused_by_name(name: str, target: str) -> None:
     with pytest.raises(QueryError) as caught:
         bind(parse(f"PREDICT {target} FOR EACH customers.customer_id"), SHOP)
     assert caught.value.problem.startswith(f"{name} is not executed yet")
-
-
-def test__page__attribute_of_events__is_refused_by_name() -> None:
-    with pytest.raises(QueryError, match="an attribute of events is not executed yet: orders has the time column"):
-        bind(parse("PREDICT orders.is_gift FOR EACH orders.order_id"), SHOP)

@@ -1,0 +1,33 @@
+"""Rows of a prediction with the columns of the entity's key, where the key has several.
+
+In: rows with the combined key, the task, its warehouse. Out: the same rows, in order, with each column of the key under
+its own name and type in place of the combined one. One SELECT over the entity table, whatever the number of rows.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.paths import Graph
+from dbt_rfm.pql.task import Task
+from dbt_rfm.schema.combined import key_columns
+from dbt_rfm.schema.types import RelationalSchema
+from dbt_rfm.warehouse.base import Warehouse
+
+
+def with_key_columns(rows: pa.Table, task: Task, schema: RelationalSchema, warehouse: Warehouse) -> pa.Table:
+    table, combined = task.entity.table, task.entity.column.name
+    parts = key_columns(table)
+    if not parts:
+        return rows
+    select = sql.select(*sql.columns([combined, *(c.name for c in parts)], "e")).distinct()
+    keys = warehouse.query(select.from_(Graph(schema, warehouse.dialect).read(table, "e")))
+    given = rows.column(combined)
+    places = pc.index_in(given, value_set=keys.column(combined).combine_chunks().cast(given.type))
+    position = rows.column_names.index(combined)
+    rows = rows.remove_column(position)
+    for i, part in enumerate(parts):
+        rows = rows.add_column(position + i, part.name, keys.column(part.name).take(places))
+    return rows

@@ -1,0 +1,110 @@
+"""FOR EACH lines.(order_id, line): a key of two columns, from the query to the rows of a prediction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pyarrow as pa
+import pytest
+from hand_worked import World, world
+from sqlglot import parse_one
+
+from dbt_rfm.collect import collect
+from dbt_rfm.entity_keys import with_key_columns
+from dbt_rfm.errors import QueryError
+from dbt_rfm.options import Options
+from dbt_rfm.plan.labels import labels_select
+from dbt_rfm.plan.paths import Graph
+from dbt_rfm.pql.binder import bind
+from dbt_rfm.pql.keys import schema_for
+from dbt_rfm.pql.parser import parse
+from dbt_rfm.pql.task import Task
+from dbt_rfm.schema.types import RelationalSchema
+from dbt_rfm.snapshot import QUERY
+
+A = datetime(2024, 7, 1)
+
+
+@pytest.fixture()
+def shop() -> World:
+    """Lines of baskets; `hits` belong to a product, so lines have no children, but parents and siblings."""
+    return world(
+        """
+        create table products as select i::int as product_id, 'kind ' || i % 3 as kind from range(1, 6) t(i);
+        create table orders (order_id integer, placed_at timestamp);
+        insert into orders select i::int, timestamp '2024-07-01' - to_days((i * 5)::int) from range(0, 40) t(i);
+        create table lines as
+            select i::int as order_id, case k when 0 then 'a|' else 'a%' || k end as line,
+                ((i + k) % 5 + 1)::int as product_id, (i * k % 7)::double as quantity,
+                case when i % 4 > 0 then (i + k) % 3 = 0 end as returned
+            from range(0, 40) t(i), range(0, 3) s(k);
+        """,
+        keys={"products": "product_id", "orders": "order_id", "lines": ("order_id", "line")},
+        times={"orders": "placed_at"},
+        links=["lines.order_id -> orders.order_id", "lines.product_id -> products.product_id"],
+    )
+
+
+def bound(shop: World, query: str) -> tuple[Task, RelationalSchema]:
+    parsed = parse(query)
+    schema = schema_for(parsed, shop.schema, "duckdb")
+    return bind(parsed, schema), schema
+
+
+def test__key_of_two_columns__is_one_text_that_tells_rows_apart(shop: World) -> None:
+    task, _ = bound(shop, "PREDICT lines.returned FOR EACH lines.(line, order_id)")
+    assert task.entity.column.name == "order_id, line"
+    select = f'select "order_id, line" from {task.entity.table.relation} where order_id = 7 order by line'
+    found = shop.warehouse.query(parse_one(select, dialect="duckdb")).column(0).to_pylist()
+    assert found == ["7|a%251", "7|a%252", "7|a%7C"]
+
+
+def test__key_of_two_columns__an_attribute__is_asked_and_answered_per_row(shop: World) -> None:
+    task, schema = bound(shop, "PREDICT lines.returned FOR EACH lines.(order_id, line)")
+    found = collect(task, schema, shop.warehouse, Options(context_size=50, backtest=False))
+    asked = found.examples.filter(pa.compute.equal(found.examples["split"], QUERY))
+    assert asked.num_rows == 30, "one order in four has lines whose return nobody knows"
+    rows = pa.table({task.entity.column.name: asked["entity"], "probability": [0.5] * 30})
+    split = with_key_columns(rows, task, schema, shop.warehouse)
+    assert split.column_names == ["order_id", "line", "probability"]
+    assert split.schema.field("order_id").type == pa.int32()
+    combined = [
+        f"{o}|{line.replace('%', '%25').replace('|', '%7C')}"
+        for o, line in zip(split["order_id"].to_pylist(), split["line"].to_pylist(), strict=True)
+    ]
+    assert combined == asked["entity"].to_pylist()
+
+
+def test__key_of_one_column__rows_stay_as_they_are(shop: World) -> None:
+    task, schema = bound(shop, "PREDICT products.kind FOR EACH products.product_id")
+    rows = pa.table({"product_id": [1]})
+    assert with_key_columns(rows, task, schema, shop.warehouse) is rows
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "snowflake", "postgres"])
+def test__key_of_two_columns__labels__are_written_for_every_warehouse(shop: World, dialect: str) -> None:
+    parsed = parse("PREDICT lines.returned FOR EACH lines.(order_id, line)")
+    schema = schema_for(parsed, shop.schema, dialect)
+    text = labels_select(bind(parsed, schema), Graph(schema, dialect), "anchors").sql(dialect=dialect)
+    assert '"e"."order_id, line" AS "entity"' in text and "REPLACE" in text.upper()
+
+
+@pytest.mark.parametrize(
+    ("entity", "message"),
+    [
+        (
+            "lines.order_id",
+            r"the key of lines has several columns: order_id, line(.|\n)*FOR EACH lines.\(order_id, line\)",
+        ),
+        ("lines.(order_id, quantity)", r"\(order_id, quantity\) is not the key of lines: the key is order_id, line"),
+        ("lines.(order_id, lines)", "table lines has no column lines"),
+        (
+            "orders.(order_id, placed_at)",
+            "is not the key of orders: the key is order_id(.|\n)*FOR EACH orders.order_id",
+        ),
+        ("nowhere.(a, b)", "no table nowhere"),
+    ],
+)
+def test__key__that_is_none__says_what_it_is(shop: World, entity: str, message: str) -> None:
+    with pytest.raises(QueryError, match=message):
+        bound(shop, f"PREDICT COUNT(lines.*, 0, 30) FOR EACH {entity}")
