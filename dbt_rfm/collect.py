@@ -23,9 +23,11 @@ from dbt_rfm.choice import Choice, from_attribute, from_label_table, from_window
 from dbt_rfm.errors import DataError, ProjectError
 from dbt_rfm.events import from_events
 from dbt_rfm.forecast import forecast_snapshot
+from dbt_rfm.give_aways import give_aways
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import newest_event
+from dbt_rfm.plan.event_history import outcome_of
 from dbt_rfm.plan.examples import (
     context_select,
     drawn_select,
@@ -34,7 +36,6 @@ from dbt_rfm.plan.examples import (
     least_of_class,
     query_examples,
 )
-from dbt_rfm.plan.event_history import outcome_of
 from dbt_rfm.plan.features import derived_of, feature_plan
 from dbt_rfm.plan.labels import LABEL_TYPE
 from dbt_rfm.plan.neighbours import neighbours_plan
@@ -42,7 +43,7 @@ from dbt_rfm.plan.paths import Graph
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.pql.ast import Scalar, Window
 from dbt_rfm.pql.attributes import hidden_columns
-from dbt_rfm.pql.task import BoundColumn, Task
+from dbt_rfm.pql.task import Task
 from dbt_rfm.recommendation import ranking_snapshot
 from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.types import RelationalSchema
@@ -247,6 +248,9 @@ def _snapshot(
     examples = session.query(_in_order(session.names.examples))
     scope = _scope(graph, task, choice)
     features, meta, more = _features(session, scope, task, choice)
+    hidden = hidden_columns(task)
+    if hidden:
+        more = (*more, *give_aways(task.kind, examples, features, meta, " and ".join(".".join(c) for c in hidden)))
     rows, reason = _rows(session, scope, task, options) if with_rows else ({}, "")
     labels = examples.filter(pc.is_in(examples["split"], pa.array([CONTEXT, BACKTEST_CONTEXT])))["label"]
     classes = tuple(sorted(pc.unique(labels).to_pylist())) if task.kind == TaskKind.MULTICLASS else ()
