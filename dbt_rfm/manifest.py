@@ -21,7 +21,8 @@ Tables = Sequence[str] | Mapping[str, str]
 
 _RELATIONS = ("model", "seed", "snapshot", "source")
 _NOT_SQL = re.compile(r"'(?:[^']|'')*(?:'|$)|--[^\n]*|#[^\n]*|/\*.*?\*/", re.S)
-_TABLE_DOT_COLUMN = re.compile(r"(?<![\w.`])(?:`([^`]+)`|([A-Za-z_]\w*))\s*\.\s*(?=\*|`|[A-Za-z_])")
+_TABLE_DOT_COLUMN = re.compile(r"(?<![\w.`])(?:`([^`]+)`|([A-Za-z_]\w*))\s*\.\s*(?=\*|`|\(|[A-Za-z_])")
+_VERSIONED = re.compile(r"([^.]+)\.v([0-9]+)")  # of a model: orders.v1
 
 
 def job_from_manifest(
@@ -69,7 +70,7 @@ def query_tables(query: str) -> list[str]:
 def _add(found: dict[str, JobTable], manifest: Mapping[str, Any], named: Tables) -> None:
     if isinstance(named, str):
         raise ProjectError(f"expected a list of tables, got the text {named!r}", hint=f"Write [{named}].")
-    pairs = named.items() if isinstance(named, Mapping) else ((name.rsplit(".", 1)[-1], name) for name in named)
+    pairs = named.items() if isinstance(named, Mapping) else ((_alias(name), name) for name in named)
     for alias, name in pairs:
         table = job_table(alias, _find(manifest, name))
         same = next((t for a, t in found.items() if a.casefold() == alias.casefold()), None)
@@ -80,6 +81,14 @@ def _add(found: dict[str, JobTable], manifest: Mapping[str, Any], named: Tables)
             )
         if same is None:
             found[alias] = table
+
+
+def _alias(name: str) -> str:
+    """
+    >>> _alias("orders"), _alias("app.events"), _alias("orders.v1")
+    ('orders', 'events', 'orders_v1')
+    """
+    return name.replace(".", "_") if _VERSIONED.fullmatch(name) else name.rsplit(".", 1)[-1]
 
 
 def _add_reachable(found: dict[str, JobTable], manifest: Mapping[str, Any]) -> None:
@@ -110,9 +119,17 @@ def _is_readable(node: Mapping[str, Any]) -> bool:
 
 
 def _find(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """The node of a name: `orders`, `app.events` for a source, or a source's table where no model has the name."""
+    """The node of a name: `orders`, `app.events` for a source, or a source's table where no model has the name.
+
+    `orders.v1`, or its alias `orders_v1`, is a version of a model; `orders` is its latest one.
+    """
     project = (manifest.get("metadata") or {}).get("project_name")
     nodes = list(relation_nodes(manifest))
+    of_version = _VERSIONED.fullmatch(name) or _VERSIONED.fullmatch(re.sub(r"_(v\d+)$", r".\1", name))
+    if of_version:
+        found = [n for n in nodes if (n["name"], str(n.get("version"))) == (of_version[1], of_version[2])]
+        if found:
+            return found[0]
     ways = (
         [n for n in nodes if n["resource_type"] != "source" and n["name"] == name],
         [n for n in nodes if n["resource_type"] == "source" and f"{n['source_name']}.{n['name']}" == name],

@@ -50,7 +50,7 @@
       {%- if name is not string -%}
         {%- do dbt_rfm.raise_error(where ~ ': a list holds names, got ' ~ name, "Write a mapping to give a relation a name: tables={'orders': ref('stg_orders')}.") -%}
       {%- endif -%}
-      {%- do pairs.append((name.split('.') | last, name)) -%}
+      {%- do pairs.append((name.split('.') | join('_') if dbt_rfm.is_version(name) else name.split('.') | last, name)) -%}
     {%- endfor -%}
   {%- endif -%}
   {%- for alias, table in pairs -%}
@@ -68,11 +68,18 @@
 {% endmacro %}
 
 
-{# A relation as it is; 'orders' is ref('orders'), 'shop.orders' is source('shop', 'orders'). #}
+{# A relation as it is; 'orders' is ref('orders'), 'shop.orders' source('shop', 'orders'), 'orders.v1' ref('orders', v=1). #}
 {% macro table_relation(table) %}
   {%- if table is not string -%}{%- do return(table) -%}{%- endif -%}
   {%- set parts = table.split('.') -%}
+  {%- if dbt_rfm.is_version(table) -%}{%- do return(ref(parts[0], v=parts[1][1:])) -%}{%- endif -%}
   {%- do return(source(parts[0], parts[1]) if parts | length == 2 else ref(table)) -%}
+{% endmacro %}
+
+
+{# Whether a name is that of a version of a model, such as 'orders.v1'; its alias is orders_v1. #}
+{% macro is_version(name) %}
+  {%- do return(modules.re.match('[^.]+[.]v[0-9]+$', name) is not none) -%}
 {% endmacro %}
 
 
@@ -82,7 +89,7 @@
   {%- set bare = modules.re.sub("(?s)'(?:[^']|'')*'|--[^\\n]*|#[^\\n]*|/\\*.*?\\*/", ' ', query) -%}
   {%- if "'" in bare -%}{%- do return([]) -%}{%- endif -%}
   {%- set names = [] -%}
-  {%- for name in modules.re.findall('(?<![\\w.`])(`[^`]+`|[A-Za-z_]\\w*)\\s*\\.\\s*(?:\\*|`[^`]+`|[A-Za-z_])', bare) -%}
+  {%- for name in modules.re.findall('(?<![\\w.`])(`[^`]+`|[A-Za-z_]\\w*)\\s*\\.\\s*(?:\\*|\\(|`[^`]+`|[A-Za-z_])', bare) -%}
     {%- set name = name | replace('`', '') -%}
     {%- if name not in names -%}{%- do names.append(name) -%}{%- endif -%}
   {%- endfor -%}

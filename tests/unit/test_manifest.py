@@ -149,6 +149,29 @@ def test__names__versions__the_latest():
     assert job.tables[0].relation == "orders_v2"
 
 
+def test__names__two_versions_side_by_side__have_names_of_their_own():
+    both = manifest(
+        *(
+            node(
+                "orders", unique_id=f"model.shop.orders.v{v}", version=v, latest_version=2, relation_name=f"orders_{v}"
+            )
+            for v in (1, 2)
+        )
+    )
+    query = "PREDICT COUNT(orders_v1.*, 0, 1) FOR EACH orders.id"
+    for graph in (["orders", "orders.v1"], None):
+        job = job_from_manifest(both, query, graph=graph)
+        relations = {table.alias: (table.relation, table.unique_id) for table in job.tables}
+        assert relations == {
+            "orders": ("orders_2", "model.shop.orders.v2"),
+            "orders_v1": ("orders_1", "model.shop.orders.v1"),
+        }
+
+
+def test__query_tables__a_key_of_several_columns__names_its_table():
+    assert query_tables("PREDICT COUNT(orders.*, 0, 1) FOR EACH lines.(order_id, line)") == ["orders", "lines"]
+
+
 def test__names__the_projects_own_before_a_packages():
     other = node("orders", unique_id="model.other.orders", package_name="other")
     job = job_from_manifest(manifest(other, node("orders")), "PREDICT orders.x FOR EACH orders.id")

@@ -1,0 +1,67 @@
+"""Constructs of the query language that reach into dbt: keys of several columns, two versions of a model, arithmetic."""
+
+from __future__ import annotations
+
+from dbt_projects import Project
+from shop_project import predict
+
+LINES = """
+select
+    order_id,
+    'line ' || k as line_no,
+    cast(order_id % 7 + k as integer) as quantity,
+    case when order_id % 3 > 0 then (order_id + k) % 4 = 0 end as is_returned
+from {{ ref('orders') }}, range(1, 3) as t(k)
+where order_id <= 60
+"""
+VISITS = "select order_id as visit_id, customer_id, ordered_at from {{ ref('orders') }}"
+SCHEMA = """
+version: 2
+models:
+  - name: lines
+    constraints: [{type: primary_key, columns: [order_id, line_no], warn_unsupported: false}]
+    columns:
+      - name: order_id
+        data_tests:
+          - relationships: {arguments: {to: ref('orders'), field: order_id}}
+  - name: visits
+    latest_version: 2
+    config: {event_time: ordered_at}
+    columns:
+      - {name: visit_id, data_tests: [unique, not_null]}
+      - name: customer_id
+        data_tests:
+          - relationships: {arguments: {to: ref('customers'), field: customer_id}}
+    versions: [{v: 1}, {v: 2}]
+"""
+RETURNED = "PREDICT lines.is_returned FOR EACH lines.(order_id, line_no)"
+BASKET = """
+    PREDICT SUM(orders.amount, 0, 60, days) / COUNT(orders.*, 0, 60, days)
+    FOR EACH customers.customer_id
+    WHERE COUNT(orders.* WHERE stores.kind LIKE 'c%', -90, 0, days) * 2 > 1
+"""
+LESS = """
+    PREDICT COUNT(visits_v1.*, 0, 60, days) < COUNT(visits_v2.*, -60, 0, days)
+    FOR EACH customers.customer_id
+"""
+
+
+class TestLanguage:
+    def test__build__each_construct__publishes_its_table(self, shop: Project) -> None:
+        shop.write("models/lines.sql", LINES)
+        shop.write("models/visits_v1.sql", VISITS)
+        shop.write("models/visits_v2.sql", f"{VISITS} where customer_id % 2 = 0")
+        shop.write("models/more.yml", SCHEMA)
+        shop.write("models/returned.sql", predict(RETURNED))
+        shop.write("models/basket.sql", predict(BASKET))
+        shop.write("models/less.sql", predict(LESS, arguments=", tables=['visits.v1', 'visits']").replace("_v2.", "."))
+
+        built = shop.dbt("build", "--select", "lines", "visits", "returned", "basket", "less")
+
+        assert built.success, built.log
+        asked = "select count(*) from lines where is_returned is null"
+        columns = "order_id, line_no, anchor_time, probability, prediction"
+        joined = f"select count(*) from (select {columns} from returned) inner join lines using (order_id, line_no)"
+        assert shop.rows(joined) == shop.rows(asked) == [(40,)]
+        assert shop.rows("select min(prediction) > 0, count(*) > 10 from basket") == [(True, True)]
+        assert shop.rows("select count(*) = (select count(*) from customers) from less") == [(True,)]
