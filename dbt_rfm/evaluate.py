@@ -6,6 +6,7 @@ same rows, and whether the model is ahead of both.
     entity history  the mean (binary, regression) or the latest (multiclass) of the entity's own closed labels as of
                     the example's anchor, the constant where it has none
     history of …    of events: the same over the outcomes of each parent's events (the terminal's) known by then
+Lists are compared in `evaluate_ranking.py`, forecasts in `evaluate_forecast.py`.
 MAE is scored on the median of the predictive distribution and RMSE on its mean, each on the point that minimises it.
 """
 
@@ -18,6 +19,8 @@ import numpy as np
 import pyarrow as pa
 
 from dbt_rfm import metrics as m
+from dbt_rfm.evaluate_forecast import tested_forecast
+from dbt_rfm.evaluate_ranking import tested_lists
 from dbt_rfm.model.interface import Predictions
 from dbt_rfm.model.step import label_array, split_rows
 from dbt_rfm.plan.event_history import KNOWN_LATEST, KNOWN_MEAN
@@ -32,7 +35,7 @@ PRIMARY = {
     TaskKind.MULTICLASS: ("accuracy",),
     TaskKind.REGRESSION: ("mae",),
 }
-LOWER_IS_BETTER = frozenset({"mae", "rmse", "logloss", "ece"})
+LOWER_IS_BETTER = frozenset({"mae", "rmse", "logloss", "ece", "wape", "pinball", "total_wape"})
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,12 @@ def backtest(snapshot: Snapshot, predictions: Predictions | None) -> Backtest | 
     rows, context = split_rows(snapshot, BACKTEST), split_rows(snapshot, BACKTEST_CONTEXT)
     if predictions is None or not len(rows) or not len(context):
         return None
+    if snapshot.kind == TaskKind.LINK:
+        return _tested_lists(snapshot, predictions, rows, len(context))
+    if snapshot.kind == TaskKind.FORECAST:
+        test = tested_forecast(snapshot, predictions)
+        beats = all(test.figures[test.primary] < figures[test.primary] for figures in test.baselines.values())
+        return Backtest(test.figures, test.baselines, test.primary, beats, rows=len(rows), context=len(context))
     labels = label_array(snapshot, rows)
     context_labels = label_array(snapshot, context)
     figures = score(snapshot.kind, labels, predictions)
@@ -81,6 +90,13 @@ def backtest(snapshot: Snapshot, predictions: Predictions | None) -> Backtest | 
     sign = -1 if primary in LOWER_IS_BETTER else 1
     beats = all(sign * figures[primary] > sign * b[primary] for b in baselines.values())
     return Backtest(figures, baselines, primary, beats, rows=len(rows), context=len(context))
+
+
+def _tested_lists(snapshot: Snapshot, predictions: Predictions, rows: np.ndarray, context: int) -> Backtest:
+    assert predictions.probabilities is not None, "pairs are ranked by their probabilities"
+    test = tested_lists(snapshot, predictions.probabilities, rows)
+    beats = all(test.figures[test.primary] > figures[test.primary] for figures in test.baselines.values())
+    return Backtest(test.figures, test.baselines, test.primary, beats, rows=test.lists, context=context)
 
 
 def score(kind: TaskKind, labels: np.ndarray, predictions: Predictions) -> dict[str, float]:

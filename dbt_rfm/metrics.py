@@ -9,6 +9,8 @@ Ties are counted as chance: equal scores share their rank.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 NAN = float("nan")
@@ -86,6 +88,26 @@ def rmse(labels: np.ndarray, predicted: np.ndarray) -> float:
     """Root mean squared error; the mean of a distribution minimises it."""
     error = np.asarray(labels, dtype=np.float64) - predicted
     return float(np.sqrt(np.square(error).mean())) if len(error) else NAN
+
+
+def wape(labels: np.ndarray, predicted: np.ndarray) -> float:
+    """Sum of absolute errors over the sum of absolute labels; 0.2 is a fifth of the volume in the wrong place."""
+    labels = np.asarray(labels, dtype=np.float64)
+    volume = np.abs(labels).sum()
+    return float(np.abs(labels - predicted).sum() / volume) if volume > 0 else NAN
+
+
+def pinball(labels: np.ndarray, quantiles: np.ndarray, levels: Sequence[float]) -> float:
+    """Mean over rows and levels of the loss that each level's quantile minimises. `quantiles`: [N, levels]."""
+    error = np.asarray(labels, dtype=np.float64)[:, None] - quantiles
+    share = np.asarray(levels)
+    return float(np.maximum(share * error, (share - 1) * error).mean()) if len(error) else NAN
+
+
+def coverage(labels: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
+    """Share of the labels between the two, ends included; 0.8 is right for p10 to p90."""
+    labels = np.asarray(labels)
+    return float(((labels >= low) & (labels <= high)).mean()) if len(labels) else NAN
 
 
 def spearman(labels: np.ndarray, predicted: np.ndarray) -> float:

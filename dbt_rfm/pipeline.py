@@ -35,7 +35,7 @@ from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.from_job import label_table, schema_from_job
-from dbt_rfm.schema.types import RelationalSchema
+from dbt_rfm.schema.types import RelationalSchema, Table
 from dbt_rfm.schema.validate import validate
 from dbt_rfm.snapshot import BACKTEST, CONTEXT, QUERY, Snapshot, bundle_sha, write_bundle
 from dbt_rfm.warehouse.base import Warehouse
@@ -184,9 +184,24 @@ def empty_rows(task: Task, warehouse: Warehouse) -> pa.Table:
     """The prediction table's form for a task, without rows."""
     from sqlglot import exp
 
-    key = task.entity.column.name
-    relation: exp.Select = exp.maybe_parse(f"select * from {task.entity.table.relation}", dialect=warehouse.dialect)
-    select = exp.select(exp.column(exp.to_identifier(key, quoted=True))).from_(relation.subquery("entities")).limit(0)
+    def no_values(table: Table, column: str) -> pa.ChunkedArray:
+        relation: exp.Select = exp.maybe_parse(f"select * from {table.relation}", dialect=warehouse.dialect)
+        select = exp.select(exp.column(exp.to_identifier(column, quoted=True))).from_(relation.subquery("r")).limit(0)
+        return warehouse.query(select).column(0)
+
+    key, ranking = task.entity.column.name, {}
+    examples = {
+        "split": pa.array([], type=pa.string()),
+        "entity": no_values(task.entity.table, key),
+        "anchor_time": pa.array([], type=pa.timestamp("us")),
+    }
+    if task.ranking is not None:
+        item = task.ranking.link.parent_column
+        examples["item"] = no_values(task.ranking.items, item)
+        ranking = {"item": item, "number": task.ranking.number}
+    if task.timeframes is not None:
+        moments = pa.array([], type=pa.timestamp("us"))
+        examples |= {"step": pa.array([], type=pa.int32()), "forecast_from": moments, "forecast_until": moments}
     snapshot = Snapshot(
         query=task.text,
         kind=task.kind,
@@ -195,14 +210,9 @@ def empty_rows(task: Task, warehouse: Warehouse) -> pa.Table:
         anchor=datetime(1970, 1, 1),
         schema_fingerprint="",
         features_meta=(),
-        examples=pa.table(
-            {
-                "split": pa.array([], type=pa.string()),
-                "entity": warehouse.query(select).column(0),
-                "anchor_time": pa.array([], type=pa.timestamp("us")),
-            }
-        ),
+        examples=pa.table(examples),
         features=pa.table({}),
+        ranking=ranking,
     )
     return prediction_rows(snapshot, None)
 
@@ -222,6 +232,8 @@ def _is_held(result: Answer) -> bool:
 def _headline(job: Job, result: Answer, number: int, held: bool) -> str:
     assert job.target is not None
     count = result.snapshot.examples.column("split").to_pylist().count(QUERY)
+    if result.task.ranking is not None:
+        count = len(result.predictions)
     context = result.snapshot.examples.column("split").to_pylist().count(CONTEXT)
     state = "held back" if held else "serving"
     figures = result.backtest.line() if result.backtest else _no_backtest(result)

@@ -66,6 +66,8 @@ KIND_COLUMNS = {
     TaskKind.BINARY: ("probability", "prediction"),
     TaskKind.MULTICLASS: ("class", "probability", "rank"),
     TaskKind.REGRESSION: ("prediction", "p10", "p50", "p90"),
+    TaskKind.LINK: ("score", "rank"),
+    TaskKind.FORECAST: ("step", "forecast_from", "forecast_until", "prediction", "p10", "p50", "p90"),
 }
 _VERSION_MARKS = ("model_version", "run_id", "predicted_at")
 

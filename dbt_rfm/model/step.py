@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dbt_rfm.model.forecast import predict_forecast
 from dbt_rfm.model.interface import CATEGORICAL, FeatureTable, Predictions, RelationalModel
+from dbt_rfm.model.ranking import group_numbers, rank_pairs, ranked_rows
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
 
@@ -44,6 +46,23 @@ def _predict(
     table = feature_table(snapshot)
     times = _seconds(snapshot.examples.column("anchor_time"))
     labels = label_array(snapshot, context)
+    if snapshot.kind == TaskKind.FORECAST:
+        sources = tuple(f.source for f in snapshot.features_meta)
+        ends = _seconds(snapshot.examples.column("forecast_until"))
+        return predict_forecast(model, table, sources, labels, context, query, seed=seed, times=times, ends=ends)
+    if snapshot.kind == TaskKind.LINK:
+        groups = group_numbers(snapshot, query)
+        ranked = rank_pairs(
+            model,
+            table.take(context),
+            labels,
+            table.take(query),
+            groups,
+            seed=seed,
+            times_context=times[context],
+            times_query=times[query],
+        )
+        return _at_true_shares(ranked, labels, snapshot.label_shares.get(context_split, {}))
     predictions = model.predict(
         table.take(context),
         labels,
@@ -94,7 +113,7 @@ def label_array(snapshot: Snapshot, rows: np.ndarray) -> np.ndarray:
     labels = snapshot.examples.column("label").take(pa.array(rows))
     if snapshot.kind in (TaskKind.REGRESSION, TaskKind.FORECAST):
         return labels.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
-    if snapshot.kind == TaskKind.BINARY:
+    if snapshot.kind in (TaskKind.BINARY, TaskKind.LINK):
         return labels.cast(pa.int8()).to_numpy(zero_copy_only=False).astype(np.int64)
     position = {name: i for i, name in enumerate(snapshot.classes)}
     return np.array([position[v] for v in labels.cast(pa.string()).to_pylist()], dtype=np.int64)
@@ -103,9 +122,11 @@ def label_array(snapshot: Snapshot, rows: np.ndarray) -> np.ndarray:
 def prediction_rows(snapshot: Snapshot, predictions: Predictions | None) -> pa.Table:
     """The query examples in the form of the prediction table, without version columns; no rows without predictions.
 
-    Regression: `prediction` is the mean of the predictive distribution, p50 its median.
+    Regression: `prediction` is the mean of the predictive distribution, p50 its median. Forecast: the same per step.
     Multiclass: one row per entity and class, `rank` 1 for the likeliest.
     """
+    if snapshot.kind == TaskKind.LINK:
+        return ranked_rows(snapshot, split_rows(snapshot, QUERY), predictions)
     examples = snapshot.examples.take(pa.array(split_rows(snapshot, QUERY), type=pa.int64()))
     if predictions is None:
         predictions, examples = _nothing(snapshot), examples.slice(0, 0)
@@ -115,6 +136,9 @@ def prediction_rows(snapshot: Snapshot, predictions: Predictions | None) -> pa.T
     if snapshot.kind == TaskKind.BINARY:
         probability = _present(predictions.probabilities)[:, 1]
         return pa.table({**keys, "probability": probability, "prediction": probability >= 0.5})
+    if snapshot.kind == TaskKind.FORECAST:
+        keys |= {name: examples.column(name) for name in ("step", "forecast_from", "forecast_until")}
+        keys["step"] = keys["step"].cast(pa.int32())
     return pa.table(
         {
             **keys,
@@ -144,7 +168,7 @@ def _class_rows(keys: dict[str, pa.ChunkedArray], predictions: Predictions) -> p
 
 def _nothing(snapshot: Snapshot) -> Predictions:
     classes = snapshot.classes
-    if snapshot.kind == TaskKind.REGRESSION:
+    if snapshot.kind in (TaskKind.REGRESSION, TaskKind.FORECAST):
         return Predictions(snapshot.kind, (), mean=np.empty(0), levels=(0.1, 0.5, 0.9), quantiles=np.empty((0, 3)))
     return Predictions(snapshot.kind, classes, probabilities=np.empty((0, max(len(classes), 2))))
 

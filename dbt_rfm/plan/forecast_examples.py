@@ -5,7 +5,8 @@ SELECTs of (entity, j, anchor_time, step, label), and the examples of all splits
 Time rule: an example may be learnt from if its own window had closed by the limit, edge `until`; the step before may
 be asked while a later step of the same anchor is still open. The draw is an md5 of entity, anchor, step and seed.
 
-Each step gets the same number of examples; half of them from the newest windows, half spread over the older ones.
+Each step gets the same number of examples; half of them from the newest windows, half spread over all of them. One
+window alone would teach the luck of that week.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names
 from dbt_rfm.pql.ast import Scalar
 
+NEWEST = 8  # windows from which half of a context comes
 _COLUMNS = ("entity", "j", "anchor_time", "step", "label")
 
 
@@ -38,12 +40,16 @@ def context_select(
     """At most `size` labelled examples whose windows lie between edges `since` and `until`, of so many entities."""
     each = ceil(size / steps)
     draw = _draw("d", seed, "context")
-    newest = sql.numbered([sql.column("step", "d")], [sql.column("j", "d")], descending=True)
-    newest.args["order"].append("expressions", exp.Ordered(this=draw, nulls_first=False))
-    ranked = sql.select(exp.Star(), sql.aliased(draw.copy(), "draw"), sql.aliased(newest, "newest"))
+    window = exp.Add(this=sql.column("j", "d"), expression=sql.column("step", "d"))
+    is_new = exp.GT(this=window, expression=_number(until - NEWEST))  # step 1 of edge j is window j
+    by = [sql.column("step", "d"), exp.Paren(this=is_new)]
+    lot = sql.numbered([e.copy() for e in by], [draw])
+    ranked = sql.select(exp.Star(), sql.aliased(draw.copy(), "draw"), sql.aliased(lot, "lot"))
+    ranked = ranked.select(sql.aliased(by[1].copy(), "is_new"), copy=False)
     ranked = ranked.from_(_subquery(_triples(names, until, since, entities, seed), "d"), copy=False)
-    half = exp.LTE(this=sql.column("newest", "r"), expression=exp.Literal.number(each // 2))
-    tier = exp.Case(ifs=[exp.If(this=half, true=exp.Literal.number(0))], default=exp.Literal.number(1))
+    half = exp.LTE(this=sql.column("lot", "r"), expression=exp.Literal.number(each // 2))
+    first = exp.and_(sql.column("is_new", "r"), half)
+    tier = exp.Case(ifs=[exp.If(this=first, true=exp.Literal.number(0))], default=exp.Literal.number(1))
     place = sql.numbered([sql.column("step", "r")], [tier, sql.column("draw", "r")])
     placed = sql.select(*sql.columns((*_COLUMNS, "draw"), "r"), sql.aliased(place, "place"))
     placed = placed.from_(_subquery(ranked, "r"), copy=False)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from dbt_rfm.forecast_names import GROUP, SERIES, STEP
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names, Output, Step, block
 from dbt_rfm.plan.children import link_label
@@ -25,20 +26,14 @@ from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.types import Link
 from dbt_rfm.snapshot import Feature
 
-SERIES, GROUP, STEP = "series", "group", "step"
 LAGS = 8
 MEANS = (4, 12, 52)
-LEVEL, LAST, MEAN = "series.mean12", "series.lag1", "series.mean"
 
 
 @dataclass(frozen=True)
 class ForecastPlan:
     steps: tuple[Step, ...]
     block: Block
-
-
-def season_name(season: Season) -> str:
-    return f"series.{season.name}"
 
 
 def forecast_plan(task: Task, graph: Graph, names: Names, bases: Names, found: Sequence[Season]) -> ForecastPlan:
@@ -152,8 +147,8 @@ def _season(
     query: exp.Select, rolled: str, key: exp.Expression, label: str, season: Season, k: int, *, of_entity: bool
 ) -> list[Output]:
     """The same season of the newest round: its value, with its neighbours, and against the mean of that time."""
-    name = f"{label}.{season.name}"
-    at, then = f"{label[:1]}{k}at{len(query.args['joins'])}", f"{label[:1]}{k}then{len(query.args['joins'])}"
+    name, number = f"{label}.{season.name}", len(query.args["joins"])
+    at, then = f"at{number}", f"then{number}"
     back = exp.Sub(this=sql.column("j", "e"), expression=sql.column(f"back{k}", "t"))
     gone = exp.Sub(this=sql.column("j", "e"), expression=sql.column(f"round{k}", "t"))
     gone = exp.Sub(this=gone, expression=exp.Literal.number(1))

@@ -31,6 +31,9 @@ def timeframes_of(scope: Scope, query: ast.Query, target: BoundTarget, kind: Tas
     if kind != TaskKind.REGRESSION:
         hint = "Forecast the number itself, such as COUNT(…) or SUM(…), and compare it in the table it gives."
         raise scope.error(f"FORECAST needs a target that is a number, this one is {kind}", query.target.span, hint)
+    if query.assuming is not None:
+        hint = "Leave it out: a forecast asks for every window, whatever happens in it."
+        raise scope.error("ASSUMING has no meaning for a forecast", problem.span, hint)
     _check_windows(scope, target)
     return number
 
@@ -43,9 +46,9 @@ def _check_windows(scope: Scope, target: BoundTarget) -> None:
     whole = furthest(scope, windows)
     for window in windows:
         if window.start != 0:
-            hint = f"Start it at 0: 0, {window.end - (window.start or 0)}, {window.unit}."
-            problem = f"the timeframes of a forecast follow each other, this window leaves out the first {window.start}"
-            raise scope.error(f"{problem} {window.unit}", window.span, hint)
+            hint = f"Start it at 0: 0, {whole.end}, {whole.unit}."
+            problem = "the timeframes of a forecast follow each other from the anchor"
+            raise scope.error(f"{problem}, this window starts at {window.start}", window.span, hint)
         if window != whole:
             problem = f"the timeframes of a forecast have one length, got {length(window)} and {length(whole)}"
             raise scope.error(problem, window.span, "Give every aggregation of the target the same window.")

@@ -1,0 +1,114 @@
+"""A forecast by the in-context model: labels on the scale of each entity, and back.
+
+In: a snapshot of kind FORECAST and two of its splits. Out: quantiles and a mean per example, in the label's own unit.
+The model reads ranks. Among series of very different size or with growth, a store's next week is told better against
+its own level; among short, noisy series (a customer's purchases) the size itself is the news. So labels and the
+features in their unit are divided by the entity's recent mean plus a share of everybody's: all of it, or a fifth where
+a linear reading of the older part of the context foretells the newer part clearly better that way. Both shares and the
+margin were chosen on the suite's databases before their test splits (docs/forecast.md).
+
+Where the context holds nothing below zero, nothing below zero is forecast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from dbt_rfm.forecast_names import LEVEL, RECENT, SERIES
+from dbt_rfm.model.interface import NUMERICAL, FeatureTable, Predictions, RelationalModel
+from dbt_rfm.model.linear import normal_quantiles
+from dbt_rfm.model.reading import Question
+from dbt_rfm.model.target_scale import TargetScale
+from dbt_rfm.task_kind import TaskKind
+
+_SHARE, _SMALL_SHARE = 1.0, 0.2  # of everybody's level in an entity's scale
+_MARGIN = 0.1  # of the pinball loss, by which the small share has to win
+_LEVELS = (0.1, 0.5, 0.9)
+_COLUMNS = 64
+
+
+def predict_forecast(
+    model: RelationalModel,
+    table: FeatureTable,
+    sources: tuple[str, ...],
+    labels: np.ndarray,  # [C] of the context
+    context: np.ndarray,  # [C] rows of the table
+    query: np.ndarray,  # [Q]
+    *,
+    seed: int,
+    times: np.ndarray,  # [rows] anchors
+    ends: np.ndarray,  # [rows] ends of the windows
+) -> Predictions:
+    def on(share: float) -> tuple[FeatureTable, np.ndarray]:
+        scale = _scale(table, context, share)
+        return _scaled(table, sources, scale), scale
+
+    chosen, scale = on(_SHARE)
+    small, small_scale = on(_SMALL_SHARE)
+    losses = [_loss(t, labels, context, s, ends[context], seed) for t, s in ((chosen, scale), (small, small_scale))]
+    if losses[1] < (1 - _MARGIN) * losses[0]:
+        chosen, scale = small, small_scale
+    found = model.predict(
+        chosen.take(context),
+        labels / scale[context],
+        chosen.take(query),
+        TaskKind.REGRESSION,
+        (),
+        seed=seed,
+        times_context=times[context],
+        times_query=times[query],
+    )
+    assert found.mean is not None and found.quantiles is not None, "a number has a mean and quantiles"
+    size = scale[query]
+    least = 0.0 if labels.min() >= 0 else -np.inf
+    mean, quantiles = np.maximum(found.mean * size, least), np.maximum(found.quantiles * size[:, None], least)
+    return replace(found, kind=TaskKind.FORECAST, mean=mean, quantiles=quantiles)
+
+
+def _scale(table: FeatureTable, context: np.ndarray, share: float) -> np.ndarray:
+    """[rows] the entity's recent mean plus a share of everybody's, always above 0."""
+    recent, level = (np.abs(np.nan_to_num(table.columns[table.names.index(name)])) for name in (RECENT, LEVEL))
+    return (recent + level) / 2 + share * (level[context].mean() or 1.0)
+
+
+def _scaled(table: FeatureTable, sources: tuple[str, ...], scale: np.ndarray) -> FeatureTable:
+    """Features in the unit of the label over the scale, which is a feature too."""
+    columns = tuple(
+        column / scale if source == SERIES else column for column, source in zip(table.columns, sources, strict=True)
+    )
+    return FeatureTable((*table.names, "series.scale"), (*table.kinds, NUMERICAL), (*columns, scale))
+
+
+def _loss(
+    table: FeatureTable, labels: np.ndarray, context: np.ndarray, scale: np.ndarray, ends: np.ndarray, seed: int
+) -> float:
+    """Pinball loss, in the label's unit, of a linear reading of the older windows on the newer ones.
+
+    0 where the context cannot be parted in time.
+    """
+    older = _older_half(ends)
+    if older is None:
+        return 0.0
+    rows, asked = context[older], context[~older]
+    question = Question(
+        table.take(rows), labels[older] / scale[rows], table.take(asked), TaskKind.REGRESSION, 0, seed, None
+    )
+    reading = question.read(0, context_size=len(rows), columns=_COLUMNS)
+    scores, _ = normal_quantiles(
+        reading.matrix, reading.categorical, reading.targets[:, 0], reading.asked, _LEVELS, abs(seed)
+    )
+    found = TargetScale.of(reading.labels).to_label(scores) * scale[asked][:, None]
+    error = labels[~older][:, None] - found
+    levels = np.array(_LEVELS)
+    return float(np.maximum(levels * error, (levels - 1) * error).mean())
+
+
+def _older_half(ends: np.ndarray) -> np.ndarray | None:
+    """[C] the examples of the oldest windows, at least half of all and not all; None if there are too few."""
+    for end in np.unique(ends)[:-1]:
+        older = ends <= end
+        if older.mean() >= 0.5:
+            return older if older.sum() >= 10 else None
+    return None
