@@ -1,13 +1,14 @@
 """What a query would learn from and who would be asked, without features or a model: for `dbt-rfm check`.
 
-In: a task and its warehouse. Out: counts of the labelled examples, their classes or spread, their anchors, and the SQL
-that makes the labels. Time rule: the prediction's own (plan/labels.py, choice.py); nothing is computed here twice.
+In: a task and its warehouse. Out: counts of the labelled examples, their classes or quantiles, their anchors, and the
+SQL that makes the labels. A forecast is looked at window by window; of a list to be ranked, the number of its items is.
+Time rule: the prediction's own (plan/labels.py, choice.py); nothing is computed here twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,18 +22,29 @@ from dbt_rfm.plan import sql
 from dbt_rfm.plan.labels import labels_select
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.task import Task
+from dbt_rfm.recommendation import sizes_of
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.session import Session
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
 
 ANCHORS = "anchors"
-_SPREAD: dict[str, type[exp.Expression]] = {"min": exp.Min, "median": exp.Median, "mean": exp.Avg, "max": exp.Max}
+FEW = 50  # labelled examples: fewer say little, and no model can mend that
+_SPREAD: dict[str, float | type[exp.Expression]] = {
+    "min": exp.Min,
+    "p10": 0.1,
+    "median": 0.5,
+    "p90": 0.9,
+    "max": exp.Max,
+    "mean": exp.Avg,
+}
 
 
 @dataclass(frozen=True)
 class Survey:
-    """`classes` counts examples per label (binary, multiclass); `spread` describes the labels of a regression."""
+    """`classes` counts examples per label (binary, multiclass); `spread` describes labels that are numbers: those of a
+    regression, of each window of a forecast, the number of items of a list.
+    """
 
     anchor: datetime
     examples: int
@@ -51,20 +63,41 @@ def survey(task: Task, schema: RelationalSchema, warehouse: Warehouse, options: 
     graph = Graph(schema, warehouse.dialect)
     with Session(warehouse) as session:
         anchor, notes = anchor_of(session, graph, options)
+        task = _as_numbers(task)
         choice = choose_labels(session, graph, task, options, anchor)
         counted = _counts(session)
+        classes = {} if task.kind == TaskKind.REGRESSION else _classes(session)
+        asked = _asked(session, choice)
         return Survey(
             anchor=anchor,
             examples=counted["examples"],
             anchors=counted["anchors"],
             first=counted["first"],
             last=counted["last"],
-            classes={} if task.kind == TaskKind.REGRESSION else _classes(session),
+            classes=classes,
             spread=_spread(session) if task.kind == TaskKind.REGRESSION else {},
-            asked=_asked(session, choice),
-            notes=(*notes, *choice.notes),
+            asked=asked,
+            notes=(*notes, *choice.notes, *_warnings(counted["examples"], classes, asked, choice)),
             label_sql=_label_sql(session, task, graph, anchor, options),
         )
+
+
+def _as_numbers(task: Task) -> Task:
+    """The task whose labels are looked at: those of a forecast's windows, of a list's length."""
+    if task.kind == TaskKind.LINK:
+        return sizes_of(task)
+    return replace(task, kind=TaskKind.REGRESSION, timeframes=None) if task.kind == TaskKind.FORECAST else task
+
+
+def _warnings(examples: int, classes: dict[str, int], asked: int, choice: Choice) -> Iterator[str]:
+    if not examples:
+        yield f"{choice.nothing_to_learn}. {choice.hint}".rstrip()
+    elif len(classes) == 1:
+        yield f"every example has the label {next(iter(classes))}: there is nothing to tell apart"
+    elif examples < FEW:
+        yield f"{examples} labelled examples are few: a shorter window gives more"
+    if not asked:
+        yield f"{choice.nobody_asked}: the prediction would be empty"
 
 
 def _label_sql(session: Session, task: Task, graph: Graph, anchor: datetime, options: Options) -> str:
@@ -105,8 +138,16 @@ def _classes(session: Session) -> dict[str, int]:
 
 
 def _spread(session: Session) -> dict[str, float]:
-    figures = [sql.aliased(each(this=sql.column("label")), name) for name, each in _SPREAD.items()]
+    figures = [sql.aliased(_figure(each), name) for name, each in _SPREAD.items()]
     return session.query(sql.select(*figures).from_(sql.temporary(session.names.labels))).to_pylist()[0]
+
+
+def _figure(each: float | type[exp.Expression]) -> exp.Expression:
+    label = sql.column("label")
+    if not isinstance(each, float):
+        return each(this=label)
+    quantile = exp.PercentileCont(this=exp.Literal.number(str(each)))
+    return exp.WithinGroup(this=quantile, expression=exp.Order(expressions=[exp.Ordered(this=label)]))
 
 
 def _anchors(session: Session) -> list[datetime]:

@@ -5,11 +5,13 @@ The database is opened read-only; the graph is the project's var dbt_rfm_graph a
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dbt_rfm.cli.arguments import At, LabelDelay, ProfilesDir, ProjectDir, Query, Target
+from dbt_rfm.task_kind import TaskKind
 
 if TYPE_CHECKING:
     from dbt_rfm.pipeline import Answer
@@ -135,7 +137,10 @@ def _warn_of_missing(result: Answer, asked: list[str]) -> None:
     """Say which entities asked for have no prediction, and why that can be."""
     from dbt_rfm.cli.console import say
 
-    answered = {str(value) for value in result.predictions.column(result.snapshot.entity).to_pylist()}
+    if not asked:
+        return
+    examples = result.snapshot.examples.select(["split", "entity"]).to_pylist()
+    answered = {str(row["entity"]) for row in examples if row["split"] == "query"}
     missing = [value for value in asked if value not in answered]
     if missing:
         table = result.task.entity.table.name
@@ -148,15 +153,16 @@ def check(
     at: At = None,
     label_delay: LabelDelay = None,
     with_sql: Annotated[bool, typer.Option("--sql", help="Also print the SQL that makes the labels.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, the SQL of the labels included.")] = False,
     project_dir: ProjectDir = None,
     profiles_dir: ProfilesDir = None,
     target: Target = None,
 ) -> None:
-    """Say what a query means and what it would learn from.
+    """Say what a query means, what it would learn from, and who is asked.
 
     No prediction is made and no model is loaded.
     """
-    from dbt_rfm.cli.console import say, stages
+    from dbt_rfm.cli.console import say, show_json, stages
     from dbt_rfm.cli.project import open_project
     from dbt_rfm.pipeline import understand
     from dbt_rfm.pql.describe import describe
@@ -166,10 +172,16 @@ def check(
         known = understand(opened.job(query, options=_options(label_delay)), opened.warehouse, at=at)
         progress("counting labels")
         found = survey(known.task, known.schema, opened.warehouse, known.options)
+    if as_json:
+        show_json({"query": known.task.text, "kind": known.task.kind, "means": describe(known.task), **asdict(found)})
+        return
     say(describe(known.task).rstrip("\n"), *_survey_lines(found, known.task))
     say(*[f"note: {note}" for note in (*known.schema.notes, *found.notes)])
     if with_sql:
         say("", found.label_sql)
+
+
+_OF_NUMBERS = {TaskKind.LINK: "items per list: ", TaskKind.FORECAST: "per window: "}
 
 
 def _survey_lines(found: Survey, task: Task) -> list[str]:
@@ -182,7 +194,8 @@ def _survey_lines(found: Survey, task: Task) -> list[str]:
     if found.classes:
         labels = ", ".join(f"{name} {n} ({n / found.examples:.1%})" for name, n in found.classes.items())
     else:
-        labels = ", ".join(f"{name} {short(value)}" for name, value in found.spread.items())
+        labels = ", ".join(f"{name} {short(value)}" for name, value in found.spread.items() if value is not None)
+        labels = f"{_OF_NUMBERS.get(task.kind, '')}{labels}"
     asked = f"{found.asked} {task.entity.table.name} as of {found.anchor:%Y-%m-%d %H:%M}"
     lines = {"Examples": examples, "Labels": labels, "Asks for": asked}
     return [f"{head + ':':<12} {text}" for head, text in lines.items()]

@@ -43,7 +43,36 @@ def test__check__sql__runs_and_gives_the_labels_that_were_counted(ask, project: 
 
 def test__check__regression__describes_the_labels(ask) -> None:
     _, shown, _ = ask("check", SPEND)
-    assert "Labels:      min " in shown and "median" in shown
+    labels = shown[shown.index("Labels:") :].splitlines()[0]
+    figures = dict(part.split() for part in labels.removeprefix("Labels:").split(", "))
+    assert list(figures) == ["min", "p10", "median", "p90", "max", "mean"]
+    assert 0 <= float(figures["min"]) <= float(figures["p10"]) <= float(figures["median"]) <= float(figures["p90"])
+
+
+def test__check__forecast__describes_each_window(ask) -> None:
+    code, shown, _ = ask("check", SPEND.replace("FOR EACH", "FORECAST 3 TIMEFRAMES FOR EACH"))
+    assert code == 0 and "Labels:      per window: min " in shown and "3 windows of 30 days" in shown
+
+
+def test__check__json__holds_what_is_printed_and_the_sql(ask) -> None:
+    found = json.loads(ask("check", CHURN, "--json")[1])
+    assert found["kind"] == "binary" and found["means"].startswith("Predicts:")
+    assert found["examples"] == 660 == sum(found["classes"].values()) and found["asked"] == 60
+    assert found["first"] < found["last"] < found["anchor"] and found["label_sql"].startswith("WITH ")
+
+
+@pytest.mark.parametrize(
+    ("query", "note"),
+    [
+        (CHURN.replace("= 0", ">= 0"), "every example has the label true: there is nothing to tell apart"),
+        (f"{CHURN} WHERE COUNT(orders.*, -1, 0) > 99", "gives a label. WHERE, ASSUMING or an aggregate of nothing"),
+        (f"{CHURN} WHERE COUNT(orders.*, -1, 0) > 99", "the prediction would be empty"),
+        (f"{SPEND} WHERE customers.customer_id <= 3", "33 labelled examples are few"),
+    ],
+)
+def test__check__nothing_to_learn__says_so(ask, query: str, note: str) -> None:
+    code, shown, _ = ask("check", query)
+    assert code == 0 and note in shown
 
 
 def test__predict__table__ends_with_the_seconds(ask) -> None:
