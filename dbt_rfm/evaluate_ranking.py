@@ -18,14 +18,22 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from dbt_rfm.evaluate import Backtest
-from dbt_rfm.model.interface import Predictions
 from dbt_rfm.model.ranking import group_numbers, places_in
 from dbt_rfm.plan.pairs import OWN_AGE, OWN_TIMES, POPULARITY, TOGETHER
-from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, Snapshot
+from dbt_rfm.snapshot import Snapshot
 
 POPULAR, OWN_REPEAT, CO_OCCURRENCE = "popularity", "own repeat", "co-occurrence"
 USUAL = 12  # the length at which lists are compared in public
+
+
+@dataclass(frozen=True)
+class Tested:
+    """`primary` is the figure that decides; `baselines` name -> the same figures."""
+
+    figures: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+    primary: str
+    lists: int
 
 
 @dataclass(frozen=True)
@@ -78,12 +86,8 @@ class Lists:
         return float((sums / per_group).mean())
 
 
-def backtest_ranking(snapshot: Snapshot, predictions: Predictions | None) -> Backtest | None:
-    """The backtest of a recommendation; None where there is nothing to test on, or to learn from before it."""
-    splits = snapshot.examples.column("split").to_pylist()
-    rows = np.flatnonzero(np.array([s == BACKTEST for s in splits], dtype=bool))
-    if predictions is None or predictions.probabilities is None or not len(rows):
-        return None
+def tested_lists(snapshot: Snapshot, probabilities: np.ndarray, rows: np.ndarray) -> Tested:
+    """Figures of the lists that the probabilities of the pairs `rows` make, and of the baselines' lists."""
     examples = snapshot.examples.take(pa.array(rows))
     lists = Lists(
         group_numbers(snapshot, rows),
@@ -93,12 +97,8 @@ def backtest_ranking(snapshot: Snapshot, predictions: Predictions | None) -> Bac
         int(snapshot.ranking["items"]),
     )
     number = int(snapshot.ranking["number"])
-    figures = lists.figures(predictions.probabilities[:, 1], number)
     baselines = {name: lists.figures(scores, number) for name, scores in baseline_scores(snapshot, rows).items()}
-    primary = f"map@{number}"
-    beats = all(figures[primary] > found[primary] for found in baselines.values())
-    groups = len(np.unique(lists.groups))
-    return Backtest(figures, baselines, primary, beats, rows=groups, context=splits.count(BACKTEST_CONTEXT))
+    return Tested(lists.figures(probabilities[:, 1], number), baselines, f"map@{number}", len(np.unique(lists.groups)))
 
 
 def baseline_scores(snapshot: Snapshot, rows: np.ndarray) -> dict[str, np.ndarray]:

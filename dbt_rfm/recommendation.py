@@ -19,14 +19,14 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from dbt_rfm.assemble import assemble
-from dbt_rfm.choice import from_windows, load_anchors
+from dbt_rfm.choice import from_windows
 from dbt_rfm.errors import DataError
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import shifted
 from dbt_rfm.plan.candidates import Limits, candidate_steps, history_steps
 from dbt_rfm.plan.examples import drawn_select, examples_select, query_examples
-from dbt_rfm.plan.interactions import catalogue, interactions_select, items_of, parts_of, relevant_select
+from dbt_rfm.plan.interactions import catalogue, interactions_select, parts_of, relevant_select
 from dbt_rfm.plan.pairs import labelled_select, pair_block, pairs_select, shares_select
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.plan.template import statement
@@ -38,9 +38,9 @@ from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapsho
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
 
-CONTEXT_GROUPS, BACKTEST_GROUPS = 400, 1000
+CONTEXT_GROUPS, BACKTEST_GROUPS = 800, 1000
 MIN_WINDOWS, MAX_WINDOWS = 2, 6  # that are learnt from: as many as hold enough groups
-MIN_PAIRS = 3000  # labelled pairs of a context: a linear reading of them orders the candidates before the model does
+MIN_PAIRS = 12_000  # labelled pairs of a context: the model reads some of them, a linear reading beside it all
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def ranking_snapshot(
     run = _Run(session, graph, task, options)
     if not session.count(graph.read(task.entity.table, "e")):
         raise DataError(f"table {task.entity.table.name} has no rows, so there is nobody to predict for")
-    if not session.count(graph.read(items_of(task, graph), "i")):
-        raise DataError(f"table {items_of(task, graph).name} has no rows, so there is nothing to recommend")
+    if not session.count(graph.read(parts_of(task)[1].items, "i")):
+        raise DataError(f"table {parts_of(task)[1].items.name} has no rows, so there is nothing to recommend")
     session.create(session.names("interactions"), interactions_select(task, graph))
     choice = from_windows(session, graph, sizes_of(task), anchor)
     windows = _windows_with_groups(run)
@@ -188,18 +188,14 @@ JOIN (
 """
 
 
-def _drawn(
-    run: _Run, split: str, moments: Sequence[datetime], conditions: Sequence[exp.Expression] = ()
-) -> exp.Select:
+def _drawn(run: _Run, split: str, moments: Sequence[datetime], conditions: Sequence[exp.Expression] = ()) -> exp.Select:
     chosen = list(moments) if split == BACKTEST else _enough(_sizes(run, conditions), moments)
     at = exp.In(this=sql.column("anchor_time", "l"), expressions=[sql.timestamp(m) for m in chosen])
     size = BACKTEST_GROUPS if split == BACKTEST else CONTEXT_GROUPS
     return drawn_select(run.session.names, size=size, seed=run.options.seed, conditions=[at, *conditions])
 
 
-def _groups(
-    run: _Run, splits: Sequence[tuple[str, exp.Expression]], cut: exp.Expression | None = None
-) -> None:
+def _groups(run: _Run, splits: Sequence[tuple[str, exp.Expression]], cut: exp.Expression | None = None) -> None:
     """The session tables `examples`, the groups, and `moments`, their distinct as_of."""
     session, names, horizon = run.session, run.session.names, run.task.horizon
     assert horizon is not None, "a list has a window"
@@ -236,7 +232,7 @@ def _snapshot(run: _Run, anchor: datetime, notes: Sequence[str], *, nobody: str)
     splits = examples["split"].to_pylist() if not len(examples) else pc.unique(examples["split"]).to_pylist()
     if CONTEXT not in splits:
         raise DataError(
-            f"none of the entities of the past had a {items_of(task, run.graph).name} that could be recommended",
+            f"none of the entities of the past had a {ranking.items.name} that could be recommended",
             hint="Bring more history, or ask without WHERE.",
         )
     asked = f" with {task.entity.column.name} {', '.join(map(str, task.entity_ids))}" if task.entity_ids else ""
@@ -256,7 +252,7 @@ def _snapshot(run: _Run, anchor: datetime, notes: Sequence[str], *, nobody: str)
         ranking={
             "item": ranking.link.parent_column,
             "number": ranking.number,
-            "items": session.count(run.graph.read(items_of(task, run.graph), "i")),
+            "items": session.count(run.graph.read(ranking.items, "i")),
         },
     )
 

@@ -59,6 +59,8 @@ class Snapshot:
     options: Mapping[str, Any] = field(default_factory=dict)
     #: context split -> class -> its share if rare classes had no minimum; left out where it is the split's own share.
     label_shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    #: of a recommendation: item (the key's name), number (length of a list), items (how many there are).
+    ranking: Mapping[str, Any] = field(default_factory=dict)
 
 
 FORMAT = 1
@@ -78,6 +80,7 @@ _ENTRIES = frozenset(
         "notes",
         "options",
         "label_shares",
+        "ranking",
     ]
 )
 
@@ -110,6 +113,7 @@ def write_bundle(snapshot: Snapshot, folder: str | Path) -> str:
         "notes": snapshot.notes,
         "options": dict(snapshot.options),
         "label_shares": {split: dict(shares) for split, shares in snapshot.label_shares.items()},
+        "ranking": dict(snapshot.ranking),
         "files": {name: _sha(folder / name) for name in tables},
     }
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
@@ -147,6 +151,7 @@ def read_bundle(folder: str | Path) -> Snapshot:
         notes=tuple(manifest["notes"]),
         options=manifest["options"],
         label_shares=manifest["label_shares"],
+        ranking=manifest["ranking"],
     )
 
 

@@ -1,10 +1,11 @@
 """Rank the candidates of each entity: pairs as a binary question, answered by the same model in context.
 
-In: a snapshot of kind LINK, whose examples are pairs of an entity at an anchor and an item. Out: the probability of each
-pair that its item comes, given that the window holds anything; the list of an entity is its pairs by that.
-Hundreds of candidates per entity would cost minutes, and most stand no chance: a linear reading of the labelled pairs,
-which takes a moment for all of them, goes first, and the model reads the best `depth` of each entity. The others follow
-behind in the linear order, with the linear probability, scaled down where it is above the last that the model gave.
+In: pairs of an entity at an anchor and an item. Out: the probability of each pair that its item comes, given that the
+window holds anything; an entity's list is its pairs in that order. Hundreds of candidates per entity would cost the
+model minutes, and most stand no chance. So a linear reading of the labelled pairs, which takes a moment for all of
+them, goes first. The model reads the best of each entity, from those labelled pairs that are as likely as these; its
+log-odds are averaged with those of a linear reading of the same pairs, which takes in more of them. The others follow
+in the order of the first reading, scaled down where they would overtake.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dbt_rfm.task_kind import TaskKind
 MAX_READ = 60_000  # pairs that the model reads per split: half a minute on a core
 MIN_DEPTH, MAX_DEPTH = 10, 50
 _CHUNK = 200_000
+_MIN_LIKELY = 200
 CLASSES = ("false", "true")
 
 
@@ -38,13 +40,18 @@ def rank_pairs(
     """Probabilities of the asked pairs. With labels of one kind only, nothing ranks: each gets the same."""
     if len(np.unique(labels)) == 1:
         return _as_predictions(np.full(asked.num_rows, (labels.sum() + 0.5) / (len(labels) + 1)))
-    first = _linear(context, labels, asked, seed)
+    first, of_context = _linear(context, labels, asked, seed)
     places = places_in(groups, first)
-    read = np.flatnonzero(places < depth_for(len(np.unique(groups))))
+    depth = depth_for(len(np.unique(groups)))
+    read = np.flatnonzero(places < depth)
+    likely = _likely(labels, of_context, first[places == depth - 1])
+    context, labels, times_context = context.take(likely), labels[likely], times_context[likely]
+    best = asked.take(read)
+    linear, _ = _linear(context, labels, best, seed)
     predicted = model.predict(
         context,
         labels,
-        asked.take(read),
+        best,
         TaskKind.BINARY,
         CLASSES,
         seed=seed,
@@ -53,7 +60,7 @@ def rank_pairs(
     )
     assert predicted.probabilities is not None, "a binary prediction has probabilities"
     found = np.full(asked.num_rows, np.nan)
-    found[read] = predicted.probabilities[:, 1]
+    found[read] = _between(predicted.probabilities[:, 1], linear)
     return _as_predictions(_with_the_rest(groups, found, first))
 
 
@@ -82,17 +89,36 @@ def places_in(groups: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return places
 
 
-def _linear(context: FeatureTable, labels: np.ndarray, asked: FeatureTable, seed: int) -> np.ndarray:
-    """[Q] the linear probability of each pair, in chunks at flat memory."""
+def _linear(context: FeatureTable, labels: np.ndarray, asked: FeatureTable, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """[Q] the linear probability of each asked pair and [N] of those it was read from, in chunks at flat memory."""
     codes = ColumnCodes.of(context)
     matrix = codes.matrix(context)
     varied = [j for j in range(matrix.shape[1]) if _varies(matrix[:, j])]
-    parts = [np.zeros(0)]
-    for start in range(0, asked.num_rows, _CHUNK):
+    parts = []
+    for start in range(0, max(asked.num_rows, 1), _CHUNK):
         some = codes.matrix(asked.take(np.arange(start, min(start + _CHUNK, asked.num_rows))))
-        odds = class_log_odds(matrix[:, varied], codes.categorical[varied], labels, some[:, varied], 2, abs(seed))
-        parts.append(np.exp(odds[:, 1]))
-    return np.concatenate(parts)
+        both = np.concatenate([some, matrix])[:, varied]
+        odds = class_log_odds(matrix[:, varied], codes.categorical[varied], labels, both, 2, abs(seed))
+        parts.append(np.exp(odds[: len(some), 1]))
+    return np.concatenate(parts), np.exp(odds[len(some) :, 1])
+
+
+def _likely(labels: np.ndarray, first: np.ndarray, last_read: np.ndarray) -> np.ndarray:
+    """Positions of the labelled pairs that look like those the model is asked about: as likely as the last of these.
+
+    All of them where too few are left, or only such of one label.
+    """
+    if not len(last_read):
+        return np.arange(len(labels))
+    likely = np.flatnonzero(first >= np.median(last_read))
+    enough = len(likely) >= _MIN_LIKELY and len(np.unique(labels[likely])) == 2
+    return likely if enough else np.arange(len(labels))
+
+
+def _between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Probabilities with the mean log-odds of two."""
+    odds = (np.log(one / (1 - one)) + np.log(other / (1 - other))) / 2
+    return 1 / (1 + np.exp(-odds))
 
 
 def _varies(column: np.ndarray) -> bool:

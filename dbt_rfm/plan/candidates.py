@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlglot import exp
+
 from dbt_rfm.plan.blocks import Names, Step
 from dbt_rfm.plan.template import statement
 
@@ -72,7 +74,7 @@ def candidate_steps(names: Names, limits: Limits, kinds: int, *, exclude_seen: b
     ]
 
 
-def _candidates(names: Names, limits: Limits, kinds: int, exclude_seen: bool):  # noqa: ANN202
+def _candidates(names: Names, limits: Limits, kinds: int, exclude_seen: bool) -> exp.Select:
     sources = [_POPULAR.format(n=limits.popular, more="+ COALESCE(LEAST(t.items, 1000), 0)" if exclude_seen else "")]
     sources += [_ON_SHELF.format(place=p, n=n) for p, n in (("rising", limits.rising), ("newest", limits.new))]
     sources += [_SUGGESTIONS.format(n=limits.together)]
@@ -107,7 +109,9 @@ SELECT c.*, v.visits, v.visits_3
 FROM (
     SELECT c.at, c.entity, COUNT(*) AS items, SUM(c.occasions) AS occasions, SUM(c.occasions_1) AS occasions_1,
         SUM(c.occasions_3) AS occasions_3, MIN(c.began) AS began, MAX(c.latest) AS latest,
-        AVG(CASE WHEN c.occasions > 1 THEN 1.0 ELSE 0.0 END) AS again
+        AVG(CASE WHEN c.occasions > 1 THEN 1.0 ELSE 0.0 END) AS again,
+        SUM(CASE WHEN c.occasions > c.occasions_1 THEN 1 ELSE 0 END) AS had,
+        SUM(CASE WHEN c.occasions > c.occasions_1 AND c.occasions_1 > 0 THEN 1 ELSE 0 END) AS back
     FROM counted AS c GROUP BY c.at, c.entity
 ) AS c
 JOIN (
@@ -119,7 +123,8 @@ JOIN (
 ) AS v ON v.at = c.at AND v.entity = c.entity
 """
 _SHELF = """
-SELECT g.*, s.began, s.latest, s.again,
+SELECT g.*, s.began, s.latest, s.again, (s.back + 0.5) / (s.had + 10.0) AS returns,
+    COALESCE(s.first_time, 0) AS first_time,
     COALESCE(s.entities, 0) AS entities, COALESCE(s.entities_q, 0) AS entities_q,
     COALESCE(s.entities_1, 0) AS entities_1, COALESCE(s.entities_3, 0) AS entities_3,
     ROW_NUMBER() OVER (
@@ -136,7 +141,10 @@ LEFT JOIN (
         SUM(CASE WHEN c.occasions_q > 0 THEN 1 ELSE 0 END) AS entities_q,
         SUM(CASE WHEN c.occasions_1 > 0 THEN 1 ELSE 0 END) AS entities_1,
         SUM(CASE WHEN c.occasions_3 > 0 THEN 1 ELSE 0 END) AS entities_3,
-        AVG(CASE WHEN c.occasions > 1 THEN 1.0 ELSE 0.0 END) AS again
+        AVG(CASE WHEN c.occasions > 1 THEN 1.0 ELSE 0.0 END) AS again,
+        SUM(CASE WHEN c.occasions > c.occasions_1 THEN 1 ELSE 0 END) AS had,
+        SUM(CASE WHEN c.occasions > c.occasions_1 AND c.occasions_1 > 0 THEN 1 ELSE 0 END) AS back,
+        SUM(CASE WHEN c.occasions = c.occasions_1 THEN 1 ELSE 0 END) AS first_time
     FROM counted AS c GROUP BY c.at, c.item
 ) AS s ON s.at = g.at AND s.item = g.item
 """

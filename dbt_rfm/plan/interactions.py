@@ -1,8 +1,8 @@
 """Who had what, when: the rows of a recommendation under names of our own, and the things that may be recommended.
 
 In: a task of kind LINK (its target is LIST_DISTINCT of a foreign key, over a path of links). Out: SELECTs of
-`interactions` (entity, item, happened, known, until, n), of the `catalogue` as of each moment, and of what is `relevant`
-to an entity after an anchor.
+`interactions` (entity, item, happened, known, until, n), of the `catalogue` as of each moment, and of the items that
+are `relevant` to an entity after an anchor.
 Time rule: a row is known once every timed table on its path is, and counts until a version on its path ends. An item
 is in the catalogue of a moment if its row existed then. What is relevant lies in the target's window after the anchor
 and was known at its end; with EXCLUDE SEEN what the entity had by the anchor is not relevant to it.
@@ -16,12 +16,12 @@ from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names
-from dbt_rfm.plan.conditions import Leaf, compile_condition
+from dbt_rfm.plan.labels import inner_condition
 from dbt_rfm.plan.paths import Graph, Path, event_time, exists_at, from_path, known_time, own_time, top_key, valid_until
 from dbt_rfm.plan.template import statement
 from dbt_rfm.plan.values import NUMERICAL, Scope, values_of
-from dbt_rfm.pql.task import BoundAggregation, BoundColumn, Ranking, Task
-from dbt_rfm.schema.types import SemanticType, Table
+from dbt_rfm.pql.task import BoundAggregation, Ranking, Task
+from dbt_rfm.schema.types import SemanticType
 
 MAX_KINDS, MAX_NUMBERS = 3, 3  # attributes of items that are read
 _SEEN = """
@@ -46,15 +46,10 @@ def parts_of(task: Task) -> tuple[BoundAggregation, Ranking]:
     return task.target, task.ranking
 
 
-def items_of(task: Task, graph: Graph) -> Table:
-    """The table whose rows are recommended."""
-    return graph.schema.table(parts_of(task)[1].link.parent)
-
-
 def interactions_select(task: Task, graph: Graph) -> exp.Select:
     """(entity, item, happened, known, until, n): how many rows of that moment; until null means still valid."""
     target, ranking = parts_of(task)
-    path, items = Path(target.table, target.path), items_of(task, graph)
+    path = Path(target.table, target.path)
     happened, known = event_time(graph, path), known_time(graph, path)
     assert target.column is not None and happened is not None and known is not None, "the binder saw to it"
     item = sql.column(target.column.name, path.alias(0))
@@ -65,20 +60,21 @@ def interactions_select(task: Task, graph: Graph) -> exp.Select:
     by = {"entity": top_key(path), "item": item, "happened": happened, "known": known, "until": until}
     query = sql.select(*(sql.aliased(e, name) for name, e in by.items()))
     query = from_path(graph, path, query.select(sql.aliased(exp.Count(this=exp.Star()), "n"), copy=False))
-    there = sql.select(sql.column(ranking.link.parent_column, "i")).from_(graph.read(items, "i"), copy=False)
+    there = sql.select(sql.column(ranking.link.parent_column, "i")).from_(graph.read(ranking.items, "i"), copy=False)
     conditions: list[exp.Expression] = [
         exp.In(this=item.copy(), query=exp.Subquery(this=there)),
         exp.Not(this=exp.Is(this=top_key(path), expression=exp.Null())),
         exp.Not(this=exp.Is(this=known.copy(), expression=exp.Null())),
     ]
     if target.where is not None:
-        conditions.append(compile_condition(target.where, lambda leaf: _row_column(leaf, path)))
+        conditions.append(inner_condition(target, graph, path, query, known.copy()))
     return query.where(*conditions, copy=False).group_by(*(e.copy() for e in by.values()), copy=False)
 
 
 def catalogue(task: Task, graph: Graph, names: Names) -> Catalogue:
     """The items that exist at each of the session table `moments`, with a few attributes."""
-    link, table = parts_of(task)[1].link, items_of(task, graph)
+    ranking = parts_of(task)[1]
+    link, table = ranking.link, ranking.items
     values = values_of(Scope(graph), table, "i")
     kinds = [
         (up.child_column, sql.as_text(sql.column(up.child_column, "i"))) for up in graph.schema.parents(table.name)
@@ -116,8 +112,3 @@ def relevant_select(task: Task, names: Names) -> exp.Select:
         "interactions",
         "windows",
     )
-
-
-def _row_column(leaf: Leaf, path: Path) -> exp.Expression:
-    assert isinstance(leaf, BoundColumn) and leaf.table.name == path.table.name, "the binder saw to it"
-    return sql.column(leaf.column.name, path.alias(0))

@@ -161,8 +161,7 @@ def _rows_in_window(aggregation: BoundAggregation, graph: Graph, path: Path, anc
     query = from_path(graph, path, query)
     sql.join(query, sql.temporary(anchors, "a"), _window_condition(aggregation, graph, path, at))
     if aggregation.where is not None:
-        inner = _Inner(aggregation, graph, path, query, at)
-        query = query.where(compile_condition(aggregation.where, inner.column), copy=False)
+        query = query.where(inner_condition(aggregation, graph, path, query, at), copy=False)
     if aggregation.function in ("FIRST", "LAST"):
         query = query.where(exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null())), copy=False)
     return query
@@ -196,6 +195,14 @@ def _first_or_last(rows: exp.Select) -> exp.Select:
     query = sql.select(*sql.columns(("entity", "anchor_time", "value"), "w"))
     query = query.from_(exp.Subquery(this=rows, alias=exp.TableAlias(this=sql.name("w"))), copy=False)
     return query.where(exp.EQ(this=sql.column("place", "w"), expression=exp.Literal.number(1)), copy=False)
+
+
+def inner_condition(
+    aggregation: BoundAggregation, graph: Graph, path: Path, query: exp.Select, at: exp.Expression
+) -> exp.Expression:
+    """The WHERE inside an aggregation over the rows of `query`, which reads `path`; parents it needs are joined."""
+    assert aggregation.where is not None
+    return compile_condition(aggregation.where, _Inner(aggregation, graph, path, query, at).column)
 
 
 class _Parents:

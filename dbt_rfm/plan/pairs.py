@@ -58,13 +58,15 @@ def pair_block(names: Names, found: Catalogue, horizon: Window) -> Block:
     outputs = []
     for name, text in (_FEATURES | _of_attributes(found)).items():
         kind = CATEGORICAL if text.startswith("@") else NUMERICAL
-        feature = Feature(name.replace("{h}", short).replace("{3h}", f"{3 * horizon.end}{horizon.unit[0]}"), kind, "pair")
+        feature = Feature(
+            name.replace("{h}", short).replace("{3h}", f"{3 * horizon.end}{horizon.unit[0]}"), kind, "pair"
+        )
         outputs.append((feature, _expression(text.removeprefix("@"), kind)))
     return block("pairs", query, sql.column("example_id", "e"), outputs)
 
 
 def _expression(text: str, kind: str) -> exp.Expression:
-    tree = exp.maybe_parse(text, dialect="duckdb")
+    tree: exp.Expression = exp.maybe_parse(text, dialect="duckdb")
     for identifier in tree.find_all(exp.Identifier):
         identifier.set("quoted", True)
     return sql.as_text(tree) if kind == CATEGORICAL else sql.as_double(tree)
@@ -136,6 +138,7 @@ _FEATURES = {
         " / GREATEST(DATE_DIFF('second', h.began, h.latest), 3600) END"
     ),
     "own.again": "CASE WHEN h.occasions > 0 THEN s.again END",
+    "own.returns": "CASE WHEN h.occasions > 0 THEN s.returns END",
     "own.together": "CASE WHEN h.occasions > 0 THEN COALESCE(u.total, 0) END",
     POPULARITY: "s.popular",
     "item.entities": "s.entities",
@@ -143,6 +146,8 @@ _FEATURES = {
     "item.entities.{h}": "s.entities_1",
     "item.entities.{3h}": "s.entities_3",
     "item.again": "s.again",
+    "item.returns": "s.returns",
+    "item.first_time": "s.first_time",
     "item.rise": "(s.entities_1 + 1.0) / (s.entities_3 / 3.0 + 1.0)",
     "item.since": _AGE.format("COALESCE(s.born, s.began)"),
     "item.age": _AGE.format("s.latest"),
@@ -158,6 +163,7 @@ _FEATURES = {
     "entity.visits": "COALESCE(t.visits, 0)",
     "entity.visits.{3h}": "COALESCE(t.visits_3, 0)",
     "entity.again": "t.again",
+    "entity.returns": "(t.back + 0.5) / (t.had + 5.0)",
     "entity.age": _AGE.format("t.latest"),
     "entity.since": _AGE.format("t.began"),
 }

@@ -34,7 +34,8 @@ def ranking_of(scope: Scope, query: ast.Query, target: BoundTarget) -> Ranking |
     number = RANKED if problem.number is None else problem.number
     if number > MAX_RANKED:
         raise scope.error(f"RANK TOP takes at most {MAX_RANKED}, got {number}", problem.span)
-    return Ranking(_link(scope, query, target), number, problem.exclude_seen)
+    link = _link(scope, query, target)
+    return Ranking(link, scope.schema.table(link.parent), number, problem.exclude_seen)
 
 
 def _link(scope: Scope, query: ast.Query, target: BoundAggregation) -> Link:

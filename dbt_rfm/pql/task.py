@@ -83,9 +83,10 @@ BoundTarget = BoundCondition | BoundLeaf | BoundArithmetic
 
 @dataclass(frozen=True)
 class Ranking:
-    """What a target LIST_DISTINCT ranks: the rows that `link` points at, the first `number` of them."""
+    """What a target LIST_DISTINCT ranks: the rows of `items`, which `link` points at, the first `number` of them."""
 
     link: Link
+    items: Table
     number: int
     exclude_seen: bool = False
 
