@@ -45,7 +45,7 @@ def give_aways(
     if telling:
         notes.append(
             f"{_listed(telling)} alone tells {target} of all {len(known)} examples learnt from; if it is filled in "
-            "later or made from it, leave it out (meta.rfm.ignore: true on the column), the backtest is too good otherwise"
+            "later or made from it, the backtest is too good: leave it out (meta.rfm.ignore: true on the column)"
         )
     if missing:
         notes.append(
