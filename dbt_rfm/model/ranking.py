@@ -3,9 +3,9 @@
 In: pairs of an entity at an anchor and an item. Out: the probability of each pair that its item comes, given that the
 window holds anything; an entity's list is its pairs in that order. Hundreds of candidates per entity would cost the
 model minutes, and most stand no chance. So a linear reading of the labelled pairs, which takes a moment for all of
-them, goes first. The model reads the best of each entity, from those labelled pairs that are as likely as these; its
-log-odds are averaged with those of a linear reading of the same pairs, which takes in more of them. The others follow
-in the order of the first reading, scaled down where they would overtake.
+them, goes first. The model reads the best of each entity, and its log-odds are averaged with those of the linear
+reading, which has taken in more pairs than the model has room for. The others follow in the order of the first reading,
+scaled down where they would overtake.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from dbt_rfm.task_kind import TaskKind
 MAX_READ = 60_000  # pairs that the model reads per split: half a minute on a core
 MIN_DEPTH, MAX_DEPTH = 10, 50
 _CHUNK = 200_000
-_MIN_LIKELY = 200
 CLASSES = ("false", "true")
 
 
@@ -40,18 +39,12 @@ def rank_pairs(
     """Probabilities of the asked pairs. With labels of one kind only, nothing ranks: each gets the same."""
     if len(np.unique(labels)) == 1:
         return _as_predictions(np.full(asked.num_rows, (labels.sum() + 0.5) / (len(labels) + 1)))
-    first, of_context = _linear(context, labels, asked, seed)
-    places = places_in(groups, first)
-    depth = depth_for(len(np.unique(groups)))
-    read = np.flatnonzero(places < depth)
-    likely = _likely(labels, of_context, first[places == depth - 1])
-    context, labels, times_context = context.take(likely), labels[likely], times_context[likely]
-    best = asked.take(read)
-    linear, _ = _linear(context, labels, best, seed)
+    first = _linear(context, labels, asked, seed)
+    read = np.flatnonzero(places_in(groups, first) < depth_for(len(np.unique(groups))))
     predicted = model.predict(
         context,
         labels,
-        best,
+        asked.take(read),
         TaskKind.BINARY,
         CLASSES,
         seed=seed,
@@ -60,7 +53,7 @@ def rank_pairs(
     )
     assert predicted.probabilities is not None, "a binary prediction has probabilities"
     found = np.full(asked.num_rows, np.nan)
-    found[read] = _between(predicted.probabilities[:, 1], linear)
+    found[read] = _between(predicted.probabilities[:, 1], first[read])
     return _as_predictions(_with_the_rest(groups, found, first))
 
 
@@ -89,30 +82,22 @@ def places_in(groups: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return places
 
 
-def _linear(context: FeatureTable, labels: np.ndarray, asked: FeatureTable, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """[Q] the linear probability of each asked pair and [N] of those it was read from, in chunks at flat memory."""
+def _linear(context: FeatureTable, labels: np.ndarray, asked: FeatureTable, seed: int) -> np.ndarray:
+    """[Q] the linear probability of each asked pair, in chunks at flat memory."""
     codes = ColumnCodes.of(context)
     matrix = codes.matrix(context)
     varied = [j for j in range(matrix.shape[1]) if _varies(matrix[:, j])]
     parts = []
     for start in range(0, max(asked.num_rows, 1), _CHUNK):
-        some = codes.matrix(asked.take(np.arange(start, min(start + _CHUNK, asked.num_rows))))
-        both = np.concatenate([some, matrix])[:, varied]
-        odds = class_log_odds(matrix[:, varied], codes.categorical[varied], labels, both, 2, abs(seed))
-        parts.append(np.exp(odds[: len(some), 1]))
-    return np.concatenate(parts), np.exp(odds[len(some) :, 1])
+        some = codes.matrix(asked.take(np.arange(start, min(start + _CHUNK, asked.num_rows))))[:, varied]
+        odds = class_log_odds(matrix[:, varied], codes.categorical[varied], labels, some, 2, abs(seed))
+        parts.append(np.exp(odds[:, 1]))
+    return np.concatenate(parts)
 
 
-def _likely(labels: np.ndarray, first: np.ndarray, last_read: np.ndarray) -> np.ndarray:
-    """Positions of the labelled pairs that look like those the model is asked about: as likely as the last of these.
-
-    All of them where too few are left, or only such of one label.
-    """
-    if not len(last_read):
-        return np.arange(len(labels))
-    likely = np.flatnonzero(first >= np.median(last_read))
-    enough = len(likely) >= _MIN_LIKELY and len(np.unique(labels[likely])) == 2
-    return likely if enough else np.arange(len(labels))
+def _varies(column: np.ndarray) -> bool:
+    known = column[~np.isnan(column)]
+    return len(known) > 0 and (len(known) < len(column) or known.min() < known.max())
 
 
 def _between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
