@@ -6,7 +6,8 @@ seed, so it does not depend on the order of rows or on other rows, and a later r
 
 Half of a context comes from the newest anchors, which resemble the query most; half is spread over the older ones,
 which have seen more (512 examples so mixed did better than 512 of the newest in our trial). A rare class keeps a
-minimum, because nothing is learnt from three examples.
+minimum, because nothing is learnt from three examples: up to a fifth of 1,000, and a fourth of fewer, where it has so
+many (figures in docs/LOG.md); `label_shares` in the snapshot takes the probabilities back to the true shares.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dbt_rfm.plan.blocks import Names
 from dbt_rfm.pql.ast import Scalar
 from dbt_rfm.task_kind import TaskKind
 
-MIN_OF_CLASS = {TaskKind.BINARY: 30, TaskKind.MULTICLASS: 10}
+MIN_OF_CLASS = {TaskKind.BINARY: 200, TaskKind.MULTICLASS: 10}
 _COLUMNS = ("entity", "anchor_time", "label")
 
 

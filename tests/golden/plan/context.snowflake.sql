@@ -8,7 +8,7 @@ FROM (
     "anchor_time",
     "label",
     ROW_NUMBER() OVER (
-      ORDER BY CASE WHEN "of_class" <= 30 THEN 0 WHEN "newest" <= 500 THEN 1 ELSE 2 END ASC, "draw" ASC
+      ORDER BY CASE WHEN "of_class" <= 200 THEN 0 WHEN "newest" <= 500 THEN 1 ELSE 2 END ASC, "draw" ASC
     ) AS "place"
   FROM (
     SELECT
