@@ -1,0 +1,124 @@
+WITH "keyed" AS (
+  SELECT
+    "o"."example_id",
+    "o"."k0" AS "g0",
+    "o"."as_of" AS "until",
+    LEAST("o"."anchor_time" - INTERVAL '1 DAY', "o"."as_of") AS "b0",
+    LEAST("o"."anchor_time" - INTERVAL '7 DAY', "o"."as_of") AS "b1",
+    LEAST("o"."anchor_time" - INTERVAL '30 DAY', "o"."as_of") AS "b2"
+  FROM "rfm_own_x" AS "o"
+), "moments" AS (
+  SELECT DISTINCT
+    "g0",
+    "t",
+    "place"
+  FROM (
+    SELECT
+      "g0",
+      "until" AS "t",
+      0 AS "place"
+    FROM "keyed"
+    WHERE
+      NOT "g0" IS NULL
+    UNION ALL
+    SELECT
+      "g0",
+      "b0" AS "t",
+      2 AS "place"
+    FROM "keyed"
+    WHERE
+      NOT "g0" IS NULL
+    UNION ALL
+    SELECT
+      "g0",
+      "b1" AS "t",
+      2 AS "place"
+    FROM "keyed"
+    WHERE
+      NOT "g0" IS NULL
+    UNION ALL
+    SELECT
+      "g0",
+      "b2" AS "t",
+      2 AS "place"
+    FROM "keyed"
+    WHERE
+      NOT "g0" IS NULL
+  ) AS "m"
+), "numbered" AS (
+  SELECT
+    "r0"."customer_id" AS "g0",
+    "r0"."ordered_at" AS "t",
+    ROW_NUMBER() OVER (
+      PARTITION BY "r0"."customer_id"
+      ORDER BY "r0"."ordered_at" ASC, "r0"."order_id" ASC
+    ) AS "seq"
+  FROM "orders" AS "r0"
+  WHERE
+    "r0"."customer_id" IN (
+      SELECT
+        "g0"
+      FROM "keyed"
+    )
+    AND "r0"."ordered_at" <= (
+      SELECT
+        MAX("until")
+      FROM "keyed"
+    )
+), "stream" AS (
+  SELECT
+    "g0",
+    "t",
+    1 AS "place",
+    "seq",
+    "t" AS "happened"
+  FROM "numbered"
+  UNION ALL
+  SELECT
+    "g0",
+    "t",
+    "place",
+    CAST(NULL AS BIGINT) AS "seq",
+    CAST(NULL AS TIMESTAMP) AS "happened"
+  FROM "moments"
+), "running" AS (
+  SELECT
+    "g0",
+    "t",
+    "place",
+    MAX("seq") OVER (
+      PARTITION BY "g0"
+      ORDER BY "t", "place", "seq"
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS "n",
+    MAX("happened") OVER (
+      PARTITION BY "g0"
+      ORDER BY "t", "place", "seq"
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS "happened"
+  FROM "stream"
+)
+SELECT
+  "k"."example_id" AS "example_id",
+  CAST((
+    COALESCE("e"."n", 0) - COALESCE("b0"."n", 0)
+  ) AS DOUBLE) AS "f0",
+  CAST((
+    COALESCE("e"."n", 0) - COALESCE("b1"."n", 0)
+  ) AS DOUBLE) AS "f1",
+  CAST((
+    COALESCE("e"."n", 0) - COALESCE("b2"."n", 0)
+  ) AS DOUBLE) AS "f2",
+  CAST(COALESCE("e"."n", 0) AS DOUBLE) AS "f3",
+  CAST(DATEDIFF(SECOND, "e"."happened", "k"."until") AS DOUBLE) / 86400.0 AS "f4"
+FROM "keyed" AS "k"
+LEFT JOIN "running" AS "e"
+  ON "e"."g0" = "k"."g0" AND "e"."t" = "k"."until" AND "e"."place" = 0
+LEFT JOIN "running" AS "b0"
+  ON "b0"."g0" = "k"."g0" AND "b0"."t" = "k"."b0" AND "b0"."place" = 2
+LEFT JOIN "running" AS "b1"
+  ON "b1"."g0" = "k"."g0" AND "b1"."t" = "k"."b1" AND "b1"."place" = 2
+LEFT JOIN "running" AS "b2"
+  ON "b2"."g0" = "k"."g0" AND "b2"."t" = "k"."b2" AND "b2"."place" = 2
+ORDER BY
+  "k"."example_id"

@@ -1,0 +1,59 @@
+"""The SQL of an attribute of events, word for word, in each dialect; renewed as in test_golden.py."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from plan_databases import shop_schema
+from sqlglot import exp
+
+from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.event_history import history_blocks, outcome_of, own_step
+from dbt_rfm.plan.event_labels import event_labels_select, unknown_events_select
+from dbt_rfm.plan.paths import Graph
+from dbt_rfm.plan.values import Scope
+from dbt_rfm.plan.windows import look_backs
+from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.task import BoundColumn, BoundComparison, Task
+from dbt_rfm.task_kind import TaskKind
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "plan"
+NAMES = Names("x")
+
+
+def plans(graph: Graph) -> dict[str, exp.Expression]:
+    """The amount of an order, known 36 hours after it."""
+    orders, delay = graph.schema.table("orders"), Window(0, 36, "hours")
+    task = Task(
+        "",
+        TaskKind.REGRESSION,
+        BoundColumn(orders, orders.column("order_id")),
+        BoundColumn(orders, orders.column("amount")),
+        None,
+        where=BoundComparison(BoundColumn(orders, orders.column("status")), "=", "it's lost"),
+        of_events=True,
+    )
+    scope, at = Scope(graph, frozenset({("orders", "amount")})), datetime(2024, 6, 30, 12)
+    blocks = {b.name: b.select for b in history_blocks(scope, NAMES, orders, look_backs(None), outcome_of(task, delay))}
+    return {
+        "events_labels": event_labels_select(task, graph, at, delay),
+        "events_unknown": unknown_events_select(task, graph, at, delay),
+        "events_own": own_step(scope, NAMES, orders, "order_id").select,
+        "events_of_customer": blocks["orders>customers<orders"],
+        "events_known_of_customer": blocks["orders>customers<orders@36h"],
+    }
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "snowflake", "postgres"])
+@pytest.mark.parametrize(
+    "name", ["events_labels", "events_unknown", "events_own", "events_of_customer", "events_known_of_customer"]
+)
+def test__event_plan__sql__is_the_golden_text(name: str, dialect: str) -> None:
+    text = plans(Graph(shop_schema(), dialect))[name].sql(dialect=dialect, pretty=True) + "\n"
+    file = GOLDEN / f"{name}.{dialect}.sql"
+    if not file.exists():
+        file.write_text(text, encoding="utf-8")
+        pytest.fail(f"there was no {file.name}; it is written now: read it, and commit it")
+    assert text == file.read_text(encoding="utf-8")
