@@ -13,11 +13,14 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 # A folder of databases with label tables, for make bench.
 SUITE ?=
+# Texts of make fuzz, and where their seeds begin.
+INPUTS ?= 100000
+SEED ?= 0
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := False
 
-.PHONY: help install demo test check fmt bench build clean
+.PHONY: help install demo test fuzz check fmt bench build clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +41,9 @@ demo: $(STAMP) ## build the example shop with dbt and show its predictions and b
 
 test: $(STAMP) ## all tests that need no GPU and no account
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q
+
+fuzz: $(STAMP) ## hostile query texts, for the night: make fuzz INPUTS=100000 SEED=0
+	$(BIN)/python tests/unit/pql/pql_fuzzer.py $(INPUTS) $(SEED)
 
 check: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .

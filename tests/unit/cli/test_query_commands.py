@@ -67,7 +67,7 @@ def test__check__json__holds_what_is_printed_and_the_sql(ask) -> None:
         (CHURN.replace("= 0", ">= 0"), "every example has the label true: there is nothing to tell apart"),
         (f"{CHURN} WHERE COUNT(orders.*, -1, 0) > 99", "gives a label. WHERE, ASSUMING or an aggregate of nothing"),
         (f"{CHURN} WHERE COUNT(orders.*, -1, 0) > 99", "the prediction would be empty"),
-        (f"{SPEND} WHERE customers.customer_id <= 3", "33 labelled examples are few"),
+        (f"{SPEND} WHERE customers.customer_id <= 3", "44 labelled examples are few"),
     ],
 )
 def test__check__nothing_to_learn__says_so(ask, query: str, note: str) -> None:
