@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from dbt_rfm import metrics as m
-from dbt_rfm.evaluate_forecast import tested_forecast
+from dbt_rfm.evaluate_forecast import forecast_figures
 from dbt_rfm.evaluate_ranking import tested_lists
 from dbt_rfm.model.interface import Predictions
 from dbt_rfm.model.step import label_array, split_rows
@@ -76,7 +76,7 @@ def backtest(snapshot: Snapshot, predictions: Predictions | None) -> Backtest | 
     if snapshot.kind == TaskKind.LINK:
         return _tested_lists(snapshot, predictions, rows, len(context))
     if snapshot.kind == TaskKind.FORECAST:
-        test = tested_forecast(snapshot, predictions)
+        test = forecast_figures(snapshot, predictions)
         beats = all(test.figures[test.primary] < figures[test.primary] for figures in test.baselines.values())
         return Backtest(test.figures, test.baselines, test.primary, beats, rows=len(rows), context=len(context))
     labels = label_array(snapshot, rows)

@@ -31,13 +31,13 @@ LEVELS = (0.1, 0.5, 0.9)
 
 
 @dataclass(frozen=True)
-class TestedForecast:
+class ForecastFigures:
     figures: dict[str, float]
     baselines: dict[str, dict[str, float]]
     primary: str
 
 
-def tested_forecast(snapshot: Snapshot, predictions: Predictions) -> TestedForecast:
+def forecast_figures(snapshot: Snapshot, predictions: Predictions) -> ForecastFigures:
     """Figures of the backtest's rows, which there are."""
     rows = split_rows(snapshot, BACKTEST)
     labels = label_array(snapshot, rows)
@@ -53,7 +53,7 @@ def tested_forecast(snapshot: Snapshot, predictions: Predictions) -> TestedForec
             baselines[name]["total_wape"] = _total_wape(labels, values, totals)
     if totals is not None:
         figures["total_wape"] = _total_wape(labels, predictions.mean, totals)
-    return TestedForecast(figures, baselines, "mae" if math.isnan(figures["wape"]) else "wape")
+    return ForecastFigures(figures, baselines, "mae" if math.isnan(figures["wape"]) else "wape")
 
 
 def _figures(labels: np.ndarray, quantiles: np.ndarray) -> dict[str, float]:

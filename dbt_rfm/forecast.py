@@ -31,7 +31,7 @@ from dbt_rfm.plan.forecast_examples import (
     context_select,
     examples_select,
     pairs_select,
-    tested_select,
+    closed_select,
 )
 from dbt_rfm.plan.forecast_features import forecast_plan
 from dbt_rfm.plan.labels import eligible_select
@@ -153,7 +153,7 @@ def _choose(run: _Run) -> list[str]:
     splits = [(CONTEXT, _context(run, 0)), (QUERY, asked)]
     if options.backtest and run.timeline.first < -steps:
         entities = max(MIN_BACKTEST_ENTITIES, MAX_BACKTEST // steps)
-        tested = tested_select(names, at=-steps, entities=entities, seed=options.seed)
+        tested = closed_select(names, at=-steps, entities=entities, seed=options.seed)
         splits += [(BACKTEST_CONTEXT, _context(run, -steps)), (BACKTEST, tested)]
     session.create(names.examples, examples_select(names, splits))
     session.create(_bases(names).examples, bases_select(names))

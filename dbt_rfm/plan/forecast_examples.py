@@ -61,7 +61,7 @@ def context_select(
     return final.where(exp.LTE(this=sql.column("among", "k"), expression=exp.Literal.number(size)), copy=False)
 
 
-def tested_select(names: Names, *, at: int, entities: int, seed: int) -> exp.Select:
+def closed_select(names: Names, *, at: int, entities: int, seed: int) -> exp.Select:
     """Every step of edge `at`, whose windows have closed, of at most so many entities."""
     query = sql.select(*_triple_columns())
     query = query.from_(_subquery(_drawn_entities(names, entities, seed, "backtest"), "p"), copy=False)
