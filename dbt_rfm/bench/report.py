@@ -17,9 +17,14 @@ from dbt_rfm.bench.run import Result, Skipped
 from dbt_rfm.evaluate import LOWER_IS_BETTER
 
 #: Figures printed times 100.
-PERCENT = frozenset({"auroc", "ap", "accuracy"})
+PERCENT = frozenset({"auroc", "ap", "accuracy"})  # and all figures of lists, which have an @
 #: Figures printed per kind, the primary one first.
-SHOWN = {"binary": ("auroc", "ap"), "multiclass": ("accuracy", "auroc"), "regression": ("mae", "rmse", "spearman")}
+SHOWN = {
+    "binary": ("auroc", "ap"),
+    "multiclass": ("accuracy", "auroc"),
+    "regression": ("mae", "rmse", "spearman"),
+    "link": ("map@12", "ndcg@12", "recall@12", "coverage@12"),
+}
 
 
 def as_json(results: Iterable[Result]) -> list[dict[str, Any]]:
@@ -104,7 +109,7 @@ def _range(metric: str, low: float, high: float) -> str:
 
 
 def _scale(metric: str) -> float:
-    return 100.0 if metric in PERCENT else 1.0
+    return 100.0 if metric in PERCENT or "@" in metric else 1.0
 
 
 def _number(value: float | None) -> str:

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from dbt_rfm.bench import memory, peers
 from dbt_rfm.bench.bootstrap import intervals
 from dbt_rfm.bench.examples import ROLLING, Examples, choose
+from dbt_rfm.bench.lists import compare
 from dbt_rfm.bench.suite import Dataset, SuiteTask, load
 from dbt_rfm.collect import collect_labelled
 from dbt_rfm.errors import DataError, QueryError
@@ -35,7 +36,7 @@ from dbt_rfm.snapshot import CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
 
-EXECUTED = (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.REGRESSION)
+EXECUTED = (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.REGRESSION, TaskKind.LINK)
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ def run_dataset(
             found.append(Skipped(task.dataset, task.name, task.kind, error.problem.split("\n", 1)[0]))
             continue
         for seed in settings.seeds:
-            found.extend(_run_task(_Run(dataset, task, bound, schema, warehouse, model, settings, seed)))
+            run = _Run(dataset, task, bound, schema, warehouse, model, settings, seed)
+            found.extend(_run_lists(run) if bound.kind == TaskKind.LINK else _run_task(run))
     return found
 
 
@@ -167,6 +169,45 @@ def _run_task(run: _Run) -> list[Result]:
             )
         )
     return _with_intervals(results, labels, predictions, settings, run.model.name) if settings.resamples else results
+
+
+def _run_lists(run: _Run) -> list[Result]:
+    """A recommendation: our Result first, then the baselines' and the peers', on the same pairs."""
+    memory.reset()
+    task, settings = run.task, run.settings
+    examples = choose(run.dataset, task, protocol=settings.protocol, split=settings.split)
+    options = Options(context_size=settings.context, seed=run.seed, backtest=False)
+    found = compare(
+        run.bound,
+        run.schema,
+        run.warehouse,
+        run.model,
+        examples,
+        options,
+        rows=settings.rows,
+        with_peers=settings.with_peers,
+    )
+    peak = memory.peak_mb()
+    return [
+        Result(
+            dataset=task.dataset,
+            task=task.name,
+            kind=task.kind,
+            protocol=settings.protocol,
+            model=name,
+            split=settings.split,
+            seed=run.seed,
+            metrics=figures,
+            primary=found.primary,
+            rows=found.lists,
+            context=found.context,
+            pool=len(examples.pool),
+            features=found.features,
+            seconds={"plan": found.planned, "model": found.seconds[name]},
+            peak_mb=peak,
+        )
+        for name, figures in found.figures.items()
+    ]
 
 
 def _asked_labels(run: _Run, snapshot: Snapshot) -> np.ndarray:

@@ -33,7 +33,7 @@ tasks:
     file: tasks/spend.parquet
     horizon_days: 10
   next_item:
-    kind: link
+    kind: survival
     entity: shoppers.id
     query: PREDICT LIST_DISTINCT(orders.item, 0, 10, days) RANK TOP 3 FOR EACH shoppers.id
     file: tasks/none.parquet

@@ -63,7 +63,7 @@ def test__run_dataset__every_executed_task__model_and_baselines_on_the_same_rows
 
 def test__run_dataset__kind_not_executed__is_skipped_by_name(found) -> None:
     (skipped,) = [r for r in found if isinstance(r, Skipped)]
-    assert (skipped.task, skipped.kind) == ("next_item", "link") and "not executed" in skipped.reason
+    assert (skipped.task, skipped.kind) == ("next_item", "survival") and "not executed" in skipped.reason
 
 
 def test__run_dataset__same_seed__same_figures(suite: Path, found) -> None:

@@ -24,7 +24,8 @@ create table products as select * from (values
     ('later', 'sweet', 3.0, timestamp '2024-05-01')
 ) as t(sku, shelf, price, launched_at);
 create table orders as
-    select 'a' || i as order_id, 'ann' as customer, timestamp '2024-01-05' + to_days(10 * i::integer) as at from range(9) t(i)
+    select 'a' || i as order_id, 'ann' as customer, timestamp '2024-01-05' + to_days(10 * i::integer) as at
+    from range(9) t(i)
     union all
     select 'b' || i, 'bob', timestamp '2024-01-07' + to_days(10 * i::integer) from range(9) t(i);
 create table lines as
