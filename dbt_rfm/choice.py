@@ -23,7 +23,9 @@ from dbt_rfm.plan.examples import held_out, known_by, with_known_at
 from dbt_rfm.plan.labels import LABEL_TYPE, aggregations_of, eligible_select, labels_select
 from dbt_rfm.plan.paths import Graph, Path, exists_at, tables_on, time_of
 from dbt_rfm.pql.ast import Window
-from dbt_rfm.pql.task import BoundAnd, BoundColumn, BoundComparison, Task
+from dbt_rfm.pql.attributes import own_columns
+from dbt_rfm.pql.scope import joined
+from dbt_rfm.pql.task import BoundAnd, BoundColumn, BoundComparison, BoundOr, Task
 from dbt_rfm.schema.types import Column, Table
 from dbt_rfm.session import Session
 
@@ -85,20 +87,21 @@ def from_windows(session: Session, graph: Graph, task: Task, anchor: datetime) -
 
 
 def from_attribute(session: Session, graph: Graph, task: Task, anchor: datetime, seed: int) -> Choice:
-    """An attribute of the entity: learnt where it is known, asked where it is null; a quarter tests the rest."""
-    target, names = task.target, session.names
-    assert isinstance(target, BoundColumn), "a task without horizon predicts a column"
+    """What own columns say of the entity: learnt where known, asked where one is null; a quarter tests the rest."""
+    names, columns = session.names, tuple(dict.fromkeys(own_columns(task.target, task.entity.table)))
+    assert columns, "a task without horizon predicts columns of the entity"
     load_anchors(session, "anchors", [anchor])
     session.create(names.labels, with_known_at(labels_select(task, graph, names("anchors")), 0, "days", task.kind))
-    unknown = BoundComparison(target, "IS", None)
+    nulls = tuple(BoundComparison(column, "IS", None) for column in columns)
+    unknown = nulls[0] if len(nulls) == 1 else BoundOr(nulls)
     where = unknown if task.where is None else BoundAnd((task.where, unknown))
-    where_null = f"{target.table.name}.{target.column.name} is null"
+    where_null = f"{joined((f'{c.table.name}.{c.column.name}' for c in columns), 'or')} is null"
     return Choice(
         context=[known_by(sql.timestamp(anchor))],
         query=_eligible_at(session, graph, replace(task, where=where), anchor),
         backtest=[held_out(seed)],
         backtest_context=[exp.Not(this=exp.Paren(this=held_out(seed)))],
-        nothing_to_learn=f"{target.table.name}.{target.column.name} is null in every row, so nothing can be learnt",
+        nothing_to_learn=f"{where_null} in every row, so nothing can be learnt",
         nobody_asked=f"no row is left to predict, {where_null} nowhere at {anchor:%Y-%m-%d %H:%M}",
     )
 
