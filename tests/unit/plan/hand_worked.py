@@ -12,6 +12,7 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 
+from dbt_rfm.plan.examples import query_examples
 from dbt_rfm.plan.labels import eligible_select, labels_select
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.binder import bind
@@ -47,6 +48,12 @@ class World:
         """The entities that pass WHERE at the anchor."""
         rows = self._rows(eligible_select(self.bound(query), Graph(self.schema, "duckdb"), "anchors"), [anchor])
         return sorted(r["entity"] for r in rows)
+
+    def asked(self, query: str, anchor: datetime) -> list:
+        """The entities that a prediction would be for."""
+        task = self.bound(query)
+        eligible = eligible_select(task, Graph(self.schema, "duckdb"), "anchors")
+        return sorted(r["entity"] for r in self._rows(query_examples(eligible, task.entity_ids, "double"), [anchor]))
 
     def _rows(self, select, anchors: Sequence[datetime]) -> list[dict]:
         moments = pa.table({"anchor_time": pa.array(anchors, type=pa.timestamp("us"))})

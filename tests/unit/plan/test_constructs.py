@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from hand_worked import World, link, world
 
 from dbt_rfm.errors import QueryError
+from dbt_rfm.pql.parser import _grammar
+from dbt_rfm.pql.tree import AGGREGATIONS as FUNCTIONS
+from dbt_rfm.pql.tree import UNITS
 
 A = datetime(2024, 3, 31, 12)
 C = "FOR EACH customers.customer_id"
@@ -498,6 +502,52 @@ def test__snapshot_parent__is_the_version_of_the_rows_time(snapshots: World) -> 
     assert snapshots.labels(f"PREDICT COUNT(payments.* WHERE accounts.plan = 'pro', 0, 30) {ACCOUNTS}", A) == {1: 1}
 
 
+# --- attributes, ASSUMING, entities by name
+
+ATTRIBUTES = [
+    ("customers.segment", {1: "gold", 2: "Gold"}),
+    ("customers.age", {1: 30, 2: 40}),
+    ("customers.age > 30", {1: False, 2: True}),
+    ("customers.age * 2 + 1", {1: 61, 2: 81}),
+]
+
+
+@pytest.mark.parametrize(("target", "expected"), ATTRIBUTES)
+def test__attribute__is_the_label_where_it_is_known(shop: World, target: str, expected: dict) -> None:
+    assert shop.labels(f"PREDICT {target} {C}", A) == expected
+
+
+ASSUMING = [
+    ("COUNT(orders.*, 0, 30) > 0", {1: True}),
+    ("SUM(orders.amount, 0, 20) / COUNT(orders.*, 0, 20) >= 50", {1: True}),
+    ("NOT COUNT(orders.*, 0, 30) > 0", {2: False, 3: False}),
+]
+
+
+@pytest.mark.parametrize(("condition", "expected"), ASSUMING)
+def test__assuming__narrows_what_is_learnt_from_and_not_who_is_asked(
+    shop: World, condition: str, expected: dict
+) -> None:
+    query = f"PREDICT COUNT(orders.* WHERE orders.status = 'paid', 0, 30) > 0 {C} ASSUMING {condition}"
+    assert shop.labels(query, A) == expected
+    assert shop.who(query, A) == [1, 2, 3]
+
+
+NAMED = [
+    ("FOR customers.customer_id = 2", [2]),
+    ("FOR EACH customers.customer_id IN (3, 1, 99)", [1, 3]),
+    ("FOR EACH customers.customer_id IS IN (3) WHERE customers.age > 0", []),
+]
+
+
+@pytest.mark.parametrize(("entity", "expected"), NAMED)
+def test__entities_by_name__are_the_ones_asked(shop: World, entity: str, expected: list[int]) -> None:
+    query = f"PREDICT COUNT(orders.*, 0, 30) {entity}"
+    assert shop.asked(query, A) == expected
+    everybody = [1, 2] if "WHERE" in entity else [1, 2, 3]
+    assert sorted(shop.labels(query, A)) == everybody, "examples are learnt from all of them"
+
+
 # --- what has no meaning says so
 
 
@@ -518,3 +568,54 @@ def test__snapshot_parent__is_the_version_of_the_rows_time(snapshots: World) -> 
 def test__target__without_meaning__is_refused(shop: World, target: str, message: str) -> None:
     with pytest.raises(QueryError, match=message):
         shop.bound(f"PREDICT {target} {C}")
+
+
+# --- nothing is left out
+
+ELSEWHERE = {  # constructs with a module of their own
+    "command": "refused by name",
+    "forecast": "test_forecast_plan.py",
+    "rank": "test_recommendation_plan.py",
+    "exclude_seen": "test_recommendation_plan.py",
+    "classify": "refused by name",
+    "key": "test_entity_keys.py",
+}
+TARGETS = [*AGGREGATIONS, *TIMES, *ARITHMETIC, *TWO_SIDES, *VIA, *ATTRIBUTES]
+CONDITIONS = [*WHERE, *WHERE_COMPUTED, *INNER, *INNER_OF_ORDERS, *INNER_OF_ITEMS]
+
+
+def queries() -> list[str]:
+    """The queries of this module that are held against an answer."""
+    count = "PREDICT COUNT(orders.*, 0, 30)"
+    found = [f"PREDICT {target} {C}" for target, _ in TARGETS]
+    found += [f"{count} {C} WHERE {condition}" for condition, _ in CONDITIONS]
+    found += [f"PREDICT LAST(orders.status, 0, 20) {operator} {C}" for operator, _ in OPERATORS]
+    found += [f"PREDICT COUNT(orders.*, {window}) {C}" for window, _ in (*WINDOWS, *PAST_WINDOWS) if window]
+    found += [f"{count} {C} ASSUMING {condition}" for condition, _ in ASSUMING]
+    return found + [f"{count} {entity}" for entity, _ in NAMED]
+
+
+def test__constructs__every_rule_operator_function_and_unit__has_an_answer_worked_out_by_hand() -> None:
+    rules: set[str] = set()
+    words: set[str] = set()
+    for query in queries():
+        tree = _grammar().parse(query)
+        rules |= {str(part.data) for part in tree.iter_subtrees()}
+        words |= {" ".join(t.upper() for t in part.children) for part in tree.find_pred(_is_operator)}
+        words |= {str(token).upper() for token in tree.scan_values(lambda token: token.type == "WORD")}
+    known = {rule.alias or str(rule.origin.name) for rule in _grammar().rules}
+    inlined = {"target", "condition", "negation", "value", "sum", "product", "factor"}
+    assert {name for name in known if not name.startswith("__")} - inlined - ELSEWHERE.keys() <= rules
+    operators = "=, !=, <, <=, >, >=, IS, IS NOT, IN, NOT IN, IS IN, IS NOT IN, LIKE, NOT LIKE, CONTAINS, NOT CONTAINS"
+    assert {*operators.split(", "), "STARTS WITH", "ENDS WITH"} <= words
+    assert {*FUNCTIONS} - {"LIST_DISTINCT"} <= words
+    assert all({unit.upper(), unit.upper()[:-1]} & words for unit in UNITS)
+
+
+def test__constructs__with_a_module_of_their_own__have_it() -> None:
+    for place in ELSEWHERE.values():
+        assert not place.endswith(".py") or (Path(__file__).parent / place).exists()
+
+
+def _is_operator(tree) -> bool:
+    return tree.data in ("compare", "match", "list_operator")
