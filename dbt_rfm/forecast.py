@@ -28,10 +28,10 @@ from dbt_rfm.plan.features import feature_plan
 from dbt_rfm.plan.forecast_examples import (
     asked_select,
     bases_select,
+    closed_select,
     context_select,
     examples_select,
     pairs_select,
-    closed_select,
 )
 from dbt_rfm.plan.forecast_features import forecast_plan
 from dbt_rfm.plan.labels import eligible_select

@@ -1,0 +1,102 @@
+"""Forecasts on the scale of the entity, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from dbt_rfm.forecast_names import LEVEL, RECENT, SERIES
+from dbt_rfm.model.forecast import predict_forecast
+from dbt_rfm.model.interface import FeatureTable, Predictions
+from dbt_rfm.task_kind import TaskKind
+
+LEVELS = (0.1, 0.5, 0.9)
+
+
+@dataclass
+class Constant:
+    """Says the same of every query, and remembers what it was asked."""
+
+    value: float = 1.0
+    seen: list = field(default_factory=list)
+    name = version = checkpoint_sha = "constant"
+
+    def predict(self, context, labels, query, kind, classes, **more) -> Predictions:
+        self.seen.append((context, labels, query, kind))
+        rows = query.num_rows
+        quantiles = np.tile(self.value + np.array([-0.5, 0.0, 0.5]), (rows, 1))
+        return Predictions(kind, (), mean=np.full(rows, self.value), levels=LEVELS, quantiles=quantiles)
+
+
+def series(levels: np.ndarray, **more: np.ndarray) -> tuple[FeatureTable, tuple[str, ...]]:
+    columns = {RECENT: levels, LEVEL: levels, **more}
+    table = FeatureTable(tuple(columns), ("numerical",) * len(columns), tuple(columns.values()))
+    return table, (SERIES, SERIES, *("step" for _ in more))
+
+
+def forecast(model: Constant, levels: np.ndarray, labels: np.ndarray, asked: int, **more: np.ndarray) -> Predictions:
+    """The last `asked` rows are queries; windows end one after the other."""
+    table, sources = series(levels, **more)
+    rows = np.arange(len(levels))
+    return predict_forecast(
+        model,
+        table,
+        sources,
+        labels,
+        rows[: len(levels) - asked],
+        rows[len(levels) - asked :],
+        seed=0,
+        times=rows.astype(float),
+        ends=rows.astype(float),
+    )
+
+
+def test__forecast__level__is_divided_out_and_multiplied_back() -> None:
+    """Four examples are too few to weigh scales: the entity's level and the mean of all, which is 10."""
+    model = Constant()
+    found = forecast(model, np.array([10.0, 10.0, 10.0, 10.0, 0.0, 90.0]), np.array([20.0, 40.0, 0.0, 10.0]), 2)
+    ((_, labels, query, kind),) = model.seen
+    assert kind == TaskKind.REGRESSION and found.kind == TaskKind.FORECAST
+    assert labels.tolist() == [1.0, 2.0, 0.0, 0.5]
+    assert query.columns[0].tolist() == [0.0, 0.9]
+    assert query.names[-1] == "series.scale" and query.columns[-1].tolist() == [10.0, 100.0]
+    assert found.mean.tolist() == [10.0, 100.0]
+    assert found.quantile(0.9).tolist() == [15.0, 150.0]
+
+
+def test__forecast__no_label_below_zero__none_is_forecast() -> None:
+    levels = np.full(6, 10.0)
+    assert forecast(Constant(-1.0), levels, np.array([0.0, 1.0, 2.0, 3.0]), 2).quantile(0.5).tolist() == [0.0, 0.0]
+    with_loss = forecast(Constant(-1.0), levels, np.array([-1.0, 1.0, 2.0, 3.0]), 2)
+    assert with_loss.quantile(0.5).tolist() == [-20.0, -20.0]
+
+
+def test__forecast__nothing_but_zeros_before__has_a_scale() -> None:
+    found = forecast(Constant(), np.zeros(6), np.zeros(4), 2)
+    assert np.isfinite(found.mean).all()
+
+
+def test__forecast__sizes_apart_and_steady__are_read_on_their_own_scale() -> None:
+    """Labels are the entity's level times a factor that a feature tells; levels differ twentyfold."""
+    rng = np.random.default_rng(0)
+    rows = 400
+    levels = np.exp(rng.uniform(0, 3, rows))
+    season = rng.standard_normal(rows)
+    labels = levels * np.exp(0.3 * season)
+    model = Constant()
+    forecast(model, levels, labels[:-20], 20, season=season)
+    ((_, scaled, query, _),) = model.seen
+    mean = levels[:-20].mean()
+    assert query.columns[-1] == pytest.approx(levels[-20:] + 0.2 * mean)
+    assert scaled == pytest.approx(labels[:-20] / (levels[:-20] + 0.2 * mean))
+
+
+def test__forecast__noise_only__keeps_the_scale_near_that_of_all() -> None:
+    rng = np.random.default_rng(0)
+    levels = rng.exponential(5, 400)
+    labels = rng.exponential(5, 400)
+    model = Constant()
+    forecast(model, levels, labels[:-20], 20)
+    assert model.seen[0][2].columns[-1] == pytest.approx(levels[-20:] + levels[:-20].mean())
