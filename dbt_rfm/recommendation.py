@@ -232,8 +232,8 @@ def _snapshot(run: _Run, anchor: datetime, notes: Sequence[str], *, nobody: str)
     splits = examples["split"].to_pylist() if not len(examples) else pc.unique(examples["split"]).to_pylist()
     if CONTEXT not in splits:
         raise DataError(
-            f"none of the entities of the past had a {ranking.items.name} that could be recommended",
-            hint="Bring more history, or ask without WHERE.",
+            f"there is nothing to learn from: in no past window was there a row of {ranking.items.name} to recommend",
+            hint=f"A row counts from its time on. Is the time column of {ranking.items.name} when it came to be?",
         )
     asked = f" with {task.entity.column.name} {', '.join(map(str, task.entity_ids))}" if task.entity_ids else ""
     return Snapshot(

@@ -19,8 +19,8 @@ from dbt_rfm.model.linear import class_log_odds
 from dbt_rfm.snapshot import Snapshot
 from dbt_rfm.task_kind import TaskKind
 
-MAX_READ = 60_000  # pairs that the model reads per split: half a minute on a core
-MIN_DEPTH, MAX_DEPTH = 10, 50
+MAX_READ = 40_000  # pairs that the model reads per split: half a minute on a core
+MIN_DEPTH, MAX_DEPTH = 10, 30
 _CHUNK = 200_000
 CLASSES = ("false", "true")
 

@@ -7,9 +7,8 @@ from dbt_rfm.evaluate_ranking import Lists
 
 
 def lists(came: list[int], relevant: list[int], groups: list[int], catalogue: int = 10) -> Lists:
-    return Lists(
-        np.array(groups), np.arange(len(came)), np.array(came, dtype=bool), np.array(relevant), catalogue=catalogue
-    )
+    whole = np.array([groups, relevant], dtype=np.int64)
+    return Lists(whole[0], np.arange(len(came)), np.array(came, dtype=bool), whole[1], catalogue)
 
 
 def test__figures__one_list__are_those_worked_out_by_hand() -> None:

@@ -79,7 +79,7 @@ def test__rank_pairs__labels_of_one_kind__everybody_gets_the_same() -> None:
 
 
 def test__depth__more_groups__get_less_each_but_never_less_than_ten() -> None:
-    assert [depth_for(n) for n in (0, 1, 3000, 100_000)] == [50, 50, 20, 10]
+    assert [depth_for(n) for n in (0, 1, 2000, 100_000)] == [30, 30, 20, 10]
 
 
 def test__places__ties_and_unsorted_groups__are_counted_within_each() -> None:
