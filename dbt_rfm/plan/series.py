@@ -75,7 +75,7 @@ def siblings_select(task: Task, graph: Graph, series: str, up: Link) -> exp.Sele
 def rolled_select(keyed: exp.Select, found: Sequence[Season]) -> exp.Select:
     """(key, i, label) with means over its past."""
     label, i, key = sql.column("label", "s"), sql.column("i", "s"), sql.column("key", "s")
-    columns = [key, i, label]
+    columns: list[exp.Expression] = [key, i, label]
     for name, rows in (("mean4", SHORT), ("mean12", LONG)):
         columns.append(sql.aliased(_over(exp.Avg(this=label.copy()), [key.copy()], i, rows=rows), name))
     columns.append(sql.aliased(_near(key, i, label), "near"))
@@ -91,13 +91,14 @@ def _means(series: str, key: exp.Expression) -> exp.Select:
         sql.aliased(key, "key"), sql.column("i", "s"), sql.aliased(exp.Avg(this=sql.column("label", "s")), "label")
     )
     query = query.from_(sql.temporary(series, "s"), copy=False)
-    by = [sql.column("i", "s")] if isinstance(key, exp.Literal) else [key.copy(), sql.column("i", "s")]
-    return query.group_by(*by, copy=False)
+    by: list[exp.Expression] = [sql.column("i", "s")]
+    return query.group_by(*(by if isinstance(key, exp.Literal) else [key.copy(), *by]), copy=False)
 
 
 def _near(key: exp.Expression, i: exp.Expression, label: exp.Expression) -> exp.Expression:
     """The mean of the window and of the windows beside it, where they are there."""
-    total, number = label.copy(), exp.Literal.number("1.0")
+    total: exp.Expression = label.copy()
+    number: exp.Expression = exp.Literal.number("1.0")
     for shift, step in ((exp.Lag, -1), (exp.Lead, 1)):
         beside = _over(shift(this=i.copy()), [key.copy()], i)
         there = exp.EQ(this=beside, expression=exp.Add(this=i.copy(), expression=exp.Literal.number(step)))
