@@ -64,6 +64,7 @@ class Scope:
     def columns(self, table: Table) -> list[Column]:
         """Columns with something to say: no keys, no times of the row itself, nothing out of sight."""
         unsaid = {*table.primary_key, table.time_column, table.valid_from, table.valid_to}
+        unsaid |= {part for column in table.columns for part in column.made_of}
         unsaid |= {link.child_column for link in self.graph.schema.parents(table.name)}
         unsaid |= {link.parent_column for link in self.graph.schema.children(table.name)}
         return [c for c in table.columns if c.name not in unsaid and self.sees(table.name, c.name) and not _opaque(c)]

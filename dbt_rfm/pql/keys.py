@@ -21,7 +21,7 @@ def schema_for(query: ast.Query, schema: RelationalSchema, dialect: str) -> Rela
     tables = [t for t in schema.tables if t.name == query.entity.table] or [
         t for t in schema.tables if t.name.casefold() == named
     ]
-    if not query.key or len(tables) != 1 or not _is_key(query.key, tables[0]):
+    if not query.key or len(tables) != 1 or tables[0].combined or not _is_key(query.key, tables[0]):
         return schema  # the binder says what is wrong, if anything is
     return with_combined_key(schema, tables[0].name, dialect)
 
@@ -37,9 +37,10 @@ def bind_entity(scope: Scope, query: ast.Query) -> BoundColumn:
     if not key:
         hint = f"Add the tests unique and not_null to {name}, or a primary key constraint."
         raise scope.error(f"{table.name} has no primary key, so {name} names no single row", ref.span, hint)
-    if len(key) > 1:
-        hint = f"Write FOR EACH {table.name}.({combined_name(key)})."
-        raise scope.error(f"the key of {table.name} has several columns: {combined_name(key)}", ref.span, hint)
+    several = table.combined or (key if len(key) > 1 else ())
+    if several:
+        hint = f"Write FOR EACH {table.name}.({combined_name(several)})."
+        raise scope.error(f"the key of {table.name} has several columns: {combined_name(several)}", ref.span, hint)
     if column.name != key[0]:
         problem = f"{name} is not the key of {table.name}: the key is {key[0]}"
         raise scope.error(problem, ref.span, f"Write FOR EACH {table.name}.{key[0]}.")

@@ -15,6 +15,7 @@ from typing import Any
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.job import Job, JobTable, JobTest
 from dbt_rfm.schema import names
+from dbt_rfm.schema.combined import CombinedLink
 from dbt_rfm.schema.types import Link, Table
 
 RELATIONSHIPS = "relationships test"
@@ -33,6 +34,7 @@ class Key:
 class Links:
     links: tuple[Link, ...]
     notes: tuple[str, ...]
+    combined: tuple[CombinedLink, ...] = ()  # foreign keys of several columns
 
 
 # --- primary keys
@@ -108,14 +110,15 @@ def links(job: Job, tables: Mapping[str, Table]) -> Links:
     """Every declared link inside the graph, the surest declaration of each; `tables` by alias."""
     found: dict[tuple[str, str, str, str], Link] = {}
     notes: list[str] = []
-    for link in (*_from_constraints(job, tables, notes), *_from_tests(job, tables, notes)):
+    combined: list[CombinedLink] = []
+    for link in (*_from_constraints(job, tables, notes, combined), *_from_tests(job, tables, notes)):
         key = (link.child, link.child_column, link.parent, link.parent_column)
         if key not in found or (found[key].weak and not link.weak):
             found[key] = link
     notes += [
         f"{link}: used, although the {link.declared_by} {link.weak_reason}" for link in found.values() if link.weak
     ]
-    return Links(tuple(found.values()), tuple(dict.fromkeys(notes)))
+    return Links(tuple(found.values()), tuple(dict.fromkeys(notes)), tuple(dict.fromkeys(combined)))
 
 
 def linked(tables: Sequence[JobTable], tests: Iterable[JobTest]) -> Iterator[tuple[str, str]]:
@@ -159,22 +162,49 @@ def _from_tests(job: Job, tables: Mapping[str, Table], notes: list[str]) -> Iter
         notes.append(f"outside the graph, with links into it: {listed} (dbt_rfm_graph or tables= would add them)")
 
 
-def _from_constraints(job: Job, tables: Mapping[str, Table], notes: list[str]) -> Iterator[Link]:
+def _from_constraints(
+    job: Job, tables: Mapping[str, Table], notes: list[str], combined: list[CombinedLink]
+) -> Iterator[Link]:
+    """Links of one column; those of several go to `combined`."""
     for given in job.tables:
         for constraint, columns in _foreign_keys(given):
             target, fields = _referenced(constraint)
-            if len(columns) != 1 or len(fields) > 1:
-                notes.append(
-                    f"{given.alias}: the foreign key ({', '.join(columns)}) has several columns and is not used"
-                )
-                continue
             parents = [table for table in job.tables if _is_meant(target, table)]
             if not parents and target:
-                notes.append(_outside(given, columns[0], target[-1]))
+                notes.append(_outside(given, ", ".join(columns), target[-1]))
             for parent in parents:
+                if len(columns) != 1 or len(fields) > 1:
+                    link = _combined_link(job, tables, given, columns, parent, fields)
+                    combined += [link] if link else []
+                    notes += [] if link else [f"{_foreign(given, columns)} does not fit {parent.alias} and is not used"]
+                    continue
                 field = fields[0] if fields else _only_key(job, parent, tables[parent.alias])
                 if field:
                     yield _link(tables, given, columns[0], parent, field, FOREIGN_KEY)
+
+
+def _combined_link(
+    job: Job,
+    tables: Mapping[str, Table],
+    child: JobTable,
+    columns: Sequence[str],
+    parent: JobTable,
+    fields: Sequence[str],
+) -> CombinedLink | None:
+    """The foreign key of several columns, in the order of the parent's key; None if the two do not pair up."""
+    key = primary_key(job, parent, tables[parent.alias])
+    theirs = _spelled(tables[parent.alias], fields) if fields else key.columns if key else ()
+    ours = _spelled(tables[child.alias], columns)
+    if len(ours) != len(theirs):
+        return None
+    pairs = list(zip(theirs, ours, strict=True))
+    if key and set(key.columns) == set(theirs):
+        pairs.sort(key=lambda pair: key.columns.index(pair[0]))
+    return CombinedLink(child.alias, tuple(o for _, o in pairs), parent.alias, tuple(t for t, _ in pairs), FOREIGN_KEY)
+
+
+def _foreign(given: JobTable, columns: Sequence[str]) -> str:
+    return f"{given.alias}: the foreign key ({', '.join(columns)}) of several columns"
 
 
 def _foreign_keys(given: JobTable) -> Iterator[tuple[Mapping[str, Any], tuple[str, ...]]]:

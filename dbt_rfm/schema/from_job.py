@@ -14,6 +14,7 @@ from datetime import datetime
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.job import Job, JobTable
 from dbt_rfm.schema import declared
+from dbt_rfm.schema.combined import CombinedLink, with_combined_link
 from dbt_rfm.schema.infer import infer
 from dbt_rfm.schema.meta import TableMeta, read_meta
 from dbt_rfm.schema.probe import Probe
@@ -42,7 +43,11 @@ def schema_from_job(job: Job, warehouse: Warehouse, *, as_of: datetime | None = 
     notes += [*found.notes, *inferred.notes, *cut]
     notes += _unread(finished, inferred.tables)
     notes += _on_keys_and_times(finished, links, metas)
-    return RelationalSchema(tuple(finished), links, tuple(notes))
+    schema = RelationalSchema(tuple(finished), links, tuple(notes))
+    for link in found.combined:
+        if not _lacks_a_column(schema, link):
+            schema = with_combined_link(schema, link, warehouse.dialect)
+    return schema
 
 
 def label_table(relation: str, warehouse: Warehouse) -> Table:
@@ -91,6 +96,12 @@ def _without_ignored(links: Sequence[Link], metas: Mapping[str, TableMeta]) -> t
         else:
             kept.append(link)
     return tuple(kept), notes
+
+
+def _lacks_a_column(schema: RelationalSchema, link: CombinedLink) -> bool:
+    """Whether a column of the foreign key was left out: ignored, or of a type that is not read."""
+    ends = ((schema.table(link.child), link.columns), (schema.table(link.parent), link.fields))
+    return any(set(names) - {c.name for c in table.columns} for table, names in ends)
 
 
 def _finish(table: Table, links: Sequence[Link], meta: TableMeta, probe: Probe) -> Table:

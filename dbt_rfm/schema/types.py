@@ -27,6 +27,7 @@ class Column:
     data_type: str  # as the warehouse reports it, e.g. DECIMAL(12,2)
     semantic_type: SemanticType
     inferred: bool = True  # False when meta.rfm.semantic_type declares it
+    made_of: tuple[str, ...] = ()  # the columns it combines: a key of several columns as one (schema/combined.py)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,11 @@ class Table:
     unique_id: str = ""
     primary_key_inferred: bool = False
     time_column_inferred: bool = False
-    combined: tuple[str, ...] = ()  # the columns that the primary key is made of, where it is a combined one
+
+    @property
+    def combined(self) -> tuple[str, ...]:
+        """The columns that the primary key is made of, where it is a combined one."""
+        return self.column(self.primary_key[0]).made_of if len(self.primary_key) == 1 else ()
 
     def column(self, name: str) -> Column:
         """The column of that name, found without case. Raises ProjectError with candidates."""

@@ -19,6 +19,7 @@ from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.keys import schema_for
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import Task
+from dbt_rfm.schema.combined import CombinedLink, with_combined_link
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.snapshot import QUERY
 
@@ -73,6 +74,39 @@ def test__key_of_two_columns__an_attribute__is_asked_and_answered_per_row(shop: 
         for o, line in zip(split["order_id"].to_pylist(), split["line"].to_pylist(), strict=True)
     ]
     assert combined == asked["entity"].to_pylist()
+
+
+def test__foreign_key_of_two_columns__rows_belong_to_the_row_it_names() -> None:
+    baskets = world(
+        """
+        create table lines (order_id integer, line varchar);
+        insert into lines values (1, 'a'), (1, 'b'), (11, 'a'), (null, 'a');
+        create table returns (return_id integer, line varchar, order_id integer, returned_at timestamp);
+        insert into returns values
+            (1, 'a', 1, '2024-07-02'), (2, 'a', 1, '2024-07-03'), (3, 'b', 1, '2024-06-01'), (4, 'a', 11, '2024-07-31'),
+            (5, 'c', 1, '2024-07-02'), (6, null, 1, '2024-07-02');
+        """,
+        keys={"lines": ("order_id", "line"), "returns": "return_id"},
+        times={"returns": "returned_at"},
+        links=[],
+    )
+    link = CombinedLink("returns", ("order_id", "line"), "lines", ("order_id", "line"), "foreign key")
+    linked = World(with_combined_link(baskets.schema, link, "duckdb"), baskets.warehouse)
+    query = "PREDICT COUNT(returns.*, 0, 30) FOR EACH lines.(order_id, line)"
+    assert linked.labels(query, A) == {"1|a": 2, "1|b": 0, "11|a": 1}
+    assert linked.who(f"{query} WHERE COUNT(returns.*) > 0 AND lines.line = 'b'", A) == ["1|b"]
+    assert linked.labels(
+        "PREDICT COUNT(returns.* WHERE lines.line = 'a', 0, 30) FOR EACH lines.(line, order_id)", A
+    ) == {
+        "1|a": 2,
+        "1|b": 0,
+        "11|a": 1,
+    }
+    found = collect(
+        linked.bound(f"{query} WHERE lines.order_id > 0"), linked.schema, linked.warehouse, Options(context_size=9)
+    )
+    assert any(feature.name.startswith("returns.count") for feature in found.features_meta)
+    assert not any("order_id" in feature.name for feature in found.features_meta), "keys are no features"
 
 
 def test__key_of_one_column__rows_stay_as_they_are(shop: World) -> None:

@@ -206,13 +206,33 @@ def test__foreign_key__to_a_source__link(shop):
     assert links(shop.schema()) == ["posts.author -> users.id"]
 
 
-def test__foreign_key__several_columns__said_and_not_used(shop):
-    shop.table("users", "select 1 as a, 2 as b")
+def test__foreign_key__several_columns__links_combined_columns(shop):
+    shop.table("users", "select 1 as b, 2 as a", constraints=({"type": "primary_key", "columns": ["a", "b"]},))
+    constraint = {"type": "foreign_key", "columns": ["y", "x"], "to": "ref('users')", "to_columns": ["b", "a"]}
+    shop.table("posts", "select 1 as x, 2 as y", constraints=(constraint,))
+    schema = shop.schema()
+    assert [str(link) for link in schema.links] == ["posts.x, y -> users.a, b"], "in the order of the parent's key"
+    users = schema.table("users")
+    assert users.primary_key == ("a, b",) and users.combined == ("a", "b")
+    assert schema.table("posts").column("x, y").made_of == ("x", "y")
+
+
+def test__foreign_key__several_columns_of_no_key__links_all_the_same(shop):
+    shop.table("users", "select 1 as a, 2 as b, 3 as id")
     constraint = {"type": "foreign_key", "columns": ["x", "y"], "to": "ref('users')", "to_columns": ["a", "b"]}
     shop.table("posts", "select 1 as x, 2 as y", constraints=(constraint,))
     schema = shop.schema()
+    assert [str(link) for link in schema.links] == ["posts.x, y -> users.a, b"]
+    assert schema.table("users").combined == ()
+
+
+def test__foreign_key__columns_do_not_pair_up__said_and_not_used(shop):
+    shop.table("users", "select 1 as a, 2 as b, 3 as c", constraints=({"type": "primary_key", "columns": ["a", "b"]},))
+    constraint = {"type": "foreign_key", "columns": ["x", "y", "z"], "to": "ref('users')"}
+    shop.table("posts", "select 1 as x, 2 as y, 3 as z", constraints=(constraint,))
+    schema = shop.schema()
     assert schema.links == ()
-    assert any("the foreign key (x, y) has several columns" in note for note in schema.notes)
+    assert any("the foreign key (x, y, z) of several columns does not fit users" in note for note in schema.notes)
 
 
 def test__foreign_key__parent_outside_the_graph__said(shop):
