@@ -1,0 +1,79 @@
+SELECT
+  "e"."example_id" AS "example_id",
+  CAST(COALESCE("h"."occasions", 0) AS DOUBLE PRECISION) AS "f0",
+  CAST(COALESCE("h"."n", 0) AS DOUBLE PRECISION) AS "f1",
+  CAST(COALESCE("h"."occasions_1", 0) AS DOUBLE PRECISION) AS "f2",
+  CAST(COALESCE("h"."occasions_3", 0) AS DOUBLE PRECISION) AS "f3",
+  CAST(COALESCE("h"."recent", 0) AS DOUBLE PRECISION) AS "f4",
+  CAST(CAST(CAST(EXTRACT(epoch FROM CAST("e"."as_of" AS TIMESTAMP) - CAST("h"."latest" AS TIMESTAMP)) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f5",
+  CAST(CAST(CAST(EXTRACT(epoch FROM CAST("e"."as_of" AS TIMESTAMP) - CAST("h"."began" AS TIMESTAMP)) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f6",
+  CAST("h"."newest" AS DOUBLE PRECISION) AS "f7",
+  CAST("h"."oftenest" AS DOUBLE PRECISION) AS "f8",
+  CAST(CAST(COALESCE("h"."occasions", 0) AS DOUBLE PRECISION) / GREATEST("t"."visits", 1) AS DOUBLE PRECISION) AS "f9",
+  CAST(CAST(COALESCE("h"."occasions_3", 0) AS DOUBLE PRECISION) / (
+    "t"."visits_3" + 1.0
+  ) AS DOUBLE PRECISION) AS "f10",
+  CAST(CASE
+    WHEN "h"."occasions" > 1
+    THEN CAST(CAST(EXTRACT(epoch FROM CAST("e"."as_of" AS TIMESTAMP) - CAST("h"."latest" AS TIMESTAMP)) AS BIGINT) * (
+      "h"."occasions" - 1.0
+    ) AS DOUBLE PRECISION) / GREATEST(
+      CAST(EXTRACT(epoch FROM CAST("h"."latest" AS TIMESTAMP) - CAST("h"."began" AS TIMESTAMP)) AS BIGINT),
+      3600
+    )
+  END AS DOUBLE PRECISION) AS "f11",
+  CAST(CASE WHEN "h"."occasions" > 0 THEN "s"."again" END AS DOUBLE PRECISION) AS "f12",
+  CAST(CASE WHEN "h"."occasions" > 0 THEN "s"."returns" END AS DOUBLE PRECISION) AS "f13",
+  CAST(CASE WHEN "h"."occasions" > 0 THEN COALESCE("u"."total", 0) END AS DOUBLE PRECISION) AS "f14",
+  CAST("s"."popular" AS DOUBLE PRECISION) AS "f15",
+  CAST("s"."entities" AS DOUBLE PRECISION) AS "f16",
+  CAST("s"."entities_q" AS DOUBLE PRECISION) AS "f17",
+  CAST("s"."entities_1" AS DOUBLE PRECISION) AS "f18",
+  CAST("s"."entities_3" AS DOUBLE PRECISION) AS "f19",
+  CAST("s"."again" AS DOUBLE PRECISION) AS "f20",
+  CAST("s"."returns" AS DOUBLE PRECISION) AS "f21",
+  CAST("s"."first_time" AS DOUBLE PRECISION) AS "f22",
+  CAST(CAST((
+    "s"."entities_1" + 1.0
+  ) AS DOUBLE PRECISION) / (
+    CAST("s"."entities_3" AS DOUBLE PRECISION) / 3.0 + 1.0
+  ) AS DOUBLE PRECISION) AS "f23",
+  CAST(CAST(CAST(EXTRACT(epoch FROM CAST("e"."as_of" AS TIMESTAMP) - CAST(COALESCE("s"."born", "s"."began") AS TIMESTAMP)) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f24",
+  CAST(CAST(CAST(EXTRACT(epoch FROM CAST("e"."as_of" AS TIMESTAMP) - CAST("s"."latest" AS TIMESTAMP)) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f25",
+  CAST(CASE WHEN "h"."occasions" IS NULL THEN "s"."entities_q" END AS DOUBLE PRECISION) AS "f26",
+  CAST(COALESCE("u"."total", 0) AS DOUBLE PRECISION) AS "f27",
+  CAST(COALESCE("u"."most", 0) AS DOUBLE PRECISION) AS "f28",
+  CAST(COALESCE("u"."links", 0) AS DOUBLE PRECISION) AS "f29",
+  CAST("u"."place" AS DOUBLE PRECISION) AS "f30",
+  CAST(COALESCE("t"."items", 0) AS DOUBLE PRECISION) AS "f31",
+  CAST(COALESCE("t"."occasions", 0) AS DOUBLE PRECISION) AS "f32",
+  CAST(COALESCE("t"."occasions_1", 0) AS DOUBLE PRECISION) AS "f33",
+  CAST(COALESCE("t"."occasions_3", 0) AS DOUBLE PRECISION) AS "f34",
+  CAST(COALESCE("t"."visits", 0) AS DOUBLE PRECISION) AS "f35",
+  CAST(COALESCE("t"."visits_3", 0) AS DOUBLE PRECISION) AS "f36",
+  CAST("t"."again" AS DOUBLE PRECISION) AS "f37",
+  CAST(CAST((
+    "t"."back" + 0.5
+  ) AS DOUBLE PRECISION) / (
+    "t"."had" + 5.0
+  ) AS DOUBLE PRECISION) AS "f38",
+  CAST(CAST(CAST(EXTRACT(epoch FROM CAST("e"."as_of" AS TIMESTAMP) - CAST("t"."latest" AS TIMESTAMP)) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f39",
+  CAST(CAST(CAST(EXTRACT(epoch FROM CAST("e"."as_of" AS TIMESTAMP) - CAST("t"."began" AS TIMESTAMP)) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f40",
+  CAST("s"."c0" AS TEXT) AS "f41",
+  CAST(CASE WHEN "t"."items" > 0 THEN COALESCE("t0"."share", 0) END AS DOUBLE PRECISION) AS "f42",
+  CAST("s"."v0" AS DOUBLE PRECISION) AS "f43"
+FROM "rfm_pairs_x" AS "e"
+JOIN "rfm_shelf_x" AS "s"
+  ON "s"."at" = "e"."as_of" AND "s"."item" = "e"."item"
+LEFT JOIN "rfm_history_x" AS "h"
+  ON "h"."at" = "e"."as_of" AND "h"."entity" = "e"."entity" AND "h"."item" = "e"."item"
+LEFT JOIN "rfm_habits_x" AS "t"
+  ON "t"."at" = "e"."as_of" AND "t"."entity" = "e"."entity"
+LEFT JOIN "rfm_suggested_x" AS "u"
+  ON "u"."group_id" = "e"."group_id" AND "u"."item" = "e"."item"
+LEFT JOIN "rfm_taste0_x" AS "t0"
+  ON "t0"."at" = "e"."as_of"
+  AND "t0"."entity" = "e"."entity"
+  AND "t0"."kind" = "s"."c0"
+ORDER BY
+  "e"."example_id"

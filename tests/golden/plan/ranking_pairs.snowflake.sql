@@ -1,0 +1,24 @@
+SELECT
+  ROW_NUMBER() OVER (ORDER BY "p"."group_id", "p"."item") - 1 AS "example_id",
+  "p"."group_id",
+  "p"."split",
+  "p"."entity",
+  "p"."anchor_time",
+  "p"."as_of",
+  "p"."item",
+  "p"."label",
+  "p"."relevant"
+FROM (
+  SELECT
+    "l".*,
+    ROW_NUMBER() OVER (
+      PARTITION BY "l"."split", "l"."label"
+      ORDER BY MD5(
+        CAST("l"."group_id" AS VARCHAR) || '|' || CAST("l"."item" AS VARCHAR) || '|' || '0'
+      ), "l"."group_id", "l"."item"
+    ) AS "place"
+  FROM "rfm_labelled_x" AS "l"
+) AS "p"
+WHERE
+  "p"."split" IN ('query', 'backtest')
+  OR "p"."place" <= CASE WHEN "p"."label" THEN 250 ELSE 750 END

@@ -1,0 +1,28 @@
+SELECT
+  "k"."at",
+  "k"."a",
+  "k"."b",
+  "k"."score"
+FROM (
+  SELECT
+    "p".*,
+    ROW_NUMBER() OVER (PARTITION BY "p"."at", "p"."a" ORDER BY "p"."score" DESC, "p"."b") AS "place"
+  FROM (
+    SELECT
+      "x"."at",
+      "x"."item" AS "a",
+      "y"."item" AS "b",
+      COUNT(*) / SQRT(1.0 * MIN("x"."entities") * MIN("y"."entities")) AS "score"
+    FROM "rfm_witnessed_x" AS "x"
+    JOIN "rfm_witnessed_x" AS "y"
+      ON "y"."at" = "x"."at" AND "y"."entity" = "x"."entity" AND "y"."item" <> "x"."item"
+    GROUP BY
+      "x"."at",
+      "x"."item",
+      "y"."item"
+    HAVING
+      COUNT(*) >= 2
+  ) AS "p"
+) AS "k"
+WHERE
+  "k"."place" <= 40

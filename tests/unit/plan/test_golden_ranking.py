@@ -1,0 +1,59 @@
+"""The SQL of a recommendation, word for word, in each dialect; see test_golden.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from plan_databases import shop_schema
+from sqlglot import exp
+from test_golden import GOLDEN, NAMES
+
+from dbt_rfm.plan.candidates import Limits, candidate_steps, history_steps
+from dbt_rfm.plan.interactions import catalogue, interactions_select, relevant_select
+from dbt_rfm.plan.pairs import labelled_select, pair_block, pairs_select
+from dbt_rfm.plan.paths import Graph
+from dbt_rfm.pql.binder import bind
+from dbt_rfm.pql.parser import parse
+
+QUERY = (
+    "PREDICT LIST_DISTINCT(items.product_id WHERE items.quantity > 0, 0, 30, days) RANK TOP 12 EXCLUDE SEEN "
+    "FOR EACH customers.customer_id"
+)
+
+
+def plans(dialect: str) -> dict[str, exp.Expression]:
+    graph = Graph(shop_schema(), dialect)
+    task = bind(parse(QUERY), graph.schema)
+    assert task.ranking is not None and task.horizon is not None
+    found = catalogue(task, graph, NAMES)
+    steps = history_steps(NAMES, len(found.kinds))
+    steps += candidate_steps(NAMES, Limits.of(100, 12), len(found.kinds), exclude_seen=True)
+    shelf, together, candidates = (NAMES(name) for name in ("shelf", "together", "candidates"))
+    made = {step.table: step.select for step in steps}
+    with_own = replace(task, ranking=replace(task.ranking, exclude_seen=False))
+    return {
+        "ranking_interactions": interactions_select(task, graph),
+        "ranking_catalogue": found.select,
+        "ranking_relevant": relevant_select(with_own, NAMES),
+        "ranking_relevant_new": relevant_select(task, NAMES),
+        "ranking_shelf": made[shelf],
+        "ranking_together": made[together],
+        "ranking_candidates": made[candidates],
+        "ranking_labelled": labelled_select(NAMES),
+        "ranking_pairs": pairs_select(NAMES, size=1000, seed=0),
+        "ranking_features": pair_block(NAMES, found, task.horizon).select,
+    }
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "snowflake", "postgres"])
+def test__ranking__sql__is_the_golden_text(dialect: str) -> None:
+    missing = []
+    for name, select in plans(dialect).items():
+        text = select.sql(dialect=dialect, pretty=True) + "\n"
+        file = GOLDEN / f"{name}.{dialect}.sql"
+        if not file.exists():
+            file.write_text(text, encoding="utf-8")
+            missing.append(file.name)
+        assert text == file.read_text(encoding="utf-8"), name
+    assert not missing, f"written now, read and commit them: {', '.join(missing)}"
