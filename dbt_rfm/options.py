@@ -15,7 +15,7 @@ from dbt_rfm.errors import ProjectError, did_you_mean
 @dataclass(frozen=True)
 class Options:
     model: str = "rfm"
-    context_size: int = 1000  # labelled examples the model reads, 2 to 10,000
+    context_size: int = 10_000  # labelled examples the model reads, 2 to 10,000
     anchor: str = "latest"  # 'latest' event of the graph | 'now' | a timestamp
     backtest: bool = True
     on_worse: str = "warn"  # 'warn' | 'hold': what a backtest below its baseline does to the version

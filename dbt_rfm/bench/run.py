@@ -45,7 +45,7 @@ class Settings:
     protocol: str = ROLLING
     split: str = "val"
     seeds: tuple[int, ...] = (0,)
-    context: int = 1000
+    context: int = 10_000
     device: str = "cpu"
     with_peers: bool = False
     resamples: int = 0  # of the bootstrap; 0: no intervals

@@ -38,7 +38,7 @@ def bench(
     ] = Protocol.ROLLING,
     split: Annotated[Split, typer.Option(help="Choose on val; test is for final figures.")] = Split.VAL,
     seed: Annotated[list[int] | None, typer.Option(help="Of the context sample and the model; repeatable.")] = None,
-    context: Annotated[int, typer.Option(min=2, max=10_000, help="Labelled rows the model is shown.")] = 1000,
+    context: Annotated[int, typer.Option(min=2, max=10_000, help="Labelled rows the model is shown.")] = 10_000,
     rows: Annotated[
         int | None, typer.Option(min=2, help="Ask only so many rows, drawn by the seed; default: all.")
     ] = None,

@@ -1,9 +1,10 @@
 """`rfm`: answer from labelled examples with the bundled network, without training.
 
 In: context examples with labels and query examples, as feature tables. Out: predictions for the queries. The context
-is sampled down and its columns screened (`reading`), encoded once, and the queries are scored in chunks at flat memory.
-A linear reading of the same context (`linear`) is averaged in: where columns simply add up it is hard to beat, and
-where they do not, the network is (figures in docs/model_card.md). The same input and seed give the same answer.
+is sampled down and its columns screened (`reading`). Three readings of it answer: the pretrained network, which attends
+to up to a thousand rows encoded once, a line and boosted trees over up to ten thousand (`linear`, `trees`). What each
+is worth is learnt on the newest rows of the context (`mixing`). A quick answer does without trees and learning. Figures
+of each alone: docs/model_card.md. Queries are scored in chunks at flat memory; input and seed decide the answer.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import numpy as np
 import torch
 
 from dbt_rfm.errors import DataError, ModelError, did_you_mean
+from dbt_rfm.model import linear, trees
 from dbt_rfm.model.interface import FeatureTable, Predictions
-from dbt_rfm.model.linear import class_log_odds, normal_quantiles
+from dbt_rfm.model.mixing import Mix
 from dbt_rfm.model.network import IDENTITY, QUANTILE_LEVELS, RelationalTransformer
 from dbt_rfm.model.reading import ClassSlots, Question, Reading
 from dbt_rfm.model.tail import raised, tail_values
@@ -26,17 +28,20 @@ from dbt_rfm.task_kind import TaskKind
 
 _KINDS = (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.REGRESSION)
 _CATEGORY_VECTORS = 64
-_LINEAR_SHARE = 0.5  # of the linear reading in the answer
+_MEDIAN = QUANTILE_LEVELS.index(0.5)
+_HELD_ROWS = 500  # asked to learn what the readings are worth
 _CELL_KEYS = 512  # context rows that cells attend to; attention among all of them would be most of the time
 _forward = threading.Lock()  # two dbt threads take turns: side by side each would take twice the memory and time
 
 
 @dataclass(frozen=True)
 class InContextOptions:
-    context_size: int = 1000  # examples read at once
+    context_size: int = 10_000  # examples read, by line and trees
+    attended: int = 1000  # of these, by the network
     columns: int = 64  # at most, after screening
     members: int = 1  # readings by the network, averaged; each costs a full pass
     chunk: int = 1024  # query rows scored at once
+    thorough: bool = True  # with trees, and weights learnt on held-out rows; without: network and line, half each
 
     @classmethod
     def read(cls, given: dict[str, Any] | None) -> InContextOptions:
@@ -45,7 +50,11 @@ class InContextOptions:
         for name, value in (given or {}).items():
             if name not in known:
                 raise ModelError(f"the model 'rfm' has no option {name}", hint=did_you_mean(name, known))
-            least = 2 if name == "context_size" else 1
+            if name == "thorough":
+                if not isinstance(value, bool):
+                    raise ModelError(f"option thorough is {value!r}, expected true or false")
+                continue
+            least = 2 if name in ("context_size", "attended") else 1
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ModelError(f"option {name} is {value!r}, expected a whole number of at least {least}")
         return cls(**(given or {}))
@@ -113,64 +122,95 @@ class InContextModel:
 
     def _quantiles(self, question: Question) -> np.ndarray:
         """[Q, L]"""
-        readings = self._readings(question)
-        network = np.mean([self._network_quantiles(question, r, member) for member, r in enumerate(readings)], 0)
-        first = readings[0]
-        scores, held_out = normal_quantiles(
-            first.matrix,
-            first.categorical,
-            first.targets[:, 0],
-            first.asked,
-            QUANTILE_LEVELS,
-            abs(question.seed),
-        )
-        scale = TargetScale.of(first.labels)
-        quantiles = (1 - _LINEAR_SHARE) * network + _LINEAR_SHARE * scale.to_label(scores)
-        numbers = first.chosen[~first.categorical]
+        reading = self._read(question)
+        mix, errors = self._mix(question, reading)
+        said, linear_held_out = self._numbers_said(question, reading, errors)
+        quantiles = mix.quantiles(said, _MEDIAN)
+        numbers = reading.chosen[~reading.categorical]
         values = tail_values(
-            question.context.take(first.rows).select(tuple(numbers)).columns,
-            first.labels,
-            scale.to_label(held_out),
+            question.context.take(reading.rows).select(tuple(numbers)).columns,
+            reading.labels,
+            linear_held_out,
             question.query.select(tuple(numbers)).columns,
         )
-        return quantiles if values is None else raised(quantiles, quantiles[:, QUANTILE_LEVELS.index(0.5)], values)
+        return quantiles if values is None else raised(quantiles, quantiles[:, _MEDIAN], values)
 
     def _probabilities(self, question: Question) -> np.ndarray:
         """[Q, slots]"""
-        readings = self._readings(question)
-        network = np.mean([self._network_log_odds(question, r, member) for member, r in enumerate(readings)], 0)
-        odds = (1 - _LINEAR_SHARE) * network + _LINEAR_SHARE * self._linear_log_odds(question, readings[0])
+        reading = self._read(question)
+        mix, _ = self._mix(question, reading)
+        odds = mix.log_odds(self._classes_said(question, reading)) + reading.log_odds
         return np.exp(odds - np.logaddexp.reduce(odds, axis=1, keepdims=True))
 
-    def _readings(self, question: Question) -> list[Reading]:
-        """One per member of the ensemble; the linear reading uses the first."""
-        size, columns = self.options.context_size, self.options.columns
-        return [question.read(member, context_size=size, columns=columns) for member in range(self.options.members)]
+    def _read(self, question: Question) -> Reading:
+        return question.read(0, context_size=self.options.context_size, columns=self.options.columns)
+
+    def _mix(self, question: Question, reading: Reading) -> tuple[Mix, np.ndarray | None]:
+        """What each reading is worth here, and for numbers the errors [H] of the trees, on the normal scale."""
+        alike = Mix.equal(3 if self.options.thorough else 2)
+        held_out = reading.held_out(_HELD_ROWS, question.rng(0, "held out")) if self.options.thorough else None
+        if held_out is None:
+            return alike, None
+        inner, labels, shift = held_out
+        if question.kind is TaskKind.REGRESSION:
+            scale = TargetScale.of(inner.labels)
+            errors = np.mean(scale.to_normal(labels), 0) - self._tree_medians(question, inner)
+            said, _ = self._numbers_said(question, inner, errors)
+            return Mix.of_numbers(said, labels, QUANTILE_LEVELS), errors
+        said = [odds - shift for odds in self._classes_said(question, inner)]  # to the shares of the rows drawn
+        return Mix.of_classes(said, labels), None
+
+    def _classes_said(self, question: Question, reading: Reading) -> list[np.ndarray]:
+        """[Q, slots] log-odds of the network, of the line and, if thorough, of the trees."""
+        given = (reading.matrix, reading.categorical, reading.labels, reading.asked, question.num_slots)
+        seed = abs(question.seed)
+        members = [self._network_log_odds(question, reading, member) for member in range(self.options.members)]
+        said = [np.mean(members, 0), linear.class_log_odds(*given, seed)]
+        return [*said, trees.class_log_odds(*given, seed)] if self.options.thorough else said
+
+    def _numbers_said(
+        self, question: Question, reading: Reading, errors: np.ndarray | None
+    ) -> tuple[list[np.ndarray], np.ndarray]:
+        """[Q, L] quantiles of each reading, and what the line says of the context's rows without having seen them [N].
+
+        The trees give a median only: about it lie their errors on rows held out, or the line's.
+        """
+        scale = TargetScale.of(reading.labels)
+        scores, held_out = linear.normal_quantiles(
+            reading.matrix,
+            reading.categorical,
+            reading.targets[:, 0],
+            reading.asked,
+            QUANTILE_LEVELS,
+            abs(question.seed),
+        )
+        members = [self._network_quantiles(question, reading, member) for member in range(self.options.members)]
+        said = [np.mean(members, 0), scale.to_label(scores)]
+        if self.options.thorough:
+            about = reading.targets[:, 0] - held_out if errors is None else errors
+            around = self._tree_medians(question, reading)[:, None] + np.quantile(about, QUANTILE_LEVELS)
+            said.append(scale.to_label(around))
+        return said, scale.to_label(held_out)
+
+    def _tree_medians(self, question: Question, reading: Reading) -> np.ndarray:
+        return trees.medians(
+            reading.matrix, reading.categorical, reading.targets[:, 0], reading.asked, abs(question.seed)
+        )
 
     def _network_quantiles(self, question: Question, reading: Reading, member: int) -> np.ndarray:
-        labels = reading.labels
+        attended = reading.sampled(self.options.attended, question.rng(member, "attended"))
+        labels = attended.labels
         unit = (labels - np.median(labels)) / (np.abs(labels - np.median(labels)).mean() or 1.0)
-        scores = self._scores(question, reading, unit, "regression", member)
+        scores = self._scores(question, attended, unit, "regression", member)
         return TargetScale.of(labels).to_label(np.sort(scores, 1))
 
     def _network_log_odds(self, question: Question, reading: Reading, member: int) -> np.ndarray:
         """[Q, slots] log-probabilities."""
         number = question.num_slots
+        attended = reading.sampled(self.options.attended, question.rng(member, "attended"))
         renamed = question.rng(member, "classes").permutation(number)  # slots mean nothing to the network: mix them
         kind = "binary" if number == 2 else "multiclass"
-        odds = self._scores(question, reading, renamed[reading.labels], kind, member)[:, renamed] + reading.log_odds
-        return odds - np.logaddexp.reduce(odds, axis=1, keepdims=True)
-
-    def _linear_log_odds(self, question: Question, reading: Reading) -> np.ndarray:
-        odds = class_log_odds(
-            reading.matrix,
-            reading.categorical,
-            reading.labels,
-            reading.asked,
-            question.num_slots,
-            abs(question.seed),
-        )
-        odds = odds + reading.log_odds
+        odds = self._scores(question, attended, renamed[attended.labels], kind, member)[:, renamed] + attended.log_odds
         return odds - np.logaddexp.reduce(odds, axis=1, keepdims=True)
 
     def _scores(self, question: Question, reading: Reading, labels: np.ndarray, kind: str, member: int) -> np.ndarray:

@@ -6,7 +6,7 @@ probability by their shares of the labels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from dbt_rfm.model.network import MAX_CLASSES
 from dbt_rfm.model.screening import choose_columns
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.task_kind import TaskKind
+
+_SCREENED = 3000
+_LEAST_HELD = 30
 
 
 @dataclass(frozen=True)
@@ -42,27 +45,91 @@ class Question:
         context = self.context.take(sample.rows)
         codes = ColumnCodes.of(context)
         matrix = codes.matrix(context)
-        if self.kind is TaskKind.REGRESSION:
-            targets = np.mean(TargetScale.of(labels).to_normal(labels), 0)[:, None]
-        else:
-            targets = np.eye(self.num_slots)[labels]
-        chosen = choose_columns(matrix, codes.categorical, targets, columns)
+        targets = _targets(labels, self.num_slots)
+        some = _some_rows(len(labels), self.rng(member, "screening"))
+        chosen = choose_columns(matrix[some], codes.categorical, targets[some], columns)
         asked = codes.matrix(self.query)[:, chosen]
+        times = None if self.times is None else np.asarray(self.times, dtype=np.float64)[sample.rows]
         return Reading(
-            sample.rows, chosen, matrix[:, chosen], codes.categorical[chosen], labels, targets, asked, sample.log_odds
+            self.kind,
+            sample.rows,
+            chosen,
+            matrix[:, chosen],
+            codes.categorical[chosen],
+            labels,
+            targets,
+            times,
+            asked,
+            sample.log_odds,
         )
 
 
 @dataclass(frozen=True)
 class Reading:
+    kind: TaskKind
     rows: np.ndarray  # [N] positions of the context rows drawn
     chosen: np.ndarray  # [C] positions of the columns kept
     matrix: np.ndarray  # [N, C] context rows
     categorical: np.ndarray  # [C]
     labels: np.ndarray  # [N]
     targets: np.ndarray  # [N, K] one-hot, or [N, 1] normal scores
+    times: np.ndarray | None  # [N]
     asked: np.ndarray  # [Q, C] query rows
     log_odds: np.ndarray  # [K] to add to class log-odds: undoes a rare class's extra rows
+
+    def sampled(self, size: int, rng: np.random.Generator) -> Reading:
+        """At most `size` of the context rows; its log-odds lead back to the shares among all of them."""
+        sample = sample_context(self.labels, self.kind, self.targets.shape[1], size, self.times, rng)
+        return replace(self._of(sample.rows), log_odds=sample.log_odds)
+
+    def held_out(self, size: int, rng: np.random.Generator) -> tuple[Reading, np.ndarray, np.ndarray] | None:
+        """The older rows, asked about the newer ones; the labels of these, and the log-odds of the rows drawn.
+
+        At most `size` newer rows are asked. Without times a quarter by lot. None where either side is too small or
+        the older rows are all of one label.
+        """
+        newer = _newer(self.times, len(self.labels), rng)
+        older = np.flatnonzero(~newer)
+        if newer.sum() < _LEAST_HELD or len(older) < _LEAST_HELD or len(np.unique(self.labels[older])) == 1:
+            return None
+        asked = np.flatnonzero(newer)
+        drawn = sample_context(self.labels[asked], self.kind, self.targets.shape[1], size, None, rng)
+        asked = asked[drawn.rows]
+        inner = self._of(older)
+        if self.kind is TaskKind.REGRESSION:
+            inner = replace(inner, targets=_targets(inner.labels, 0))
+        nothing = np.zeros_like(self.log_odds)
+        return replace(inner, asked=self.matrix[asked], log_odds=nothing), self.labels[asked], drawn.log_odds
+
+    def _of(self, rows: np.ndarray) -> Reading:
+        return replace(
+            self,
+            rows=self.rows[rows],
+            matrix=self.matrix[rows],
+            labels=self.labels[rows],
+            targets=self.targets[rows],
+            times=None if self.times is None else self.times[rows],
+        )
+
+
+def _targets(labels: np.ndarray, slots: int) -> np.ndarray:
+    """One-hot, or for numbers (no slots) normal scores."""
+    return np.eye(slots)[labels] if slots else np.mean(TargetScale.of(labels).to_normal(labels), 0)[:, None]
+
+
+def _some_rows(number: int, rng: np.random.Generator) -> np.ndarray:
+    """Enough rows to tell which columns matter."""
+    return np.arange(number) if number <= _SCREENED else np.sort(rng.choice(number, _SCREENED, replace=False))
+
+
+def _newer(times: np.ndarray | None, number: int, rng: np.random.Generator) -> np.ndarray:
+    """[N] which rows are the newest quarter; a moment is never parted, so it may be up to a half."""
+    if times is not None:
+        newest = np.quantile(times, [0.5, 0.75])
+        for newer in (times > newest[1], times >= newest[1], times > newest[0]):
+            if 0.1 <= newer.mean() <= 0.5:
+                return newer
+    return rng.random(number) < 0.25
 
 
 @dataclass(frozen=True)

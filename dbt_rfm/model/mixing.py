@@ -1,0 +1,133 @@
+"""How much each reading of a context is worth: learnt from the newest part of the context itself.
+
+In: what the readings say of rows they had not seen, and the labels of those rows. Out: a `Mix` that makes one answer of
+several. Weights are an average over a grid of weights, each in proportion to the likelihood that it gives the held-out
+labels; the exponent is small because rows of one entity or day resemble each other. Few rows therefore leave the
+readings nearly equal, many rows single out the better ones. What is left of over- or underconfidence there is
+then taken back: a slope and, for two classes, an offset of the log-odds; a stretch of the quantiles about the median.
+
+Shapes: M readings, H held-out rows, Q query rows, K classes, L quantile levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+_STEPS = 4  # weights are multiples of a quarter
+_EXPONENT = 0.1
+_PRIOR_ROWS = 30.0  # how many rows it takes to move slope and offset
+_SLOPES, _MOST_OFFSET = (0.3, 2.0), 3.0
+_STRETCHES = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4)
+_LEAST_STRETCH_GAIN = 0.005
+
+
+@dataclass(frozen=True)
+class Mix:
+    weights: np.ndarray  # [M], sum 1
+    slope: float = 1.0  # of log-odds
+    offset: float = 0.0  # of the second of two classes
+    stretch: float = 1.0  # of quantiles about the median
+
+    @classmethod
+    def equal(cls, readings: int) -> Mix:
+        return cls(np.full(readings, 1 / readings))
+
+    @classmethod
+    def of_classes(cls, said: Sequence[np.ndarray], labels: np.ndarray) -> Mix:
+        """From [H, K] log-probabilities."""
+        rows = np.arange(len(labels))
+
+        def loss(weights: np.ndarray) -> float:
+            return float(-_normalised(_weighted(said, weights))[rows, labels].mean())
+
+        losses = [(weights, loss(weights)) for weights in _grid(len(said))]
+        best = min(value for _, value in losses)
+        weights = _average(losses, [-_EXPONENT * len(labels) * (value - best) for _, value in losses])
+        slope, offset = _confidence(_normalised(_weighted(said, weights)), labels)
+        return cls(weights, slope, offset)
+
+    @classmethod
+    def of_numbers(cls, said: Sequence[np.ndarray], labels: np.ndarray, levels: tuple[float, ...]) -> Mix:
+        """From [H, L] quantiles; the likelihood is Laplace's of the error of the median."""
+        middle = levels.index(0.5)
+        medians = [quantiles[:, middle] for quantiles in said]
+        losses = [(w, float(np.abs(labels - _weighted(medians, w)).mean())) for w in _grid(len(said))]
+        best = max(min(value for _, value in losses), 1e-12)
+        weights = _average(losses, [-_EXPONENT * len(labels) * np.log(max(v, 1e-12) / best) for _, v in losses])
+        mixed = _weighted(said, weights)
+        tried = {s: _pinball(_stretched(mixed, middle, s), labels, levels) for s in _STRETCHES}
+        found = min(tried, key=lambda s: tried[s])
+        worth_it = tried[found] < (1 - _LEAST_STRETCH_GAIN) * tried[1.0]
+        return cls(weights, stretch=found if worth_it else 1.0)
+
+    def log_odds(self, said: Sequence[np.ndarray]) -> np.ndarray:
+        """[Q, K] log-probabilities of [Q, K] each."""
+        odds = self.slope * _weighted(said, self.weights)
+        odds[:, -1] += self.offset
+        return _normalised(odds)
+
+    def quantiles(self, said: Sequence[np.ndarray], middle: int) -> np.ndarray:
+        """[Q, L] of [Q, L] each; `middle` is the position of the median."""
+        return _stretched(_weighted(said, self.weights), middle, self.stretch)
+
+
+def _grid(readings: int) -> list[np.ndarray]:
+    """All weights of `readings` that are multiples of 1 / _STEPS and sum to 1."""
+    counts = product(range(_STEPS + 1), repeat=readings)
+    return [np.array(each) / _STEPS for each in counts if sum(each) == _STEPS]
+
+
+def _average(losses: list[tuple[np.ndarray, float]], log_likelihoods: Sequence[float]) -> np.ndarray:
+    trust = np.exp(np.array(log_likelihoods))
+    return (trust[:, None] * np.stack([weights for weights, _ in losses])).sum(0) / trust.sum()
+
+
+def _weighted(said: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
+    return np.tensordot(weights, np.stack(said), 1)
+
+
+def _normalised(odds: np.ndarray) -> np.ndarray:
+    return odds - np.logaddexp.reduce(odds, axis=1, keepdims=True)
+
+
+def _stretched(quantiles: np.ndarray, middle: int, factor: float) -> np.ndarray:
+    median = quantiles[:, middle : middle + 1]
+    return median + factor * (quantiles - median)
+
+
+def _pinball(quantiles: np.ndarray, labels: np.ndarray, levels: tuple[float, ...]) -> float:
+    off = labels[:, None] - quantiles
+    share = np.array(levels)
+    return float(np.maximum(share * off, (share - 1) * off).mean())
+
+
+def _confidence(odds: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Slope, and for two classes offset, of the log-odds that make the labels likeliest; shrunk to 1 and 0."""
+    if odds.shape[1] != 2:
+        slopes = np.linspace(0.5, 1.5, 21)
+        rows = np.arange(len(labels))
+        penalty = _PRIOR_ROWS * (slopes - 1) ** 2 / 2
+        costs = [-_normalised(s * odds)[rows, labels].sum() + p for s, p in zip(slopes, penalty, strict=True)]
+        return float(slopes[int(np.argmin(costs))]), 0.0
+    x = np.stack([odds[:, 1] - odds[:, 0], np.ones(len(odds))], 1)
+    start = np.array([1.0, 0.0])
+
+    def cost(w: np.ndarray) -> float:
+        return float((np.logaddexp(0, x @ w) - labels * (x @ w)).sum() + _PRIOR_ROWS / 8 * ((w - start) ** 2).sum())
+
+    found = start
+    for _ in range(20):
+        p = 1 / (1 + np.exp(-np.clip(x @ found, -30, 30)))
+        gradient = x.T @ (labels - p) - _PRIOR_ROWS / 4 * (found - start)
+        curvature = (x * (p * (1 - p))[:, None]).T @ x + _PRIOR_ROWS / 4 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        while cost(found + step) > cost(found) and np.abs(step).max() > 1e-6:  # a whole step may jump too far
+            step = step / 2
+        found = found + step
+        if np.abs(step).max() < 1e-6:
+            break
+    return float(np.clip(found[0], *_SLOPES)), float(np.clip(found[1], -_MOST_OFFSET, _MOST_OFFSET))

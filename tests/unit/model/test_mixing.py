@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dbt_rfm.model.mixing import Mix
+
+LEVELS = (0.1, 0.5, 0.9)
+
+
+def _odds(score: np.ndarray) -> np.ndarray:
+    """[H, 2] log-probabilities of two classes with these log-odds."""
+    both = np.stack([np.zeros(len(score)), score], 1)
+    return both - np.logaddexp.reduce(both, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def classes():
+    rng = np.random.default_rng(0)
+    truth = 1.5 * rng.standard_normal(800)
+    labels = (rng.random(800) < 1 / (1 + np.exp(-truth))).astype(int)
+    return truth, labels, _odds(truth), _odds(rng.standard_normal(800))
+
+
+def test__of_classes__one_reading_knows_and_one_guesses__the_first_is_heard(classes):
+    _, labels, knows, guesses = classes
+    mix = Mix.of_classes([knows, guesses], labels)
+    assert mix.weights[0] > 0.8 and mix.weights.sum() == pytest.approx(1)
+
+
+def test__of_classes__few_rows__both_are_heard(classes):
+    _, labels, knows, guesses = classes
+    mix = Mix.of_classes([knows[:12], guesses[:12]], labels[:12])
+    assert 0.35 < mix.weights[0] < 0.65
+
+
+def test__of_classes__overconfident_reading__slope_below_one(classes):
+    truth, labels, *_ = classes
+    mix = Mix.of_classes([_odds(3 * truth)], labels)
+    assert 0.3 <= mix.slope < 0.45
+
+
+def test__of_classes__labels_less_frequent_than_said__offset_lowers(classes):
+    truth, _, _, _ = classes
+    labels = (np.random.default_rng(1).random(800) < 1 / (1 + np.exp(1.0 - truth))).astype(int)
+    mix = Mix.of_classes([_odds(truth)], labels)
+    assert mix.offset < -0.7
+    assert np.exp(mix.log_odds([_odds(truth)]))[:, 1].mean() == pytest.approx(labels.mean(), abs=0.02)
+
+
+def test__of_classes__three_classes__probabilities_sum_to_one():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 200)
+    said = [np.log(rng.dirichlet(np.ones(3), 200)) for _ in range(3)]
+    found = np.exp(Mix.of_classes(said, labels).log_odds(said))
+    np.testing.assert_allclose(found.sum(1), 1)
+
+
+def test__of_numbers__one_median_near_and_one_far__the_near_one_is_heard():
+    rng = np.random.default_rng(0)
+    labels = rng.standard_normal(400)
+    near = labels[:, None] + 0.3 * rng.standard_normal((400, 1)) + np.array([-0.4, 0.0, 0.4])
+    far = rng.standard_normal((400, 1)) + np.array([-1.0, 0.0, 1.0])
+    mix = Mix.of_numbers([near, far], labels, LEVELS)
+    assert mix.weights[0] > 0.8
+
+
+def test__of_numbers__quantiles_too_narrow__stretched_about_the_median():
+    rng = np.random.default_rng(0)
+    labels = rng.standard_normal(2000)
+    narrow = np.tile([-0.7, 0.0, 0.7], (2000, 1))
+    mix = Mix.of_numbers([narrow], labels, LEVELS)
+    found = mix.quantiles([narrow], 1)
+    assert mix.stretch > 1.2
+    np.testing.assert_array_equal(found[:, 1], 0.0)
+    assert found[0, 2] == pytest.approx(0.7 * mix.stretch)
+
+
+def test__of_numbers__all_readings_exact__no_division_by_nothing():
+    labels = np.arange(20.0)
+    exact = np.repeat(labels[:, None], 3, 1)
+    mix = Mix.of_numbers([exact, exact], labels, LEVELS)
+    assert np.isfinite(mix.weights).all()
+
+
+def test__equal__of_three__a_third_each_and_nothing_else():
+    assert Mix.equal(3).weights.tolist() == pytest.approx([1 / 3] * 3)
+    said = _odds(np.array([-1.0, 2.0]))
+    np.testing.assert_allclose(Mix.equal(1).log_odds([said]), said)
