@@ -38,8 +38,7 @@ def predict_forecast(
     query: np.ndarray,  # [Q]
     *,
     seed: int,
-    times: np.ndarray,  # [rows] anchors
-    ends: np.ndarray,  # [rows] ends of the windows
+    ends: np.ndarray,  # [rows] when each window ends: its label is known from then on
 ) -> Predictions:
     def on(share: float) -> tuple[FeatureTable, np.ndarray]:
         scale = _scale(table, context, share)
@@ -57,8 +56,8 @@ def predict_forecast(
         TaskKind.REGRESSION,
         (),
         seed=seed,
-        times_context=times[context],
-        times_query=times[query],
+        times_context=ends[context],
+        times_query=ends[query],
     )
     assert found.mean is not None and found.quantiles is not None, "a number has a mean and quantiles"
     size = scale[query]

@@ -49,7 +49,7 @@ def _predict(
     if snapshot.kind == TaskKind.FORECAST:
         sources = tuple(f.source for f in snapshot.features_meta)
         ends = _seconds(snapshot.examples.column("forecast_until"))
-        return predict_forecast(model, table, sources, labels, context, query, seed=seed, times=times, ends=ends)
+        return predict_forecast(model, table, sources, labels, context, query, seed=seed, ends=ends)
     if snapshot.kind == TaskKind.LINK:
         groups = group_numbers(snapshot, query)
         ranked = rank_pairs(

@@ -48,7 +48,6 @@ def forecast(model: Constant, levels: np.ndarray, labels: np.ndarray, asked: int
         rows[: len(levels) - asked],
         rows[len(levels) - asked :],
         seed=0,
-        times=rows.astype(float),
         ends=rows.astype(float),
     )
 
