@@ -18,12 +18,14 @@ from dbt_rfm.session import Session
 from dbt_rfm.snapshot import Feature
 
 
-def assemble(session: Session, blocks: Sequence[Block]) -> tuple[pa.Table, tuple[Feature, ...]]:
-    """Run the blocks and put their features together."""
+def assemble(
+    session: Session, blocks: Sequence[Block], found: Sequence[pa.Table] | None = None
+) -> tuple[pa.Table, tuple[Feature, ...]]:
+    """Run the blocks, unless `found` has their rows, and put their features together."""
     columns: dict[str, pa.ChunkedArray] = {}
     meta: list[Feature] = []
-    for block in blocks:
-        rows = session.query(block.select)
+    for number, block in enumerate(blocks):
+        rows = session.query(block.select) if found is None else found[number]
         ids = rows.column("example_id").cast(pa.int64())
         columns.setdefault("example_id", ids)
         assert ids.equals(columns["example_id"]), f"block {block.name} has other examples than the first"

@@ -24,6 +24,7 @@ from dbt_rfm.errors import DataError, ProjectError
 from dbt_rfm.events import from_events
 from dbt_rfm.forecast import forecast_snapshot
 from dbt_rfm.give_aways import give_aways
+from dbt_rfm.kept_features import KeptFeatures
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import newest_event
@@ -65,8 +66,11 @@ def collect(
     labels: str | None = None,
     with_rows: bool = True,
     entity_ids: Sequence[Scalar] = (),
+    kept: KeptFeatures | None = None,
 ) -> Snapshot:
     """The snapshot of a query at the anchor of the options; `labels` is the relation of a label table.
+
+    `kept`: what earlier predictions of the same run have computed.
 
     Raises DataError where the rows do not allow an answer.
     """
@@ -81,7 +85,7 @@ def collect(
         choice = choose_labels(session, graph, task, options, anchor, labels)
         notes += choice.notes
         notes += _choose(session, task, options, choice)
-        return _snapshot(session, graph, task, options, anchor, choice, notes, with_rows)
+        return _snapshot(session, graph, task, options, anchor, choice, notes, with_rows, kept)
 
 
 def collect_labelled(
@@ -244,10 +248,11 @@ def _snapshot(
     choice: Choice,
     notes: list[str],
     with_rows: bool,
+    kept: KeptFeatures | None = None,
 ) -> Snapshot:
     examples = session.query(_in_order(session.names.examples))
     scope = _scope(graph, task, choice)
-    features, meta, more = _features(session, scope, task, choice)
+    features, meta, more = _features(session, scope, task, choice, kept)
     hidden = hidden_columns(task)
     if hidden:
         more = (*more, *give_aways(task.kind, examples, features, meta, " and ".join(".".join(c) for c in hidden)))
@@ -311,7 +316,7 @@ def _in_order(table: str) -> exp.Select:
 
 
 def _features(
-    session: Session, scope: Scope, task: Task, choice: Choice
+    session: Session, scope: Scope, task: Task, choice: Choice, kept: KeptFeatures | None
 ) -> tuple[pa.Table, tuple[Feature, ...], tuple[str, ...]]:
     anchors = sql.select(sql.column("anchor_time")).distinct(copy=False)
     anchors = anchors.from_(sql.temporary(session.names.examples), copy=False)
@@ -327,6 +332,8 @@ def _features(
         outcome=outcome_of(task, choice.late) if task.of_events else None,
         of_events=task.of_events,
     )
+    if kept is not None:
+        return (*assemble(session, plan.blocks, kept.rows(session, plan)), plan.notes)
     for step in plan.steps:
         session.create(step.table, step.select)
     return (*assemble(session, plan.blocks), plan.notes)

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from dbt_rfm import __version__, versions
 from dbt_rfm.collect import collect, named_anchor
-from dbt_rfm.entity_keys import with_key_columns
+from dbt_rfm.asked_rows import as_asked
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.evaluate import Backtest, backtest
 from dbt_rfm.job import Job
@@ -33,6 +33,7 @@ from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.keys import schema_for
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import Task
+from dbt_rfm.run_memory import graph_key, once, run_of
 from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.from_job import label_table, schema_from_job
 from dbt_rfm.schema.types import RelationalSchema, Table
@@ -41,6 +42,8 @@ from dbt_rfm.snapshot import BACKTEST, CONTEXT, QUERY, Snapshot, bundle_sha, wri
 from dbt_rfm.warehouse.base import Warehouse
 
 log = logging.getLogger("dbt_rfm")
+
+QUICK_CONTEXT = 1000  # labelled examples behind a quick answer
 
 Progress = Callable[[str], None]  # told the name of each stage as it starts
 
@@ -85,7 +88,9 @@ def understand(job: Job, warehouse: Warehouse, *, at: str | None = None) -> Unde
     if at is not None:
         options = replace(options, anchor=at)
     query = parse(job.query)
-    schema = schema_for(query, schema_from_job(job, warehouse, as_of=named_anchor(options)), warehouse.dialect)
+    moment = named_anchor(options)
+    read = once(run_of(job), ("schema", graph_key(job), moment), lambda: schema_from_job(job, warehouse, as_of=moment))
+    schema = schema_for(query, read, warehouse.dialect)
     labels = label_table(job.labels, warehouse) if job.labels else None
     task = bind(query, schema, labels=labels, delay_given=bool(options.label_delay))
     return Understood(task, schema, options)
@@ -99,10 +104,12 @@ def answer(
     at: str | None = None,
     with_rows: bool = False,
     understood: Understood | None = None,
+    quick: bool = False,
     progress: Progress = lambda stage: None,
 ) -> Answer:
     """Answer the job's query. `entity_ids` and `at` override what the query and the options say; `understood` is
-    what `understand` gave, where the caller has it already.
+    what `understand` gave, where the caller has it already. A `quick` answer reads at most QUICK_CONTEXT examples, by
+    network and line alone: for a question about a few entities.
 
     Raises an RfmError for whatever the user can mend.
     """
@@ -112,18 +119,22 @@ def answer(
     task, schema, options = known.task, known.schema, known.options
     if entity_ids:
         task = replace(task, entity_ids=tuple(entity_ids))
+    if quick:
+        options = replace(options, context_size=min(options.context_size, QUICK_CONTEXT))
     progress("collecting examples and features")
-    snapshot = collect(task, schema, warehouse, options, labels=job.labels, with_rows=with_rows)
+    run = run_of(job)
+    kept = run.features if run is not None else None
+    snapshot = collect(task, schema, warehouse, options, labels=job.labels, with_rows=with_rows, kept=kept)
     planned = time.perf_counter() - started
     progress("predicting")
-    model = load_model(options.model, options.device, {"context_size": options.context_size})
+    model = load_model(options.model, options.device, {"context_size": options.context_size, "thorough": not quick})
     step = run_step(snapshot, model, seed=options.seed)
     return Answer(
         task=task,
         schema=schema,
         options=options,
         snapshot=snapshot,
-        predictions=with_key_columns(prediction_rows(snapshot, step.query), task, schema, warehouse),
+        predictions=as_asked(prediction_rows(snapshot, step.query), task, schema, warehouse),
         backtest=backtest(snapshot, step.backtest),
         model=model,
         seconds={"plan": planned, "model": step.seconds},
@@ -138,7 +149,7 @@ def publish(job: Job, warehouse: Warehouse, *, replace_served: bool = True) -> O
     if job.empty:
         return _publish_empty(job, warehouse)
     understood = understand(job, warehouse)
-    findings = _check_rows(understood, warehouse)
+    findings = _check_rows(job, understood, warehouse)
     result = answer(job, warehouse, with_rows=True, understood=understood)
     held = _is_held(result)
     # The contract is checked again inside publish; checking here too would only repeat it.
@@ -175,7 +186,7 @@ def _publish_empty(job: Job, warehouse: Warehouse) -> Outcome:
     """`dbt --empty`: the table with its columns and no rows; no model runs and no version is made."""
     assert job.target is not None
     known = understand(job, warehouse)
-    rows = with_key_columns(empty_rows(known.task, warehouse), known.task, known.schema, warehouse)
+    rows = as_asked(empty_rows(known.task, warehouse), known.task, known.schema, warehouse)
     versions.serve_empty(warehouse, job.target, rows, job.contract)
     return Outcome("empty", "built without rows (--empty): no prediction, no version")
 
@@ -217,9 +228,11 @@ def empty_rows(task: Task, warehouse: Warehouse) -> pa.Table:
     return prediction_rows(snapshot, None)
 
 
-def _check_rows(understood: Understood, warehouse: Warehouse) -> list[str]:
+def _check_rows(job: Job, understood: Understood, warehouse: Warehouse) -> list[str]:
     """Findings of the schema's validation as lines; raises the first that makes answers wrong."""
-    findings = validate(understood.schema, warehouse, entity=understood.task.entity.table.name)
+    schema, entity = understood.schema, understood.task.entity.table.name
+    key = ("findings", fingerprint(schema), graph_key(job), entity)
+    findings = once(run_of(job), key, lambda: validate(schema, warehouse, entity=entity))
     for finding in findings:
         finding.raise_if_error()
     return [str(finding) for finding in findings]
