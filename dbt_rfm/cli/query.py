@@ -77,7 +77,7 @@ def evaluate(
     profiles_dir: ProfilesDir = None,
     target: Target = None,
 ) -> None:
-    """Backtest a query on its newest closed window.
+    """Backtest a query on its newest closed window: EVALUATE PREDICT ….
 
     The window is predicted from what was known at its start, and compared with what happened and with baselines.
     """
@@ -87,8 +87,10 @@ def evaluate(
     from dbt_rfm.pipeline import answer
 
     with stages("opening the project") as progress, open_project(project_dir, profiles_dir, target) as opened:
-        job = opened.job(query, options=_options(label_delay, backtest=True))
+        asked = without_command(query, "EVALUATE")
+        job = opened.job(asked, options=_options(label_delay, backtest=True))
         result = answer(job, opened.warehouse, at=at, progress=progress)
+    from dbt_rfm.pql.parser import without_command
     test = result.backtest
     if test is None:
         raise DataError("there is no closed window to backtest on", hint="; ".join(result.snapshot.notes))
@@ -158,7 +160,7 @@ def check(
     profiles_dir: ProfilesDir = None,
     target: Target = None,
 ) -> None:
-    """Say what a query means, what it would learn from, and who is asked.
+    """Say what a query means, what it would learn from, and who is asked: EXPLAIN PREDICT ….
 
     No prediction is made and no model is loaded.
     """
@@ -169,7 +171,9 @@ def check(
     from dbt_rfm.survey import survey
 
     with stages("opening the project") as progress, open_project(project_dir, profiles_dir, target) as opened:
-        known = understand(opened.job(query, options=_options(label_delay)), opened.warehouse, at=at)
+        job = opened.job(without_command(query, "EXPLAIN"), options=_options(label_delay))
+        known = understand(job, opened.warehouse, at=at)
+    from dbt_rfm.pql.parser import without_command
         progress("counting labels")
         found = survey(known.task, known.schema, opened.warehouse, known.options)
     if as_json:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from dbt_rfm.errors import QueryError
 from dbt_rfm.pql import ast
 from dbt_rfm.pql.attributes import are_events, check_attribute, check_attributes, hidden_columns, own_columns
+from dbt_rfm.pql.classify import classes_shown
 from dbt_rfm.pql.conditions import Leaf, bind_comparison, bind_condition, bind_operand
 from dbt_rfm.pql.forecast import timeframes_of
 from dbt_rfm.pql.keys import bind_entity
@@ -42,10 +43,7 @@ _KIND_OF = {
     SemanticType.CATEGORICAL: TaskKind.MULTICLASS,
     SemanticType.TEXT: TaskKind.MULTICLASS,
 }
-_INSTEAD_OF = {
-    "EVALUATE": "Leave it out: every run prints a backtest, and so does dbt-rfm evaluate.",
-    "EXPLAIN": "Leave it out; dbt-rfm check says what a query means.",
-}
+_INSTEAD_OF = {"EVALUATE": "evaluate", "EXPLAIN": "check"}
 _OF_LABEL_TABLE = ("entity", "anchor_time", "known_at")
 
 
@@ -83,14 +81,14 @@ class _Binder:
             entity_ids=self._entity_ids(entity),
             timeframes=timeframes,
             ranking=ranking,
+            classes_shown=classes_shown(self.scope, query, kind),
         )
 
     def _refuse_what_is_not_executed(self) -> None:
         query, error = self.query, self.scope.error
         if query.command is not None:
-            raise error(f"{query.command} is not executed yet", query.command_span, _INSTEAD_OF[query.command])
-        if query.problem is not None and query.problem.kind not in ("FORECAST", "RANK"):
-            raise error(f"{query.problem.kind} is not executed yet", query.problem.span)
+            hint = f"Leave it out here, and run dbt-rfm {_INSTEAD_OF[query.command]} with it or without."
+            raise error(f"{query.command} belongs to the command line", query.command_span, hint)
 
     # --- the entity
 

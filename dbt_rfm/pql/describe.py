@@ -64,7 +64,7 @@ def describe(task: Task) -> str:
     """Lines of `Word: what it means`, without a line break at the end."""
     lines = {
         "Predicts": _predicts(task),
-        "Kind": _KINDS[task.kind],
+        "Kind": _KINDS[task.kind] if task.classes_shown is None else f"multiclass: the {task.classes_shown} likeliest",
         "For": _for_whom(task),
         "Learns from": _learns_from(task),
         "No rows": " ".join(_on_nothing(task)),

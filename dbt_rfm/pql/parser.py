@@ -8,6 +8,7 @@ takes some 60 ms, and kept. LALR(1): the time is linear in the length of the tex
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,16 @@ def parse(text: str) -> Query:
     except UnexpectedInput:
         raise complaint(grammar, text) from None
     return query_of(tree, text)
+
+
+def without_command(text: str, command: str) -> str:
+    """The text with EXPLAIN or EVALUATE in front of it blanked out, so that places stay as they are.
+
+    >>> without_command("explain PREDICT t.x FOR EACH t.id", "EXPLAIN")
+    '        PREDICT t.x FOR EACH t.id'
+    """
+    found = re.match(rf"((?:\s|(?:--|#)[^\n]*(?:\n|$))*)({command})\b", text, flags=re.IGNORECASE)
+    return f"{found[1]}{' ' * len(found[2])}{text[found.end() :]}" if found else text
 
 
 @cache

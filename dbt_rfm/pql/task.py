@@ -99,7 +99,7 @@ class Task:
     anchors of the context. `where` looks back only; `assuming` looks forward and narrows which examples count.
     `entity_ids` narrows the query examples (FOR … = 7), never the context.
     `timeframes`: a forecast asks for the target's window that many times, end to end from the anchor.
-    `ranking`: what a recommendation ranks.
+    `ranking`: what a recommendation ranks. `classes_shown`: of each entity, the likeliest so many classes.
     `of_events`: the entity's rows are events and the target an attribute of them; each stands at its own time.
     """
 
@@ -114,6 +114,7 @@ class Task:
     timeframes: int | None = None
     ranking: Ranking | None = None
     of_events: bool = False
+    classes_shown: int | None = None
 
 
 def leaves(node: object) -> Iterator[BoundLeaf]:

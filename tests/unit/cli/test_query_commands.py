@@ -49,6 +49,14 @@ def test__check__regression__describes_the_labels(ask) -> None:
     assert 0 <= float(figures["min"]) <= float(figures["p10"]) <= float(figures["median"]) <= float(figures["p90"])
 
 
+def test__check_and_evaluate__take_the_words_of_the_language(ask) -> None:
+    assert ask("check", f"EXPLAIN {CHURN}")[:2] == ask("check", CHURN)[:2]
+    code, shown, _ = ask("evaluate", f"# how good?\n evaluate {CHURN}")
+    assert code == 0 and "backtest on 60 rows" in shown
+    code, _, error = ask("predict", f"EXPLAIN {CHURN}")
+    assert code == 1 and "EXPLAIN belongs to the command line" in error and "dbt-rfm check" in error
+
+
 def test__check__forecast__describes_each_window(ask) -> None:
     code, shown, _ = ask("check", SPEND.replace("FOR EACH", "FORECAST 3 TIMEFRAMES FOR EACH"))
     assert code == 0 and "Labels:      per window: min " in shown and "3 windows of 30 days" in shown

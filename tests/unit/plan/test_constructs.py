@@ -573,11 +573,11 @@ def test__target__without_meaning__is_refused(shop: World, target: str, message:
 # --- nothing is left out
 
 ELSEWHERE = {  # constructs with a module of their own
-    "command": "refused by name",
+    "command": "words of the command line, tested there",
     "forecast": "test_forecast_plan.py",
     "rank": "test_recommendation_plan.py",
     "exclude_seen": "test_recommendation_plan.py",
-    "classify": "refused by name",
+    "classify": "test_entity_keys.py",
     "key": "test_entity_keys.py",
 }
 TARGETS = [*AGGREGATIONS, *TIMES, *ARITHMETIC, *TWO_SIDES, *VIA, *ATTRIBUTES]

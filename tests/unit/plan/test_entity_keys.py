@@ -9,8 +9,8 @@ import pytest
 from hand_worked import World, world
 from sqlglot import parse_one
 
+from dbt_rfm.asked_rows import as_asked
 from dbt_rfm.collect import collect
-from dbt_rfm.entity_keys import with_key_columns
 from dbt_rfm.errors import QueryError
 from dbt_rfm.options import Options
 from dbt_rfm.plan.labels import labels_select
@@ -66,7 +66,7 @@ def test__key_of_two_columns__an_attribute__is_asked_and_answered_per_row(shop: 
     asked = found.examples.filter(pa.compute.equal(found.examples["split"], QUERY))
     assert asked.num_rows == 30, "one order in four has lines whose return nobody knows"
     rows = pa.table({task.entity.column.name: asked["entity"], "probability": [0.5] * 30})
-    split = with_key_columns(rows, task, schema, shop.warehouse)
+    split = as_asked(rows, task, schema, shop.warehouse)
     assert split.column_names == ["order_id", "line", "probability"]
     assert split.schema.field("order_id").type == pa.int32()
     combined = [
@@ -112,7 +112,7 @@ def test__foreign_key_of_two_columns__rows_belong_to_the_row_it_names() -> None:
 def test__key_of_one_column__rows_stay_as_they_are(shop: World) -> None:
     task, schema = bound(shop, "PREDICT products.kind FOR EACH products.product_id")
     rows = pa.table({"product_id": [1]})
-    assert with_key_columns(rows, task, schema, shop.warehouse) is rows
+    assert as_asked(rows, task, schema, shop.warehouse) is rows
 
 
 @pytest.mark.parametrize("dialect", ["duckdb", "snowflake", "postgres"])
@@ -142,3 +142,13 @@ def test__key_of_two_columns__labels__are_written_for_every_warehouse(shop: Worl
 def test__key__that_is_none__says_what_it_is(shop: World, entity: str, message: str) -> None:
     with pytest.raises(QueryError, match=message):
         bound(shop, f"PREDICT COUNT(lines.*, 0, 30) FOR EACH {entity}")
+
+
+def test__classify_top__keeps_the_likeliest_classes(shop: World) -> None:
+    task, schema = bound(shop, "PREDICT products.kind CLASSIFY TOP 2 FOR EACH products.product_id")
+    rows = pa.table({"product_id": [1, 1, 1], "class": ["a", "b", "c"], "rank": [2, 1, 3]})
+    assert as_asked(rows, task, schema, shop.warehouse)["class"].to_pylist() == ["a", "b"]
+    everything, _ = bound(shop, "PREDICT products.kind CLASSIFY FOR EACH products.product_id")
+    assert as_asked(rows, everything, schema, shop.warehouse) is rows
+    with pytest.raises(QueryError, match="CLASSIFY needs a target that is one of several classes, this is binary"):
+        bound(shop, "PREDICT lines.returned CLASSIFY FOR EACH lines.(order_id, line)")

@@ -76,7 +76,9 @@ def warehouse() -> DuckDB:
 
 def test__page__has_an_example_of_every_construct() -> None:
     text = " ".join(query for _, query in EXAMPLES)
-    words = "VIA WHERE ASSUMING FORECAST RANK EXCLUDE AND OR NOT LIKE CONTAINS STARTS ENDS IN IS months hours days"
+    words = (
+        "VIA WHERE ASSUMING FORECAST RANK CLASSIFY EXCLUDE AND OR NOT LIKE CONTAINS STARTS ENDS IN IS months hours days"
+    )
     for word in [*words.split(), *AGGREGATIONS, " / ", " * ", " - ", ".("]:
         assert word in text, word
     for name in (*AGGREGATIONS, *UNITS):
@@ -108,15 +110,3 @@ def test__page__python__reads_the_grammar() -> None:
     names: dict[str, object] = {}
     exec(code, names)
     assert isinstance(names["Lark"], type) and issubclass(Lark, names["Lark"]) and names["tree"].data == "start"
-
-
-# What the page marks as not executed yet, each with a query that says so.
-NOT_YET = [("CLASSIFY", "customers.segment CLASSIFY TOP 3")]
-
-
-@pytest.mark.parametrize(("name", "target"), NOT_YET)
-def test__page__not_yet__is_refused_by_name(name: str, target: str) -> None:
-    assert name in PAGE
-    with pytest.raises(QueryError) as caught:
-        bind(parse(f"PREDICT {target} FOR EACH customers.customer_id"), SHOP)
-    assert caught.value.problem.startswith(f"{name} is not executed yet")

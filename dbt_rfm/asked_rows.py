@@ -1,7 +1,8 @@
-"""Rows of a prediction with the columns of the entity's key, where the key has several.
+"""Rows of a prediction in the form that the query asks for: key columns, and how many classes.
 
-In: rows with the combined key, the task, its warehouse. Out: the same rows, in order, with each column of the key under
-its own name and type in place of the combined one. One SELECT over the entity table, whatever the number of rows.
+In: rows as the model gives them, the task, its warehouse. Out: the same rows, in order; where the entity's key has
+several columns, each of them under its own name and type in place of the combined one (one SELECT over the entity
+table, whatever the number of rows); of CLASSIFY TOP k, the k likeliest classes of each entity.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.warehouse.base import Warehouse
 
 
-def with_key_columns(rows: pa.Table, task: Task, schema: RelationalSchema, warehouse: Warehouse) -> pa.Table:
+def as_asked(rows: pa.Table, task: Task, schema: RelationalSchema, warehouse: Warehouse) -> pa.Table:
+    if task.classes_shown is not None:
+        rows = rows.filter(pc.less_equal(rows["rank"], task.classes_shown))
     table, combined = task.entity.table, task.entity.column.name
     parts = key_columns(table)
     if not parts:
