@@ -18,7 +18,7 @@ import numpy as np
 
 from dbt_rfm.forecast_names import LEVEL, RECENT, SERIES
 from dbt_rfm.model.interface import NUMERICAL, FeatureTable, Predictions, RelationalModel
-from dbt_rfm.model.linear import normal_quantiles
+from dbt_rfm.model.linear import NumberLine
 from dbt_rfm.model.reading import Question
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.task_kind import TaskKind
@@ -91,13 +91,10 @@ def _loss(
     if older is None:
         return 0.0
     rows, asked = context[older], context[~older]
-    question = Question(
-        table.take(rows), labels[older] / scale[rows], table.take(asked), TaskKind.REGRESSION, 0, seed, None
-    )
-    reading = question.read(0, context_size=len(rows), columns=_COLUMNS)
-    scores, _ = normal_quantiles(
-        reading.matrix, reading.categorical, reading.targets[:, 0], reading.asked, _LEVELS, abs(seed)
-    )
+    question = Question(table.take(rows), labels[older] / scale[rows], TaskKind.REGRESSION, 0, seed, None)
+    reading = question.read(context_size=len(rows), columns=_COLUMNS)
+    line = NumberLine.fit(reading.matrix, reading.categorical, reading.targets[:, 0], abs(seed))
+    scores = line.quantiles(reading.matrix_of(table.take(asked)), _LEVELS)
     found = TargetScale.of(reading.labels).to_label(scores) * scale[asked][:, None]
     error = labels[~older][:, None] - found
     levels = np.array(_LEVELS)

@@ -9,29 +9,23 @@ of each alone: docs/model_card.md. Queries are scored in chunks at flat memory; 
 
 from __future__ import annotations
 
-import threading
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
-import torch
 
 from dbt_rfm.errors import DataError, ModelError, did_you_mean
-from dbt_rfm.model import linear, trees
 from dbt_rfm.model.interface import FeatureTable, Predictions
 from dbt_rfm.model.mixing import Mix
-from dbt_rfm.model.network import IDENTITY, QUANTILE_LEVELS, RelationalTransformer
-from dbt_rfm.model.reading import ClassSlots, Question, Reading
-from dbt_rfm.model.tail import raised, tail_values
-from dbt_rfm.model.target_scale import TargetScale
+from dbt_rfm.model.network import QUANTILE_LEVELS, RelationalTransformer
+from dbt_rfm.model.opinions import ClassOpinions, NumberOpinions
+from dbt_rfm.model.prepared import Prepared, PreparedClasses, PreparedConstant, PreparedNumber
+from dbt_rfm.model.reading import ClassSlots, HeldOut, Question, Reading
+from dbt_rfm.model.tail import Tail
 from dbt_rfm.task_kind import TaskKind
 
 _KINDS = (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.REGRESSION)
-_CATEGORY_VECTORS = 64
-_MEDIAN = QUANTILE_LEVELS.index(0.5)
-_HELD_ROWS = 500  # asked to learn what the readings are worth
-_CELL_KEYS = 512  # context rows that cells attend to; attention among all of them would be most of the time
-_forward = threading.Lock()  # two dbt threads take turns: side by side each would take twice the memory and time
+_HELD_ROWS = 500  # asked to learn what the opinions are worth
 
 
 @dataclass(frozen=True)
@@ -101,153 +95,58 @@ class InContextModel:
         times_query: np.ndarray | None = None,
     ) -> Predictions:
         """See `interface.RelationalModel`. `times_query` is not used: all queries read the same context."""
+        return self.prepare(context, labels, kind, classes, seed=seed, times=times_context).answer(query)
+
+    def prepare(
+        self,
+        context: FeatureTable,
+        labels: np.ndarray,
+        kind: TaskKind,
+        classes: tuple[str, ...],
+        *,
+        seed: int = 0,
+        times: np.ndarray | None = None,
+    ) -> Prepared:
+        """The context read and encoded, to be asked any number of times. Raises as `predict` does."""
         labels = _checked(context, labels, kind, classes)
-        if kind is TaskKind.REGRESSION:
-            return self._numbers(Question(context, labels, query, kind, 0, seed, times_context))
-        slots = ClassSlots.of(labels, len(classes))
         if len(np.unique(labels)) == 1:
-            shares = (np.bincount(labels, minlength=len(classes)) + 0.5) / (len(labels) + 1)
-            found = np.tile(shares / shares.sum(), (query.num_rows, 1))
-            return Predictions(kind, classes, probabilities=found)
-        question = Question(context, slots.position[labels], query, kind, slots.number, seed, times_context)
-        return Predictions(kind, classes, probabilities=slots.spread(self._probabilities(question)))
+            return PreparedConstant(kind, classes, labels)
+        if kind is TaskKind.REGRESSION:
+            return self._prepare_number(Question(context, labels, kind, 0, seed, times, self.options.chunk))
+        slots = ClassSlots.of(labels, len(classes))
+        positions = slots.position[labels]
+        question = Question(context, positions, kind, slots.number, seed, times, self.options.chunk)
+        reading, fit = self._read(question), self._fitting(question)
+        mix = Mix.equal(3 if self.options.thorough else 2)
+        if (held := self._held_out(question, reading)) is not None:
+            said = ClassOpinions.fit(self.network, question, held.inner, **fit).log_odds(held.asked)
+            mix = Mix.of_classes([odds - held.log_odds for odds in said], held.labels)  # to the shares of the drawn
+        opinions = ClassOpinions.fit(self.network, question, reading, **fit)
+        return PreparedClasses(kind, classes, reading, opinions, mix, slots)
 
-    def _numbers(self, question: Question) -> Predictions:
-        if len(np.unique(question.labels)) == 1:  # nothing varies, so nothing can be said but the value itself
-            quantiles = np.full((question.query.num_rows, len(QUANTILE_LEVELS)), question.labels[0])
-        else:
-            quantiles = self._quantiles(question)
-        mean = quantiles @ _level_weights()
-        return Predictions(question.kind, (), mean=mean, levels=QUANTILE_LEVELS, quantiles=quantiles)
-
-    def _quantiles(self, question: Question) -> np.ndarray:
-        """[Q, L]"""
-        reading = self._read(question)
-        mix, errors = self._mix(question, reading)
-        said, linear_held_out = self._numbers_said(question, reading, errors)
-        quantiles = mix.quantiles(said, _MEDIAN)
-        numbers = reading.chosen[~reading.categorical]
-        values = tail_values(
-            question.context.take(reading.rows).select(tuple(numbers)).columns,
-            reading.labels,
-            linear_held_out,
-            question.query.select(tuple(numbers)).columns,
-        )
-        return quantiles if values is None else raised(quantiles, quantiles[:, _MEDIAN], values)
-
-    def _probabilities(self, question: Question) -> np.ndarray:
-        """[Q, slots]"""
-        reading = self._read(question)
-        mix, _ = self._mix(question, reading)
-        odds = mix.log_odds(self._classes_said(question, reading)) + reading.log_odds
-        return np.exp(odds - np.logaddexp.reduce(odds, axis=1, keepdims=True))
+    def _prepare_number(self, question: Question) -> Prepared:
+        reading, fit = self._read(question), self._fitting(question)
+        mix, errors = Mix.equal(3 if self.options.thorough else 2), None
+        if (held := self._held_out(question, reading)) is not None:
+            inner = NumberOpinions.fit(self.network, question, held.inner, **fit)
+            assert inner.trees is not None, "only a thorough answer holds rows out"
+            errors = np.mean(inner.scale.to_normal(held.labels), 0) - inner.trees.medians(held.asked)
+            mix = Mix.of_numbers(inner.quantiles(held.asked, errors), held.labels, QUANTILE_LEVELS)
+        opinions = NumberOpinions.fit(self.network, question, reading, **fit)
+        numbers = tuple(reading.chosen[~reading.categorical])
+        raw = question.context.take(reading.rows).select(numbers).columns
+        tail = Tail.of(raw, reading.labels, opinions.scale.to_label(opinions.line.held_out))
+        return PreparedNumber(reading, opinions, mix, errors, tail, numbers)
 
     def _read(self, question: Question) -> Reading:
-        return question.read(0, context_size=self.options.context_size, columns=self.options.columns)
+        return question.read(context_size=self.options.context_size, columns=self.options.columns)
 
-    def _mix(self, question: Question, reading: Reading) -> tuple[Mix, np.ndarray | None]:
-        """What each reading is worth here, and for numbers the errors [H] of the trees, on the normal scale."""
-        alike = Mix.equal(3 if self.options.thorough else 2)
-        held_out = reading.held_out(_HELD_ROWS, question.rng(0, "held out")) if self.options.thorough else None
-        if held_out is None:
-            return alike, None
-        inner, labels, shift = held_out
-        if question.kind is TaskKind.REGRESSION:
-            scale = TargetScale.of(inner.labels)
-            errors = np.mean(scale.to_normal(labels), 0) - self._tree_medians(question, inner)
-            said, _ = self._numbers_said(question, inner, errors)
-            return Mix.of_numbers(said, labels, QUANTILE_LEVELS), errors
-        said = [odds - shift for odds in self._classes_said(question, inner)]  # to the shares of the rows drawn
-        return Mix.of_classes(said, labels), None
+    def _held_out(self, question: Question, reading: Reading) -> HeldOut | None:
+        return reading.held_out(_HELD_ROWS, question.rng(0, "held out")) if self.options.thorough else None
 
-    def _classes_said(self, question: Question, reading: Reading) -> list[np.ndarray]:
-        """[Q, slots] log-odds of the network, of the line and, if thorough, of the trees."""
-        given = (reading.matrix, reading.categorical, reading.labels, reading.asked, question.num_slots)
-        seed = abs(question.seed)
-        members = [self._network_log_odds(question, reading, member) for member in range(self.options.members)]
-        said = [np.mean(members, 0), linear.class_log_odds(*given, seed)]
-        return [*said, trees.class_log_odds(*given, seed)] if self.options.thorough else said
-
-    def _numbers_said(
-        self, question: Question, reading: Reading, errors: np.ndarray | None
-    ) -> tuple[list[np.ndarray], np.ndarray]:
-        """[Q, L] quantiles of each reading, and what the line says of the context's rows without having seen them [N].
-
-        The trees give a median only: about it lie their errors on rows held out, or the line's.
-        """
-        scale = TargetScale.of(reading.labels)
-        scores, held_out = linear.normal_quantiles(
-            reading.matrix,
-            reading.categorical,
-            reading.targets[:, 0],
-            reading.asked,
-            QUANTILE_LEVELS,
-            abs(question.seed),
-        )
-        members = [self._network_quantiles(question, reading, member) for member in range(self.options.members)]
-        said = [np.mean(members, 0), scale.to_label(scores)]
-        if self.options.thorough:
-            about = reading.targets[:, 0] - held_out if errors is None else errors
-            around = self._tree_medians(question, reading)[:, None] + np.quantile(about, QUANTILE_LEVELS)
-            said.append(scale.to_label(around))
-        return said, scale.to_label(held_out)
-
-    def _tree_medians(self, question: Question, reading: Reading) -> np.ndarray:
-        return trees.medians(
-            reading.matrix, reading.categorical, reading.targets[:, 0], reading.asked, abs(question.seed)
-        )
-
-    def _network_quantiles(self, question: Question, reading: Reading, member: int) -> np.ndarray:
-        attended = reading.sampled(self.options.attended, question.rng(member, "attended"))
-        labels = attended.labels
-        unit = (labels - np.median(labels)) / (np.abs(labels - np.median(labels)).mean() or 1.0)
-        scores = self._scores(question, attended, unit, "regression", member)
-        return TargetScale.of(labels).to_label(np.sort(scores, 1))
-
-    def _network_log_odds(self, question: Question, reading: Reading, member: int) -> np.ndarray:
-        """[Q, slots] log-probabilities."""
-        number = question.num_slots
-        attended = reading.sampled(self.options.attended, question.rng(member, "attended"))
-        renamed = question.rng(member, "classes").permutation(number)  # slots mean nothing to the network: mix them
-        kind = "binary" if number == 2 else "multiclass"
-        odds = self._scores(question, attended, renamed[attended.labels], kind, member)[:, renamed] + attended.log_odds
-        return odds - np.logaddexp.reduce(odds, axis=1, keepdims=True)
-
-    def _scores(self, question: Question, reading: Reading, labels: np.ndarray, kind: str, member: int) -> np.ndarray:
-        """[Q, outputs] of the network for all queries; the context is encoded once."""
-        draws = torch.Generator().manual_seed(int(question.rng(member, "identities").integers(2**62)))
-        device = self.network.summary.device
-        width, asked, chunk = len(reading.categorical), reading.asked, self.options.chunk
-
-        def batched(x: np.ndarray) -> torch.Tensor:
-            return torch.from_numpy(np.ascontiguousarray(x)).unsqueeze(0).to(device)
-
-        with _forward, torch.inference_mode():
-            encoded = self.network.encode(
-                batched(reading.matrix),
-                batched(reading.categorical),
-                batched(labels),
-                kind,
-                identities=torch.randn(1, width, IDENTITY, generator=draws).to(device),
-                categories=torch.randn(1, width, _CATEGORY_VECTORS, IDENTITY, generator=draws).to(device),
-                key_rows=_key_rows(len(labels), draws),
-            )
-            parts = [
-                self.network.score(encoded, batched(asked[start : start + chunk]), kind)[0].cpu().numpy()
-                for start in range(0, max(len(asked), 1), chunk)
-            ]
-        return np.concatenate(parts).astype(np.float64)
-
-
-def _key_rows(rows: int, draws: torch.Generator) -> torch.Tensor | None:
-    return torch.randperm(rows, generator=draws)[:_CELL_KEYS].sort().values if rows > _CELL_KEYS else None
-
-
-def _level_weights() -> np.ndarray:
-    """[L] weights that make a mean of quantiles: each level stands for the share of the distribution nearest to it."""
-    levels = np.array(QUANTILE_LEVELS)
-    edges = np.r_[0.0, (levels[1:] + levels[:-1]) / 2, 1.0]
-    return np.diff(edges)
+    def _fitting(self, question: Question) -> dict[str, Any]:
+        options = self.options
+        return {"attended": options.attended, "members": options.members, "thorough": options.thorough}
 
 
 def _checked(context: FeatureTable, labels: np.ndarray, kind: TaskKind, classes: tuple[str, ...]) -> np.ndarray:

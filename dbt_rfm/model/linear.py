@@ -5,10 +5,12 @@ common category. The strength of the penalty is the one with the least squared e
 Classes: logistic regression, one against the rest. Numbers: ridge regression on the normal scale, with the quantiles of
 its out-of-fold errors around it. It takes a few hundredths of a second and no training beyond the call.
 
-Shapes: N context rows, Q query rows, C columns, F linear features, K classes or 1.
+Shapes: N context rows, R rows of any kind, C columns, F linear features, K classes or 1, L quantile levels.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,66 +24,103 @@ _SHARES = (np.arange(2000) + 0.5) / 2000
 _SCORES = normal_score(_SHARES)
 
 
-def class_log_odds(
-    matrix: np.ndarray, categorical: np.ndarray, labels: np.ndarray, query: np.ndarray, classes: int, seed: int
-) -> np.ndarray:
-    """[Q, K] log-probabilities of classes 0 … K − 1; matrices as `ColumnCodes.matrix` gives them."""
-    x, asked = _features(matrix, categorical, query)
-    onehot = np.eye(classes)[labels]
-    penalty = _choose_penalty(x, onehot, seed)[0]
-    columns = [0] if classes == 2 else range(classes)
-    odds = np.stack([_logistic(x, onehot[:, k], asked, penalty) for k in columns], 1)
-    if classes == 2:
-        odds = np.concatenate([odds, -odds], 1)
-    log_odds = -np.logaddexp(0, -odds)
-    return log_odds - np.logaddexp.reduce(log_odds, axis=1, keepdims=True)
+@dataclass(frozen=True)
+class ClassLine:
+    """Logistic regressions; `weights` [F + 1, K], the intercepts first, one column for two classes."""
+
+    features: _Features
+    weights: np.ndarray
+
+    @classmethod
+    def fit(cls, matrix: np.ndarray, categorical: np.ndarray, labels: np.ndarray, classes: int, seed: int) -> ClassLine:
+        """Labels are positions among the classes; matrices as `ColumnCodes.matrix` gives them."""
+        features = _Features.of(matrix, categorical)
+        x, onehot = features(matrix), np.eye(classes)[labels]
+        penalty = _choose_penalty(x, onehot, seed)[0]
+        columns = [0] if classes == 2 else range(classes)
+        return cls(features, np.stack([_logistic(x, onehot[:, k], penalty) for k in columns], 1))
+
+    def log_odds(self, rows: np.ndarray) -> np.ndarray:
+        """[R, K] log-probabilities."""
+        odds = self.features(rows) @ self.weights[1:] + self.weights[0]
+        if odds.shape[1] == 1:
+            odds = np.concatenate([odds, -odds], 1)
+        log_odds = -np.logaddexp(0, -odds)
+        return log_odds - np.logaddexp.reduce(log_odds, axis=1, keepdims=True)
 
 
-def normal_quantiles(
-    matrix: np.ndarray,
-    categorical: np.ndarray,
-    scores: np.ndarray,  # [N] labels on the normal scale
-    query: np.ndarray,
-    levels: tuple[float, ...],
-    seed: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """[Q, L] quantiles on the normal scale, and [N] what the context rows get from folds without them."""
-    x, asked = _features(matrix, categorical, query)
-    penalty, errors = _choose_penalty(x, scores[:, None], seed)
-    centre = scores.mean()
-    weight = np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ (scores - centre))
-    return (asked @ weight + centre)[:, None] + np.quantile(errors[:, 0], levels), scores - errors[:, 0]
+@dataclass(frozen=True)
+class NumberLine:
+    """Ridge regression on the normal scale."""
+
+    features: _Features
+    weights: np.ndarray  # [F]
+    centre: float
+    held_out: np.ndarray  # [N] what the context rows get from folds without them
+    errors: np.ndarray  # [N] of these
+
+    @classmethod
+    def fit(cls, matrix: np.ndarray, categorical: np.ndarray, scores: np.ndarray, seed: int) -> NumberLine:
+        """Scores [N] are the labels on the normal scale."""
+        features = _Features.of(matrix, categorical)
+        x = features(matrix)
+        penalty, errors = _choose_penalty(x, scores[:, None], seed)
+        centre = float(scores.mean())
+        weights = np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ (scores - centre))
+        return cls(features, weights, centre, scores - errors[:, 0], errors[:, 0])
+
+    def quantiles(self, rows: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
+        """[R, L] on the normal scale."""
+        middle = self.features(rows) @ self.weights + self.centre
+        return middle[:, None] + np.quantile(self.errors, levels)
 
 
-def _features(matrix: np.ndarray, categorical: np.ndarray, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[N, F] and [Q, F], centred on the context."""
-    context_parts, query_parts = [np.zeros((len(matrix), 0))], [np.zeros((len(query), 0))]
-    for j in range(matrix.shape[1]):
-        make = _categories if categorical[j] else _ranks
-        for parts, rows in zip((context_parts, query_parts), (matrix[:, j], query[:, j]), strict=True):
-            parts.append(make(matrix[:, j], rows))
-    x, asked = np.concatenate(context_parts, 1), np.concatenate(query_parts, 1)
-    centre = x.mean(0)
-    return x - centre, asked - centre
+@dataclass(frozen=True)
+class _Features:
+    """How columns become linear features, by what the context holds."""
+
+    categorical: np.ndarray  # [C]
+    known: list[np.ndarray]  # per numerical column its values in order; per categorical one its common codes
+    gaps: list[bool]  # whether values are missing in some rows of a numerical column
+    centre: np.ndarray  # [F]
+
+    @classmethod
+    def of(cls, matrix: np.ndarray, categorical: np.ndarray) -> _Features:
+        known, gaps = [], []
+        for j in range(matrix.shape[1]):
+            column = matrix[:, j]
+            if categorical[j]:
+                known.append(np.arange(min(int(np.nanmax(column, initial=-1.0)) + 1, _COMMON_CATEGORIES)))
+                gaps.append(False)
+                continue
+            known.append(np.sort(column[~np.isnan(column)]))
+            gaps.append(0 < len(known[-1]) < len(column))
+        raw = cls(categorical, known, gaps, np.zeros(0))
+        return replace(raw, centre=raw._raw(matrix).mean(0))
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """[R, F], centred on the context."""
+        return self._raw(rows) - self.centre
+
+    def _raw(self, rows: np.ndarray) -> np.ndarray:
+        parts = [np.zeros((len(rows), 0))]
+        for j, known in enumerate(self.known):
+            if self.categorical[j]:  # codes go by falling frequency
+                parts.append((rows[:, j, None] == known).astype(np.float64))
+                continue
+            parts.append(_ranks(known, rows[:, j])[:, None])
+            if self.gaps[j]:
+                parts.append(np.isnan(rows[:, j])[:, None].astype(np.float64))
+        return np.concatenate(parts, 1)
 
 
-def _ranks(context: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """[R, 1 or 2] normal scores with missing values at 0, and whether a value is missing if that varies."""
-    ordered = np.sort(context[~np.isnan(context)])
+def _ranks(ordered: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """[R] normal scores of the ranks among the ordered values, missing values at 0."""
     missing = np.isnan(rows)
     known = np.where(missing, 0.0, rows)
     place = np.searchsorted(ordered, known) + np.searchsorted(ordered, known, side="right")
     share = (place / 2 + 0.5) / (len(ordered) + 1)
-    score = np.where(missing, 0.0, np.interp(share, _SHARES, _SCORES))
-    if not 0 < len(ordered) < len(context):
-        return score[:, None]
-    return np.stack([score, missing.astype(np.float64)], 1)
-
-
-def _categories(context: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """[R, ≤ 8] one column per common category; codes go by falling frequency."""
-    number = int(np.nanmax(context, initial=-1.0)) + 1
-    return (rows[:, None] == np.arange(min(number, _COMMON_CATEGORIES))).astype(np.float64)
+    return np.where(missing, 0.0, np.interp(share, _SHARES, _SCORES))
 
 
 def _choose_penalty(x: np.ndarray, targets: np.ndarray, seed: int) -> tuple[float, np.ndarray]:
@@ -104,8 +143,11 @@ def _choose_penalty(x: np.ndarray, targets: np.ndarray, seed: int) -> tuple[floa
     return _PENALTIES[best], errors[best]
 
 
-def _logistic(x: np.ndarray, truth: np.ndarray, asked: np.ndarray, penalty: float) -> np.ndarray:
-    """[Q] log-odds by Newton's method; the penalty was chosen for squared errors, whose curvature is larger."""
+def _logistic(x: np.ndarray, truth: np.ndarray, penalty: float) -> np.ndarray:
+    """[F + 1] weights by Newton's method, the intercept first.
+
+    The penalty was chosen for squared errors, whose curvature is larger.
+    """
     share = np.clip(truth.mean(), 0.5 / len(truth), 1 - 0.5 / len(truth))
     design = np.concatenate([np.ones((len(x), 1)), x], 1)
     weight = np.zeros(design.shape[1])
@@ -125,6 +167,6 @@ def _logistic(x: np.ndarray, truth: np.ndarray, asked: np.ndarray, penalty: floa
         while (after := cost(weight + step)) > before:  # a rare class makes a whole step jump too far
             step *= 0.5
             if np.abs(step).max() < 1e-6:
-                return asked @ weight[1:] + weight[0]
+                return weight
         weight, before = weight + step, after
-    return asked @ weight[1:] + weight[0]
+    return weight

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from dbt_rfm.model.columns import ColumnCodes
 from dbt_rfm.model.interface import FeatureTable, Predictions, RelationalModel
-from dbt_rfm.model.linear import class_log_odds
+from dbt_rfm.model.linear import ClassLine
 from dbt_rfm.snapshot import Snapshot
 from dbt_rfm.task_kind import TaskKind
 
@@ -87,11 +87,11 @@ def _linear(context: FeatureTable, labels: np.ndarray, asked: FeatureTable, seed
     codes = ColumnCodes.of(context)
     matrix = codes.matrix(context)
     varied = [j for j in range(matrix.shape[1]) if _varies(matrix[:, j])]
+    line = ClassLine.fit(matrix[:, varied], codes.categorical[varied], labels, 2, abs(seed))
     parts = []
     for start in range(0, max(asked.num_rows, 1), _CHUNK):
         some = codes.matrix(asked.take(np.arange(start, min(start + _CHUNK, asked.num_rows))))[:, varied]
-        odds = class_log_odds(matrix[:, varied], codes.categorical[varied], labels, some, 2, abs(seed))
-        parts.append(np.exp(odds[:, 1]))
+        parts.append(np.exp(line.log_odds(some)[:, 1]))
     return np.concatenate(parts)
 
 
@@ -104,11 +104,6 @@ def _between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Probabilities with the mean log-odds of two."""
     odds = (np.log(one / (1 - one)) + np.log(other / (1 - other))) / 2
     return 1 / (1 + np.exp(-odds))
-
-
-def _varies(column: np.ndarray) -> bool:
-    known = column[~np.isnan(column)]
-    return len(known) > 0 and (len(known) < len(column) or known.min() < known.max())
 
 
 def _with_the_rest(groups: np.ndarray, scores: np.ndarray, first: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One reading of a task: the context rows drawn, the columns kept, all as matrices; for one member of the ensemble.
+"""What is read of a task: the context rows drawn and the columns kept, as matrices.
 
 Classes become slots 0 … K − 1 here. Beyond the network's ten, the rarest classes share the last slot and split its
 probability by their shares of the labels.
@@ -24,34 +24,33 @@ _LEAST_HELD = 30
 
 @dataclass(frozen=True)
 class Question:
-    """What a call asks, and the random draws that belong to its seed."""
+    """The labelled context of a call, and the random draws that belong to its seed."""
 
     context: FeatureTable
     labels: np.ndarray  # slots, or float64
-    query: FeatureTable
     kind: TaskKind
     num_slots: int  # 0 for regression
     seed: int
     times: np.ndarray | None
+    chunk: int = 1024  # rows the network scores at once
 
     def rng(self, member: int, purpose: str) -> np.random.Generator:
         return np.random.default_rng([abs(self.seed), member, *purpose.encode()])
 
-    def read(self, member: int, *, context_size: int, columns: int) -> Reading:
-        sample = sample_context(
-            self.labels, self.kind, self.num_slots, context_size, self.times, self.rng(member, "context")
-        )
+    def read(self, *, context_size: int, columns: int) -> Reading:
+        rng = self.rng(0, "context")
+        sample = sample_context(self.labels, self.kind, self.num_slots, context_size, self.times, rng)
         labels = self.labels[sample.rows]
         context = self.context.take(sample.rows)
         codes = ColumnCodes.of(context)
         matrix = codes.matrix(context)
         targets = _targets(labels, self.num_slots)
-        some = _some_rows(len(labels), self.rng(member, "screening"))
+        some = _some_rows(len(labels), self.rng(0, "screening"))
         chosen = choose_columns(matrix[some], codes.categorical, targets[some], columns)
-        asked = codes.matrix(self.query)[:, chosen]
         times = None if self.times is None else np.asarray(self.times, dtype=np.float64)[sample.rows]
         return Reading(
             self.kind,
+            codes,
             sample.rows,
             chosen,
             matrix[:, chosen],
@@ -59,7 +58,6 @@ class Question:
             labels,
             targets,
             times,
-            asked,
             sample.log_odds,
         )
 
@@ -67,6 +65,7 @@ class Question:
 @dataclass(frozen=True)
 class Reading:
     kind: TaskKind
+    codes: ColumnCodes
     rows: np.ndarray  # [N] positions of the context rows drawn
     chosen: np.ndarray  # [C] positions of the columns kept
     matrix: np.ndarray  # [N, C] context rows
@@ -74,19 +73,21 @@ class Reading:
     labels: np.ndarray  # [N]
     targets: np.ndarray  # [N, K] one-hot, or [N, 1] normal scores
     times: np.ndarray | None  # [N]
-    asked: np.ndarray  # [Q, C] query rows
     log_odds: np.ndarray  # [K] to add to class log-odds: undoes a rare class's extra rows
+
+    def matrix_of(self, table: FeatureTable) -> np.ndarray:
+        """[R, C] the kept columns of other rows."""
+        return self.codes.matrix(table)[:, self.chosen]
 
     def sampled(self, size: int, rng: np.random.Generator) -> Reading:
         """At most `size` of the context rows; its log-odds lead back to the shares among all of them."""
         sample = sample_context(self.labels, self.kind, self.targets.shape[1], size, self.times, rng)
         return replace(self._of(sample.rows), log_odds=sample.log_odds)
 
-    def held_out(self, size: int, rng: np.random.Generator) -> tuple[Reading, np.ndarray, np.ndarray] | None:
-        """The older rows, asked about the newer ones; the labels of these, and the log-odds of the rows drawn.
+    def held_out(self, size: int, rng: np.random.Generator) -> HeldOut | None:
+        """The older rows, and at most `size` of the newer ones to ask them about; without times a quarter by lot.
 
-        At most `size` newer rows are asked. Without times a quarter by lot. None where either side is too small or
-        the older rows are all of one label.
+        None where either side is too small or the older rows are all of one label.
         """
         newer = _newer(self.times, len(self.labels), rng)
         older = np.flatnonzero(~newer)
@@ -99,7 +100,7 @@ class Reading:
         if self.kind is TaskKind.REGRESSION:
             inner = replace(inner, targets=_targets(inner.labels, 0))
         nothing = np.zeros_like(self.log_odds)
-        return replace(inner, asked=self.matrix[asked], log_odds=nothing), self.labels[asked], drawn.log_odds
+        return HeldOut(replace(inner, log_odds=nothing), self.matrix[asked], self.labels[asked], drawn.log_odds)
 
     def _of(self, rows: np.ndarray) -> Reading:
         return replace(
@@ -110,6 +111,14 @@ class Reading:
             targets=self.targets[rows],
             times=None if self.times is None else self.times[rows],
         )
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    inner: Reading
+    asked: np.ndarray  # [H, C]
+    labels: np.ndarray  # [H]
+    log_odds: np.ndarray  # [K] that lead back from the rows drawn to all newer ones
 
 
 def _targets(labels: np.ndarray, slots: int) -> np.ndarray:

@@ -6,13 +6,14 @@ column times one factor tells the size. Which column, and from where on, is what
 least; where nothing lowers it clearly, nothing is changed. The factor is the median of the ratios, each weighted by its
 column (the least absolute error through the origin).
 
-In: numerical columns and labels of the context, and what a model would say of it without having seen it. Out: for each
-query the value that the median should at least have; NaN where the model's own stands.
+In: numerical columns and labels of the context, and what a model would say of it without having seen it. Out: a `Tail`
+that raises the quantiles of the rows it concerns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,29 +22,40 @@ _GAIN = 0.03  # the least share of the context's error that has to go
 _LEAST_ROWS = 10  # of the context beyond the limit
 
 
-def tail_values(
-    columns: Sequence[np.ndarray],  # [N] each, context, NaN missing
-    labels: np.ndarray,  # [N]
-    expected: np.ndarray,  # [N] medians of a model that had not seen the row
-    asked: Sequence[np.ndarray],  # [Q] each, the same columns of the queries
-) -> np.ndarray | None:
-    """[Q] values for the rows beyond the limit, NaN for all others; None if no column is to be heard."""
-    best, chosen = (1 - _GAIN) * np.abs(labels - expected).sum(), None
-    limits = [limit for limit in np.quantile(labels, _FROM) if limit > 0]
-    for j, column in enumerate(columns):
-        value = _known(column) * _factor(column, labels)
-        for limit in limits:
-            beyond = value > limit
-            if beyond.sum() < _LEAST_ROWS:
-                continue
-            error = np.abs(labels - np.where(beyond, np.maximum(value, expected), expected)).sum()
-            if error < best:
-                best, chosen = error, (j, limit)
-    if chosen is None:
-        return None
-    j, limit = chosen
-    values = _known(asked[j]) * _factor(columns[j], labels)
-    return np.where(values > limit, values, np.nan)
+@dataclass(frozen=True)
+class Tail:
+    """Which column speaks, how it is scaled, and the value from which on it is heard."""
+
+    column: int
+    factor: float
+    limit: float
+
+    @classmethod
+    def of(
+        cls,
+        columns: Sequence[np.ndarray],  # [N] each, context, NaN missing
+        labels: np.ndarray,  # [N]
+        expected: np.ndarray,  # [N] medians of a model that had not seen the row
+    ) -> Tail | None:
+        """None if no column is to be heard."""
+        best, chosen = (1 - _GAIN) * np.abs(labels - expected).sum(), None
+        limits = [float(limit) for limit in np.quantile(labels, _FROM) if limit > 0]
+        for j, column in enumerate(columns):
+            factor = _factor(column, labels)
+            value = _known(column) * factor
+            for limit in limits:
+                beyond = value > limit
+                if beyond.sum() < _LEAST_ROWS:
+                    continue
+                error = np.abs(labels - np.where(beyond, np.maximum(value, expected), expected)).sum()
+                if error < best:
+                    best, chosen = error, cls(j, factor, limit)
+        return chosen
+
+    def raise_to(self, quantiles: np.ndarray, middle: int, columns: Sequence[np.ndarray]) -> np.ndarray:
+        """[R, L] the quantiles with medians at least at the column's value, for rows beyond the limit."""
+        values = _known(columns[self.column]) * self.factor
+        return raised(quantiles, quantiles[:, middle], np.where(values > self.limit, values, np.nan))
 
 
 def raised(quantiles: np.ndarray, median: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ Classes: Newton steps on the log loss, one class against the rest. Numbers: step
 hold the median of their residuals, so the answer is the conditional median.
 Source: Friedman 2001 (gradient boosting), Prokhorenkova et al. 2018 (oblivious trees); the code is ours.
 
-Shapes: N context rows, Q query rows, C columns, B bins, K classes.
+Shapes: N context rows, R rows of any kind, C columns, B bins, K classes.
 """
 
 from __future__ import annotations
@@ -28,59 +28,85 @@ _LEAST_GAIN = 1e-6
 _SMOOTHING = 10.0  # rows of the mean label that a category starts with
 
 
-def class_log_odds(
-    matrix: np.ndarray, categorical: np.ndarray, labels: np.ndarray, query: np.ndarray, classes: int, seed: int
-) -> np.ndarray:
-    """[Q, K] log-probabilities of classes 0 … K − 1; matrices as `ColumnCodes.matrix` gives them."""
-    each = [0] if classes == 2 else range(classes)
-    odds = np.stack([_log_odds(matrix, categorical, labels == k, query, seed) for k in each], 1)
-    if classes == 2:
-        odds = np.concatenate([odds, -odds], 1)
-    found = -np.logaddexp(0, -odds)
-    return found - np.logaddexp.reduce(found, axis=1, keepdims=True)
+@dataclass(frozen=True)
+class ClassTrees:
+    """One forest per class, one alone for two classes."""
+
+    forests: list[_Forest]
+
+    @classmethod
+    def fit(
+        cls, matrix: np.ndarray, categorical: np.ndarray, labels: np.ndarray, classes: int, seed: int
+    ) -> ClassTrees:
+        """Labels are positions among the classes; matrices as `ColumnCodes.matrix` gives them."""
+        each = [0] if classes == 2 else range(classes)
+        return cls([_fit_class(matrix, categorical, (labels == k).astype(np.float64), seed) for k in each])
+
+    def log_odds(self, rows: np.ndarray) -> np.ndarray:
+        """[R, K] log-probabilities."""
+        odds = np.stack([forest(rows) for forest in self.forests], 1)
+        if odds.shape[1] == 1:
+            odds = np.concatenate([odds, -odds], 1)
+        found = -np.logaddexp(0, -odds)
+        return found - np.logaddexp.reduce(found, axis=1, keepdims=True)
 
 
-def medians(
-    matrix: np.ndarray, categorical: np.ndarray, scores: np.ndarray, query: np.ndarray, seed: int
-) -> np.ndarray:
-    """[Q] conditional medians of the scores [N]."""
-    start = float(np.median(scores))
-    if not matrix.shape[1]:
-        return np.full(len(query), start)
-    inside, asked = _binned(matrix, categorical, scores, query)
-    found, answer = np.full(len(scores), start), np.full(len(query), start)
-    rng = np.random.default_rng([seed, 3])
-    for _ in range(_TREES):
-        residual = scores - found
-        tree = _grow(inside, np.sign(residual), np.ones(len(scores)), rng)
-        leaf = tree.leaves(inside)
-        value = _RATE * _leaf_medians(leaf, residual, 1 << len(tree.columns))
-        found += value[leaf]
-        answer += value[tree.leaves(asked)]
-    return answer
+@dataclass(frozen=True)
+class MedianTrees:
+    forest: _Forest
+
+    @classmethod
+    def fit(cls, matrix: np.ndarray, categorical: np.ndarray, scores: np.ndarray, seed: int) -> MedianTrees:
+        bins = _Bins.of(matrix, categorical, scores)
+        inside, rng = bins(matrix), np.random.default_rng([seed, 3])
+        forest = _Forest(bins, float(np.median(scores)), [], [])
+        found = np.full(len(scores), forest.start)
+        for _ in range(_TREES if len(inside) else 0):
+            residual = scores - found
+            tree = _grow(inside, np.sign(residual), np.ones(len(scores)), rng)
+            leaf = tree.leaves(inside)
+            value = _RATE * _leaf_medians(leaf, residual, 1 << len(tree.columns))
+            found += forest.add(tree, value)[leaf]
+        return cls(forest)
+
+    def medians(self, rows: np.ndarray) -> np.ndarray:
+        """[R] conditional medians of the scores."""
+        return self.forest(rows)
 
 
-def _log_odds(
-    matrix: np.ndarray, categorical: np.ndarray, truth: np.ndarray, query: np.ndarray, seed: int
-) -> np.ndarray:
-    """[Q] log-odds of one class."""
-    truth = truth.astype(np.float64)
+def _fit_class(matrix: np.ndarray, categorical: np.ndarray, truth: np.ndarray, seed: int) -> _Forest:
     share = np.clip(truth.mean(), 0.5 / len(truth), 1 - 0.5 / len(truth))
-    start = float(np.log(share / (1 - share)))
-    if not matrix.shape[1]:
-        return np.full(len(query), start)
-    inside, asked = _binned(matrix, categorical, truth, query)
-    odds, answer = np.full(len(truth), start), np.full(len(query), start)
-    rng = np.random.default_rng([seed, 3])
-    for _ in range(_TREES):
+    bins = _Bins.of(matrix, categorical, truth)
+    inside, rng = bins(matrix), np.random.default_rng([seed, 3])
+    forest = _Forest(bins, float(np.log(share / (1 - share))), [], [])
+    odds = np.full(len(truth), forest.start)
+    for _ in range(_TREES if len(inside) else 0):
         found = 1 / (1 + np.exp(-odds))
         gradient, curvature = truth - found, found * (1 - found)
         tree = _grow(inside, gradient, curvature, rng)
         leaf, number = tree.leaves(inside), 1 << len(tree.columns)
         value = _RATE * np.bincount(leaf, gradient, number) / (np.bincount(leaf, curvature, number) + _RIDGE / 4)
-        odds += value[leaf]
-        answer += value[tree.leaves(asked)]
-    return answer
+        odds += forest.add(tree, value)[leaf]
+    return forest
+
+
+@dataclass(frozen=True)
+class _Forest:
+    bins: _Bins
+    start: float
+    trees: list[_Tree]
+    values: list[np.ndarray]  # per tree, of its leaves
+
+    def add(self, tree: _Tree, value: np.ndarray) -> np.ndarray:
+        self.trees.append(tree)
+        self.values.append(value)
+        return value
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:  # [R, C] → [R]
+        binned, answer = self.bins(rows), np.full(len(rows), self.start)
+        for tree, value in zip(self.trees, self.values, strict=True):
+            answer += value[tree.leaves(binned)]
+        return answer
 
 
 @dataclass(frozen=True)
@@ -143,30 +169,45 @@ def _leaf_medians(leaf: np.ndarray, residual: np.ndarray, number: int) -> np.nda
     return np.where(count > 0, median, 0.0) * count / (count + _RIDGE)
 
 
-def _binned(
-    matrix: np.ndarray, categorical: np.ndarray, target: np.ndarray, query: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """[C, N] and [C, Q] bins from 0 (missing) to B − 1."""
-    inside = np.zeros((matrix.shape[1], len(matrix)), dtype=np.int64)
-    asked = np.zeros((matrix.shape[1], len(query)), dtype=np.int64)
-    for j in range(matrix.shape[1]):
-        column, rows = matrix[:, j].astype(np.float64), query[:, j].astype(np.float64)
-        if categorical[j]:
-            column, rows = _by_mean_label(column, target, column), _by_mean_label(column, target, rows)
-        known = column[~np.isnan(column)]
-        edges = np.unique(np.quantile(known, _EDGES)) if len(known) else np.zeros(0)
-        inside[j], asked[j] = (
-            np.where(np.isnan(x), 0, 1 + np.searchsorted(edges, np.nan_to_num(x))) for x in (column, rows)
-        )
-    return inside, asked
+@dataclass(frozen=True)
+class _Bins:
+    """How values become bins, by what the context holds."""
+
+    edges: list[np.ndarray]  # per column
+    means: list[np.ndarray | None]  # per categorical column the smoothed mean target of each code, last of a new one
+
+    @classmethod
+    def of(cls, matrix: np.ndarray, categorical: np.ndarray, target: np.ndarray) -> _Bins:
+        edges, means = [], []
+        for j in range(matrix.shape[1]):
+            column = matrix[:, j].astype(np.float64)
+            means.append(_mean_targets(column, target) if categorical[j] else None)
+            column = _numbers(column, means[-1])
+            known = column[~np.isnan(column)]
+            edges.append(np.unique(np.quantile(known, _EDGES)) if len(known) else np.zeros(0))
+        return cls(edges, means)
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """[C, R] bins from 0 (missing) to B − 1."""
+        found = np.zeros((len(self.edges), len(rows)), dtype=np.int64)
+        for j, (edges, means) in enumerate(zip(self.edges, self.means, strict=True)):
+            column = _numbers(rows[:, j].astype(np.float64), means)
+            found[j] = np.where(np.isnan(column), 0, 1 + np.searchsorted(edges, np.nan_to_num(column)))
+        return found
 
 
-def _by_mean_label(context: np.ndarray, target: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """[R] the smoothed mean target of each row's category; new categories get the overall mean."""
-    known = ~np.isnan(context)
-    number = int(context[known].max(initial=-1)) + 2  # one more for categories that the context does not have
-    codes = context[known].astype(np.int64)
-    total = np.bincount(codes, target[known], number) + _SMOOTHING * target.mean()
-    mean = total / (np.bincount(codes, minlength=number) + _SMOOTHING)
-    found = mean[np.minimum(np.nan_to_num(rows).astype(np.int64), number - 1)]
-    return np.where(np.isnan(rows), np.nan, found)
+def _mean_targets(codes: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """[codes + 1] the smoothed mean target of each category, and last of one that the context does not have."""
+    known = ~np.isnan(codes)
+    number = int(codes[known].max(initial=-1)) + 2
+    places = codes[known].astype(np.int64)
+    total = np.bincount(places, target[known], number) + _SMOOTHING * target.mean()
+    return total / (np.bincount(places, minlength=number) + _SMOOTHING)
+
+
+def _numbers(column: np.ndarray, means: np.ndarray | None) -> np.ndarray:
+    """[R] the column, categories as their mean targets."""
+    if means is None:
+        return column
+    places = np.minimum(np.nan_to_num(column).astype(np.int64), len(means) - 1)
+    return np.where(np.isnan(column), np.nan, means[places])

@@ -89,9 +89,33 @@ def test__predict__two_context_rows__answers(model, make_table):
 def test__predict__more_rows_than_cells_attend_to__near_the_exact_answer(model, make_table, monkeypatch):
     context, query = make_table(200), make_table(10, 1)
     exact = model.predict(context, labels_of(context), query, *BINARY).probabilities
-    monkeypatch.setattr("dbt_rfm.model.in_context._CELL_KEYS", 120)
+    monkeypatch.setattr("dbt_rfm.model.opinions._CELL_KEYS", 120)
     found = model.predict(context, labels_of(context), query, *BINARY).probabilities
     assert 0 < np.abs(found - exact).max() < 0.2
+
+
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+def test__prepare__asked_row_by_row__the_answers_of_one_call(model, make_table, kind, monkeypatch):
+    context, query = make_table(200), make_table(30, 1)
+    labels = labels_of(context) if kind == "binary" else context.columns[0] + 1.0
+    classes = ("false", "true") if kind == "binary" else ()
+    prepared = model.prepare(context, labels, TaskKind(kind), classes, times=np.arange(200.0))
+    whole = prepared.answer(query)
+    monkeypatch.setattr("dbt_rfm.model.prepared._CHUNK", 7)
+    for found in (
+        prepared.answer(query),
+        model.predict(context, labels, query, TaskKind(kind), classes, times_context=np.arange(200.0)),
+    ):
+        for name in ("probabilities", "mean", "quantiles"):
+            if (expected := getattr(whole, name)) is not None:
+                np.testing.assert_allclose(getattr(found, name), expected, rtol=1e-5, atol=1e-5)
+
+
+def test__predict__quick__network_and_line_alone(model, make_table):
+    context, query = make_table(200), make_table(10, 1)
+    quick = model.with_options(thorough=False).prepare(context, labels_of(context), *BINARY)
+    assert quick.opinions.trees is None and quick.mix.weights.tolist() == [0.5, 0.5]
+    assert np.isfinite(quick.answer(query).probabilities).all()
 
 
 def test__predict__no_query_rows__empty(model, make_table):

@@ -9,36 +9,40 @@ from dbt_rfm.task_kind import TaskKind
 
 def _reading(make_table, labels, times, kind=TaskKind.BINARY):
     slots = 0 if kind is TaskKind.REGRESSION else 2
-    question = Question(make_table(len(labels)), labels, make_table(3, seed=1), kind, slots, 0, times)
-    return question, question.read(0, context_size=10_000, columns=8)
+    question = Question(make_table(len(labels)), labels, kind, slots, 0, times)
+    return question, question.read(context_size=10_000, columns=8)
 
 
 def test__held_out__with_times__asks_the_newest_about_the_oldest(make_table):
     labels, times = np.arange(200) % 2, np.repeat(np.arange(20.0), 10)
     question, reading = _reading(make_table, labels, times)
-    inner, truth, _ = reading.held_out(500, question.rng(0, "held out"))
-    assert inner.times.max() < 15 <= times[150] and len(truth) == len(inner.asked) == 50
-    np.testing.assert_array_equal(inner.asked, reading.matrix[times[reading.rows] >= 15])
+    held = reading.held_out(500, question.rng(0, "held out"))
+    inner, truth = held.inner, held.labels
+    assert inner.times.max() < 15 <= times[150] and len(truth) == len(held.asked) == 50
+    np.testing.assert_array_equal(held.asked, reading.matrix[times[reading.rows] >= 15])
 
 
 def test__held_out__a_moment_is_never_parted(make_table):
     labels, times = np.arange(200) % 2, np.repeat([0.0, 1.0], [120, 80])
     question, reading = _reading(make_table, labels, times)
-    inner, truth, _ = reading.held_out(500, question.rng(0, "held out"))
+    held = reading.held_out(500, question.rng(0, "held out"))
+    inner, truth = held.inner, held.labels
     assert len(truth) == 80 and inner.times.max() == 0
 
 
 @pytest.mark.parametrize("times", [None, np.zeros(400)])
 def test__held_out__no_order_in_time__a_quarter_by_lot(make_table, times):
     question, reading = _reading(make_table, np.arange(400) % 2, times)
-    inner, truth, _ = reading.held_out(500, question.rng(0, "held out"))
+    held = reading.held_out(500, question.rng(0, "held out"))
+    inner, truth = held.inner, held.labels
     assert 70 < len(truth) < 130 and len(inner.labels) + len(truth) == 400
 
 
 def test__held_out__rare_class__gets_more_rows_and_the_log_odds_say_so(make_table):
     labels = (np.arange(8000) % 100 == 0).astype(int)
     question, reading = _reading(make_table, labels, np.arange(8000.0))
-    _, truth, shift = reading.held_out(300, question.rng(0, "held out"))
+    held = reading.held_out(300, question.rng(0, "held out"))
+    truth, shift = held.labels, held.log_odds
     assert truth.sum() > 10 and shift[1] < 0 < shift[0]
 
 
@@ -53,7 +57,8 @@ def test__held_out__too_few_rows_or_one_label_before__none(make_table):
 def test__held_out__numbers__targets_of_the_older_rows_alone(make_table):
     labels = np.arange(200.0)
     question, reading = _reading(make_table, labels, np.arange(200.0), TaskKind.REGRESSION)
-    inner, truth, _ = reading.held_out(500, question.rng(0, "held out"))
+    held = reading.held_out(500, question.rng(0, "held out"))
+    inner, truth = held.inner, held.labels
     assert truth.min() > inner.labels.max()
     assert inner.targets.mean() == pytest.approx(0, abs=1e-6)
 

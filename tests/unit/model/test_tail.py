@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dbt_rfm.model.tail import raised, tail_values
+from dbt_rfm.model.tail import Tail, raised
 
 
 def spending(rng: np.random.Generator, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -13,32 +13,35 @@ def spending(rng: np.random.Generator, number: int) -> tuple[np.ndarray, np.ndar
     return past, 0.5 * past * np.exp(rng.normal(0, 0.2, number))
 
 
-def test__tail_values__column_in_proportion__tells_the_size_of_the_largest() -> None:
+def test__tail__column_in_proportion__tells_the_size_of_the_largest() -> None:
     rng = np.random.default_rng(0)
     past, labels = spending(rng, 400)
     noise = np.exp(rng.normal(3, 1.8, 400))
     expected = np.minimum(labels, np.quantile(labels, 0.8))  # a model that cannot look over the edge
-    values = tail_values([noise, past], labels, expected, [np.full(3, 5.0), np.array([np.nan, 1.0, 1e6])])
-    assert values is not None and np.isnan(values[:2]).all()
-    assert 0.45e6 < values[2] < 0.55e6
+    tail = Tail.of([noise, past], labels, expected)
+    assert tail is not None and tail.column == 1
+    said = np.tile([1.0, 2.0, 3.0], (3, 1))
+    found = tail.raise_to(said, 1, [np.full(3, 5.0), np.array([np.nan, 1.0, 1e6])])
+    assert found[:2].tolist() == said[:2].tolist()
+    assert 0.45e6 < found[2, 1] < 0.55e6
 
 
-def test__tail_values__model_sees_the_tail_itself__changes_nothing() -> None:
+def test__tail__model_sees_the_tail_itself__changes_nothing() -> None:
     past, labels = spending(np.random.default_rng(1), 400)
-    assert tail_values([past], labels, labels, [past]) is None
+    assert Tail.of([past], labels, labels) is None
 
 
-def test__tail_values__nothing_in_proportion__changes_nothing() -> None:
+def test__tail__nothing_in_proportion__changes_nothing() -> None:
     rng = np.random.default_rng(2)
     _, labels = spending(rng, 400)
     noise = np.exp(rng.normal(3, 1.8, 400))
     expected = np.full(400, np.median(labels))
     columns = [noise, -noise, np.full(400, np.inf)]
-    assert tail_values(columns, labels, expected, columns) is None
+    assert Tail.of(columns, labels, expected) is None
 
 
-def test__tail_values__no_column__gives_nothing() -> None:
-    assert tail_values([], np.arange(5.0), np.zeros(5), []) is None
+def test__tail__no_column__gives_nothing() -> None:
+    assert Tail.of([], np.arange(5.0), np.zeros(5)) is None
 
 
 def test__raised__quantiles__are_moved_to_the_value_and_never_lowered() -> None:

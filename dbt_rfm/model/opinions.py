@@ -1,0 +1,167 @@
+"""Three opinions on the same context: the pretrained network's, a line's and boosted trees', ready to be asked.
+
+In: a `Reading`. Out: for any rows, log-odds of classes or quantiles of a number, one array per opinion, always in this
+order. Fitting costs once what the context costs; asking is cheap and takes any number of rows in chunks.
+
+Shapes: R rows asked, C columns, K classes, L quantile levels.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dbt_rfm.model.linear import ClassLine, NumberLine
+from dbt_rfm.model.network import IDENTITY, QUANTILE_LEVELS, Context, RelationalTransformer
+from dbt_rfm.model.reading import Question, Reading
+from dbt_rfm.model.target_scale import TargetScale
+from dbt_rfm.model.trees import ClassTrees, MedianTrees
+
+_CATEGORY_VECTORS = 64
+_CELL_KEYS = 512  # context rows that cells attend to; attention among all of them would be most of the time
+_forward = threading.Lock()  # two dbt threads take turns: side by side each would take twice the memory and time
+
+
+@dataclass(frozen=True)
+class ClassOpinions:
+    members: list[_Member]
+    line: ClassLine
+    trees: ClassTrees | None
+
+    @classmethod
+    def fit(
+        cls,
+        network: RelationalTransformer,
+        question: Question,
+        reading: Reading,
+        *,
+        attended: int,
+        members: int,
+        thorough: bool,
+    ) -> ClassOpinions:
+        number, seed = question.num_slots, abs(question.seed)
+        kind = "binary" if number == 2 else "multiclass"
+        made = []
+        for member in range(members):
+            part = reading.sampled(attended, question.rng(member, "attended"))
+            renamed = question.rng(member, "classes").permutation(number)  # slots mean nothing to the network: mix them
+            made.append(_Member.encode(network, question, part, renamed[part.labels], kind, member, renamed))
+        given = (reading.matrix, reading.categorical, reading.labels, number, seed)
+        return cls(made, ClassLine.fit(*given), ClassTrees.fit(*given) if thorough else None)
+
+    def log_odds(self, rows: np.ndarray) -> list[np.ndarray]:
+        """[R, K] each."""
+        said = [np.mean([_normalised(member.log_odds(rows)) for member in self.members], 0), self.line.log_odds(rows)]
+        return said if self.trees is None else [*said, self.trees.log_odds(rows)]
+
+
+@dataclass(frozen=True)
+class NumberOpinions:
+    members: list[_Member]
+    line: NumberLine
+    trees: MedianTrees | None
+    scale: TargetScale
+
+    @classmethod
+    def fit(
+        cls,
+        network: RelationalTransformer,
+        question: Question,
+        reading: Reading,
+        *,
+        attended: int,
+        members: int,
+        thorough: bool,
+    ) -> NumberOpinions:
+        seed, made = abs(question.seed), []
+        for member in range(members):
+            part = reading.sampled(attended, question.rng(member, "attended"))
+            spread = np.abs(part.labels - np.median(part.labels)).mean() or 1.0
+            unit = (part.labels - np.median(part.labels)) / spread
+            made.append(_Member.encode(network, question, part, unit, "regression", member, None))
+        given = (reading.matrix, reading.categorical, reading.targets[:, 0], seed)
+        trees = MedianTrees.fit(*given) if thorough else None
+        return cls(made, NumberLine.fit(*given), trees, TargetScale.of(reading.labels))
+
+    def quantiles(self, rows: np.ndarray, tree_errors: np.ndarray | None) -> list[np.ndarray]:
+        """[R, L] each, in the label's unit.
+
+        Trees give a median only: about it lie their errors on rows held out (normal scale), or the line's.
+        """
+        network = np.mean([member.quantiles(rows) for member in self.members], 0)
+        said = [network, self.scale.to_label(self.line.quantiles(rows, QUANTILE_LEVELS))]
+        if self.trees is None:
+            return said
+        about = self.line.errors if tree_errors is None else tree_errors
+        around = self.trees.medians(rows)[:, None] + np.quantile(about, QUANTILE_LEVELS)
+        return [*said, self.scale.to_label(around)]
+
+
+@dataclass(frozen=True)
+class _Member:
+    """The network with one part of the context encoded."""
+
+    network: RelationalTransformer
+    encoded: Context
+    kind: str
+    chunk: int
+    renamed: np.ndarray | None  # [K] the slot of the network that stands for each class
+    shift: np.ndarray  # [K] log-odds that lead back to the whole context
+    scale: TargetScale | None
+
+    @classmethod
+    def encode(
+        cls,
+        network: RelationalTransformer,
+        question: Question,
+        part: Reading,
+        labels: np.ndarray,
+        kind: str,
+        member: int,
+        renamed: np.ndarray | None,
+    ) -> _Member:
+        draws = torch.Generator().manual_seed(int(question.rng(member, "identities").integers(2**62)))
+        device, width = network.summary.device, len(part.categorical)
+        with _forward, torch.inference_mode():
+            encoded = network.encode(
+                _batched(part.matrix, device),
+                _batched(part.categorical, device),
+                _batched(labels, device),
+                kind,
+                identities=torch.randn(1, width, IDENTITY, generator=draws).to(device),
+                categories=torch.randn(1, width, _CATEGORY_VECTORS, IDENTITY, generator=draws).to(device),
+                key_rows=_key_rows(len(labels), draws),
+            )
+        scale = TargetScale.of(part.labels) if renamed is None else None
+        return cls(network, encoded, kind, question.chunk, renamed, part.log_odds, scale)
+
+    def log_odds(self, rows: np.ndarray) -> np.ndarray:
+        return self._score(rows)[:, self.renamed] + self.shift
+
+    def quantiles(self, rows: np.ndarray) -> np.ndarray:
+        assert self.scale is not None, "classes have no quantiles"
+        return self.scale.to_label(np.sort(self._score(rows), 1))
+
+    def _score(self, rows: np.ndarray) -> np.ndarray:
+        device = self.network.summary.device
+        with _forward, torch.inference_mode():
+            parts = [
+                self.network.score(self.encoded, _batched(rows[start : start + self.chunk], device), self.kind)[0].cpu()
+                for start in range(0, max(len(rows), 1), self.chunk)
+            ]
+        return torch.cat(parts).numpy().astype(np.float64)
+
+
+def _batched(x: np.ndarray, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(x)).unsqueeze(0).to(device)
+
+
+def _key_rows(rows: int, draws: torch.Generator) -> torch.Tensor | None:
+    return torch.randperm(rows, generator=draws)[:_CELL_KEYS].sort().values if rows > _CELL_KEYS else None
+
+
+def _normalised(odds: np.ndarray) -> np.ndarray:
+    return odds - np.logaddexp.reduce(odds, axis=1, keepdims=True)

@@ -1,0 +1,98 @@
+"""A context that has been read, waiting for questions: `answer(query) -> Predictions`, any number of times.
+
+Queries are taken in chunks, so that millions of rows need the memory of one chunk and of their answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from dbt_rfm.model.interface import FeatureTable, Predictions
+from dbt_rfm.model.mixing import Mix
+from dbt_rfm.model.network import QUANTILE_LEVELS
+from dbt_rfm.model.opinions import ClassOpinions, NumberOpinions
+from dbt_rfm.model.reading import ClassSlots, Reading
+from dbt_rfm.model.tail import Tail
+from dbt_rfm.task_kind import TaskKind
+
+_CHUNK = 8192
+_MEDIAN = QUANTILE_LEVELS.index(0.5)
+
+
+class Prepared(Protocol):
+    def answer(self, query: FeatureTable) -> Predictions:
+        """One row per query row. Raises ModelError if the columns are not those of the context."""
+        ...
+
+
+@dataclass(frozen=True)
+class PreparedConstant:
+    """A context of one label only: nothing varies, so nothing can be said but that label."""
+
+    kind: TaskKind
+    classes: tuple[str, ...]
+    labels: np.ndarray
+
+    def answer(self, query: FeatureTable) -> Predictions:
+        if self.kind is TaskKind.REGRESSION:
+            return number_predictions(np.full((query.num_rows, len(QUANTILE_LEVELS)), self.labels[0]))
+        shares = (np.bincount(self.labels, minlength=len(self.classes)) + 0.5) / (len(self.labels) + 1)
+        found = np.tile(shares / shares.sum(), (query.num_rows, 1))
+        return Predictions(self.kind, self.classes, probabilities=found)
+
+
+@dataclass(frozen=True)
+class PreparedClasses:
+    kind: TaskKind
+    classes: tuple[str, ...]
+    reading: Reading
+    opinions: ClassOpinions
+    mix: Mix
+    slots: ClassSlots
+
+    def answer(self, query: FeatureTable) -> Predictions:
+        found = np.concatenate([self._probabilities(part) for part in _parts(query)])
+        return Predictions(self.kind, self.classes, probabilities=self.slots.spread(found))
+
+    def _probabilities(self, query: FeatureTable) -> np.ndarray:
+        """[Q, slots]"""
+        said = self.opinions.log_odds(self.reading.matrix_of(query))
+        odds = self.mix.log_odds(said) + self.reading.log_odds
+        return np.exp(odds - np.logaddexp.reduce(odds, axis=1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class PreparedNumber:
+    reading: Reading
+    opinions: NumberOpinions
+    mix: Mix
+    tree_errors: np.ndarray | None  # [H] on rows held out, on the normal scale
+    tail: Tail | None
+    numbers: tuple[int, ...]  # the columns among which the tail's is one
+
+    def answer(self, query: FeatureTable) -> Predictions:
+        return number_predictions(np.concatenate([self._quantiles(part) for part in _parts(query)]))
+
+    def _quantiles(self, query: FeatureTable) -> np.ndarray:
+        """[Q, L]"""
+        said = self.opinions.quantiles(self.reading.matrix_of(query), self.tree_errors)
+        quantiles = self.mix.quantiles(said, _MEDIAN)
+        if self.tail is None:
+            return quantiles
+        return self.tail.raise_to(quantiles, _MEDIAN, query.select(self.numbers).columns)
+
+
+def number_predictions(quantiles: np.ndarray) -> Predictions:
+    """Of [Q, L] quantiles; the mean is theirs, each level standing for the share of the distribution nearest to it."""
+    levels = np.array(QUANTILE_LEVELS)
+    weights = np.diff(np.r_[0.0, (levels[1:] + levels[:-1]) / 2, 1.0])
+    return Predictions(TaskKind.REGRESSION, (), mean=quantiles @ weights, levels=QUANTILE_LEVELS, quantiles=quantiles)
+
+
+def _parts(query: FeatureTable) -> list[FeatureTable]:
+    """The query in chunks, at least one."""
+    starts = range(0, max(query.num_rows, 1), _CHUNK)
+    return [query.take(np.arange(start, min(start + _CHUNK, query.num_rows))) for start in starts]
