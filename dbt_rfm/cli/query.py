@@ -35,6 +35,9 @@ def predict(
     ] = None,
     at: At = None,
     label_delay: LabelDelay = None,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Answer as dbt build does, also for named entities: slower.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help=f"Rows to print; default: {SHOWN_ROWS} of a table.")] = None,
@@ -52,7 +55,8 @@ def predict(
         raise typer.BadParameter("choose one of --json and --csv")
     with stages("opening the project") as progress, open_project(project_dir, profiles_dir, target) as opened:
         job = opened.job(query, options=_options(label_delay, backtest=False))
-        result = answer(job, opened.warehouse, entity_ids=entity or (), at=at, progress=progress)
+        quick = bool(entity) and not thorough
+        result = answer(job, opened.warehouse, entity_ids=entity or (), at=at, quick=quick, progress=progress)
     rows, seconds = result.predictions, seconds_line(result.seconds)
     _warn_of_missing(result, entity or [])
     if as_json:
@@ -85,12 +89,12 @@ def evaluate(
     from dbt_rfm.cli.project import open_project
     from dbt_rfm.errors import DataError
     from dbt_rfm.pipeline import answer
+    from dbt_rfm.pql.parser import without_command
 
     with stages("opening the project") as progress, open_project(project_dir, profiles_dir, target) as opened:
         asked = without_command(query, "EVALUATE")
         job = opened.job(asked, options=_options(label_delay, backtest=True))
         result = answer(job, opened.warehouse, at=at, progress=progress)
-    from dbt_rfm.pql.parser import without_command
     test = result.backtest
     if test is None:
         raise DataError("there is no closed window to backtest on", hint="; ".join(result.snapshot.notes))
@@ -168,12 +172,12 @@ def check(
     from dbt_rfm.cli.project import open_project
     from dbt_rfm.pipeline import understand
     from dbt_rfm.pql.describe import describe
+    from dbt_rfm.pql.parser import without_command
     from dbt_rfm.survey import survey
 
     with stages("opening the project") as progress, open_project(project_dir, profiles_dir, target) as opened:
         job = opened.job(without_command(query, "EXPLAIN"), options=_options(label_delay))
         known = understand(job, opened.warehouse, at=at)
-    from dbt_rfm.pql.parser import without_command
         progress("counting labels")
         found = survey(known.task, known.schema, opened.warehouse, known.options)
     if as_json:
