@@ -35,11 +35,7 @@ class ColumnCodes:
                 categories.append({value: code for code, value in enumerate(ranked)})
                 continue
             categories.append({})
-            known = _finite(column)
-            known = known[~np.isnan(known)]
-            if len(known):
-                centres[j] = np.median(known)
-                scales[j] = np.abs(known - centres[j]).mean() or 1.0
+            centres[j], scales[j] = _centre_and_scale(column)
         return cls(context.names, categorical, centres, scales, tuple(categories))
 
     def matrix(self, table: FeatureTable) -> np.ndarray:
@@ -60,6 +56,16 @@ class ColumnCodes:
                 scaled = (_finite(column) - self.centres[j]) / self.scales[j]
                 out[:, j] = np.clip(scaled, -1e30, 1e30)
         return out
+
+
+def _centre_and_scale(column: np.ndarray) -> tuple[float, float]:
+    """The median of what is finite and the mean distance from it, 1 if there is none."""
+    known = np.asarray(column, dtype=np.float64)
+    known = known[np.isfinite(known)]
+    if not len(known):
+        return 0.0, 1.0
+    centre = float(np.partition(known, len(known) // 2)[len(known) // 2])
+    return centre, float(np.abs(known - centre).mean()) or 1.0
 
 
 def _finite(column: np.ndarray) -> np.ndarray:

@@ -8,6 +8,8 @@ correlation with a chosen column is over 0.93.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 _NEAR_COPY = 0.93
@@ -22,8 +24,9 @@ def choose_columns(
 ) -> np.ndarray:
     """Positions of at most `limit` columns, the most telling first; constant columns never."""
     targets = targets - targets.mean(0)
-    ranks = np.stack([_ranks(column) for column in matrix.T], 1)
-    worth = np.array([_worth(matrix[:, j], ranks[:, j], categorical[j], targets) for j in range(matrix.shape[1])])
+    groups = _Groups.of(matrix)
+    ranks = groups.ranks(matrix)
+    worth = _worth(groups, ranks, categorical, targets)
     chosen: list[int] = []
     for j in np.argsort(-worth, kind="stable"):
         if len(chosen) == limit or np.isneginf(worth[j]):
@@ -33,42 +36,64 @@ def choose_columns(
     return np.array(chosen, dtype=int)
 
 
-def _ranks(column: np.ndarray) -> np.ndarray:
-    """Mid-ranks, centred to mean 0 and length 1; missing values at the mean."""
-    known = ~np.isnan(column)
-    out = np.zeros(len(column))
-    _, place, size = np.unique(column[known], return_inverse=True, return_counts=True)
-    out[known] = (np.cumsum(size) - (size - 1) / 2)[place]
-    out[known] -= out[known].mean() if known.any() else 0.0
-    return out / (np.sqrt((out**2).sum()) + 1e-12)
+@dataclass(frozen=True)
+class _Groups:
+    """Equal values of each column, in rising order, missing values last: all columns sorted at once."""
+
+    group: np.ndarray  # [N, C] the number of a row's value among the distinct ones
+    middle: np.ndarray  # [N, C] the mid-rank of that value, from 0.5 to N − 0.5
+    size: np.ndarray  # [N, C] how many rows share it
+    distinct: np.ndarray  # [C]
+
+    @classmethod
+    def of(cls, matrix: np.ndarray) -> _Groups:
+        rows = len(matrix)
+        order = np.argsort(matrix, axis=0, kind="stable")
+        ordered = np.take_along_axis(matrix, order, 0)
+        first = np.ones(matrix.shape, dtype=bool)
+        first[1:] = (ordered[1:] != ordered[:-1]) & ~(np.isnan(ordered[1:]) & np.isnan(ordered[:-1]))
+        place = np.arange(rows)[:, None]
+        start = np.maximum.accumulate(np.where(first, place, 0), 0)
+        last = np.ones(matrix.shape, dtype=bool)
+        last[:-1] = first[1:]
+        end = np.minimum.accumulate(np.where(last, place, rows)[::-1], 0)[::-1]
+        found = [np.empty(matrix.shape, dtype=x.dtype) for x in (place, np.zeros(1), place)]
+        for out, values in zip(found, (np.cumsum(first, 0) - 1, (start + end + 1) / 2, end - start + 1), strict=True):
+            np.put_along_axis(out, order, values, 0)
+        return cls(*found, distinct=first.sum(0))
+
+    def ranks(self, matrix: np.ndarray) -> np.ndarray:
+        """[N, C] mid-ranks of what is known, centred to mean 0 and length 1; missing values at the mean."""
+        known = ~np.isnan(matrix)
+        mean = np.where(known, self.middle, 0.0).sum(0) / np.maximum(known.sum(0), 1)
+        out = np.where(known, self.middle - mean, 0.0)
+        return out / (np.sqrt((out**2).sum(0)) + 1e-12)
+
+    def bands(self, categorical: np.ndarray) -> np.ndarray:
+        """[N, C] at most `_BANDS` bands: the values themselves if few, else by quantile, or rare categories as one."""
+        band = np.where(self.distinct <= _BANDS, self.group, (self.middle / len(self.middle) * _BANDS).astype(int))
+        for j in np.flatnonzero(categorical & (self.distinct > _BANDS)):
+            size = np.zeros(self.distinct[j])
+            size[self.group[:, j]] = self.size[:, j]
+            by_size = np.argsort(np.argsort(-size, kind="stable"))
+            band[:, j] = np.minimum(by_size[self.group[:, j]], _BANDS - 1)
+        return band
 
 
-def _worth(column: np.ndarray, rank: np.ndarray, categorical: bool, targets: np.ndarray) -> float:
-    """Explained share of variance, summed over targets; minus infinity for a constant column."""
-    missing = np.isnan(column)
-    _, place, size = np.unique(np.where(missing, np.inf, column), return_inverse=True, return_counts=True)
-    if len(size) == 1:
-        return -np.inf
-    if len(size) > _BANDS:
-        place = _banded(place, size, categorical)
-    bands = int(place.max()) + 1
-    weight = np.maximum(np.bincount(place, minlength=bands), 1)
+def _worth(groups: _Groups, ranks: np.ndarray, categorical: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """[C] explained share of variance, summed over targets; minus infinity for constant columns."""
+    rows, columns = ranks.shape
+    place = (groups.bands(categorical) + np.arange(columns) * _BANDS).T.ravel()  # column by column
+    weight = np.bincount(place, minlength=columns * _BANDS)
     total = (targets**2).sum() + 1e-12
-    sums = np.stack([np.bincount(place, t, bands) for t in targets.T], 1)
-    explained = ((sums**2) / weight[:, None]).sum() / total
-    rows = len(column)
-    adjusted = 1 - (1 - explained) * (rows - 1) / max(rows - bands, 1)
-    monotone = 0.0 if categorical else ((rank @ targets) ** 2).sum() / total - 1 / rows
-    return float(max(adjusted, monotone))
-
-
-def _banded(place: np.ndarray, size: np.ndarray, categorical: bool) -> np.ndarray:
-    """Positions of distinct values as at most `_BANDS` bands: by quantile, or the rare categories as one."""
-    if categorical:
-        return np.minimum(np.argsort(np.argsort(-size, kind="stable"))[place], _BANDS - 1)
-    middle = (np.cumsum(size) - size / 2) / size.sum()
-    _, band = np.unique((middle * _BANDS).astype(int), return_inverse=True)
-    return band[place]
+    explained = np.zeros(columns)
+    for target in targets.T:
+        sums = np.bincount(place, np.tile(target, columns), columns * _BANDS)
+        explained += (sums**2 / np.maximum(weight, 1)).reshape(columns, _BANDS).sum(1) / total
+    bands = (weight.reshape(columns, _BANDS) > 0).sum(1)
+    adjusted = 1 - (1 - explained) * (rows - 1) / np.maximum(rows - bands, 1)
+    monotone = np.where(categorical, 0.0, ((ranks.T @ targets) ** 2).sum(1) / total - 1 / rows)
+    return np.where(groups.distinct > 1, np.maximum(adjusted, monotone), -np.inf)
 
 
 def _copies(ranks: np.ndarray, j: int, chosen: list[int], categorical: np.ndarray, matrix: np.ndarray) -> bool:
