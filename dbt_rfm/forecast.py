@@ -50,6 +50,7 @@ MAX_WINDOWS = 800  # of a series: more than two years of days
 MIN_WINDOWS = 12
 MAX_RECENT = 104  # windows that examples are drawn from
 MAX_TRIPLES = 3_000_000  # (entity, anchor, step) looked at to draw a context
+MAX_CONTEXT = 2000  # examples: more of them are older ones, of another time (docs/LOG.md)
 MAX_ASKED = 500_000  # rows of predictions
 MAX_BACKTEST, MIN_BACKTEST_ENTITIES = 4000, 20
 MAX_WITH_ROWS = 10_000
@@ -167,7 +168,7 @@ def _context(run: _Run, until: int) -> exp.Select:
         until=until,
         since=max(run.timeline.first, until - run.recent),
         steps=run.steps,
-        size=run.options.context_size,
+        size=min(run.options.context_size, MAX_CONTEXT),
         entities=entities,
         seed=run.options.seed,
     )
