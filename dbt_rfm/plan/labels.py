@@ -14,6 +14,8 @@ are joined to that result, never to the rows.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from sqlglot import exp
 
 from dbt_rfm.errors import QueryError
@@ -37,6 +39,7 @@ from dbt_rfm.schema.types import Column, Link
 from dbt_rfm.task_kind import TaskKind
 
 _AGGREGATES: dict[str, type[exp.Expression]] = {"SUM": exp.Sum, "AVG": exp.Avg, "MIN": exp.Min, "MAX": exp.Max}
+LARGEST = "1e300"  # label that is computed
 _ZERO_OF_NOTHING = ("COUNT", "COUNT_DISTINCT", "SUM")
 LABEL_TYPE = {TaskKind.BINARY: "boolean", TaskKind.MULTICLASS: "text", TaskKind.REGRESSION: "double"}
 
@@ -46,6 +49,8 @@ def labels_select(task: Task, graph: Graph, anchors: str) -> exp.Select:
     build = _Build(task, graph, anchors)
     value = build.target()
     conditions = [build.condition(c) for c in (task.where, task.assuming) if c is not None]
+    if isinstance(task.target, BoundArithmetic):  # what overflows is undefined
+        conditions.append(exp.LTE(this=exp.Abs(this=value.copy()), expression=sql.literal(Decimal(LARGEST))))
     label = exp.Cast(this=value, to=exp.DataType.build(LABEL_TYPE[task.kind]))
     conditions.append(exp.Not(this=exp.Is(this=exp.Paren(this=value.copy()), expression=exp.Null())))
     return build.select([sql.aliased(label, "label")], conditions)

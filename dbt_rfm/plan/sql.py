@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import cast
 
 from sqlglot import exp
 
 from dbt_rfm.pql.ast import Scalar
+from dbt_rfm.pql.literals import EXACT
 from dbt_rfm.schema.types import Table
 
 BEGINNING = datetime(1, 1, 1)  # earlier than every row: the start of a window that goes back for ever
 SECONDS_PER_DAY = 86_400
+MAX_SCALE = 12  # digits behind the point of a decimal number; a smaller one is written in double precision
 
 
 def name(text: str) -> exp.Identifier:
@@ -85,6 +88,8 @@ def literal(value: Scalar) -> exp.Expression:
         return exp.Boolean(this=value)
     if isinstance(value, datetime):
         return timestamp(value)
+    if isinstance(value, Decimal) and (abs(value) >= EXACT or cast("int", value.as_tuple().exponent) < -MAX_SCALE):
+        return as_double(exp.Literal.string(str(value)))
     if isinstance(value, int | Decimal):
         number_text = exp.Literal.number(format(abs(value), "f" if isinstance(value, Decimal) else "d"))
         return exp.Neg(this=number_text) if value < 0 else number_text

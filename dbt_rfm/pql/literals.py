@@ -15,6 +15,8 @@ from dbt_rfm.schema.data_types import Family
 
 MAX_DIGITS = 38  # of a number: what the widest integers and decimals of warehouses hold
 
+EXACT = 10**18  # a decimal number beyond is compared in double precision: decimals of warehouses have no room for it
+
 _WORDS = {"true": True, "t": True, "yes": True, "false": False, "f": False, "no": False}
 _EXAMPLES = {
     Family.BOOLEAN: "TRUE or FALSE",
@@ -37,8 +39,11 @@ def fitted(value: Scalar, family: Family) -> Scalar:
         return None
     if family is Family.BOOLEAN:
         found: Scalar = _boolean(value)
-    elif family in (Family.INTEGER, Family.NUMBER):
+    elif family is Family.INTEGER:
         found = _number(value)
+    elif family is Family.NUMBER:
+        number = _number(value)
+        found = Decimal(number) if isinstance(number, int) and abs(number) >= EXACT else number
     elif family is Family.TIME:
         found = value if isinstance(value, datetime) else read_moment(value) if isinstance(value, str) else None
     elif family is Family.UUID:

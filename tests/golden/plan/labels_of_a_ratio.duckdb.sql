@@ -95,6 +95,11 @@ WHERE
       CAST(COALESCE("aggregation_2"."value", 0) AS DOUBLE) * CAST(2 AS DOUBLE)
     ) > "eligible"."column_1"
   )
+  AND ABS(
+    (
+      CAST(COALESCE("aggregation_0"."value", 0) AS DOUBLE) / NULLIF(CAST(COALESCE("aggregation_1"."value", 0) AS DOUBLE), CAST(0 AS DOUBLE))
+    )
+  ) <= CAST('1E+300' AS DOUBLE)
   AND NOT (
     (
       CAST(COALESCE("aggregation_0"."value", 0) AS DOUBLE) / NULLIF(CAST(COALESCE("aggregation_1"."value", 0) AS DOUBLE), CAST(0 AS DOUBLE))

@@ -98,6 +98,14 @@ WHERE
       CAST(COALESCE("aggregation_2"."value", 0) AS DOUBLE PRECISION) * CAST(2 AS DOUBLE PRECISION)
     ) > "eligible"."column_1"
   )
+  AND ABS(
+    (
+      CAST(COALESCE("aggregation_0"."value", 0) AS DOUBLE PRECISION) / NULLIF(
+        CAST(COALESCE("aggregation_1"."value", 0) AS DOUBLE PRECISION),
+        CAST(0 AS DOUBLE PRECISION)
+      )
+    )
+  ) <= CAST('1E+300' AS DOUBLE PRECISION)
   AND NOT (
     (
       CAST(COALESCE("aggregation_0"."value", 0) AS DOUBLE PRECISION) / NULLIF(

@@ -185,6 +185,8 @@ INNER = [
     ("orders.status ENDS WITH 'd'", {1: 1, 2: 0, 3: 0}),
     ("orders.is_gift IS NOT TRUE", {1: 2, 2: 0, 3: 0}),
     ("orders.delivered_at > '2024-04-30'", {1: 1, 2: 0, 3: 0}),
+    ("orders.amount < 1e38 AND orders.amount > -1e-20", {1: 2, 2: 0, 3: 0}),
+    ("orders.amount IN (40, 1e38) OR orders.fee = 99999999999999999999999999999999999999", {1: 1, 2: 0, 3: 0}),
 ]
 
 
@@ -296,6 +298,7 @@ ARITHMETIC = [
     ("COUNT(orders.*, 0, 30) * customers.age", {1: 90.0, 2: 0.0}),
     ("COUNT(orders.*, 0, 30) - COUNT(orders.*)", {1: 0.0, 2: -1.0, 3: 0.0}),
     ("COUNT(orders.*, 0, 30) / 0", {}),
+    ("SUM(orders.amount, 0, 30) * 1e38 * 1e38 * 1e38 * 1e38 * 1e38 * 1e38 * 1e38 * 1e38 * 1e38", {2: 0.0, 3: 0.0}),
 ]
 TWO_SIDES = [
     ("COUNT(orders.*, 0, 30) > COUNT(orders.*, -INF, 0)", {1: False, 2: False, 3: False}),

@@ -37,10 +37,9 @@ from dbt_rfm.pql.tree import AGGREGATIONS, UNITS
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.task_kind import TaskKind
 
-SECONDS = 10  # at most for one text: a busy machine is no reason to fail
+SECONDS = 5  # of the processor, at most for one text, whatever else the machine does
 DIALECTS = ("duckdb", "snowflake", "postgres")
 SESSION = {"anchors"}
-RUN_EVERY = 10  # one bound query in so many is run on DuckDB too
 _DEEP = 14  # derivations: beyond, the shortest expansion is taken
 _NASTY = [
     *("'", "''", '"', "`", "\\", "%", ";", "--", "#", "/*", "*/", "$$", "{{", "}}", "(", ")", ",", ".", "..", "\n"),
@@ -55,12 +54,12 @@ def fuzz(number: int, seed: int = 0) -> Counter[str]:
     found: Counter[str] = Counter()
     for one in range(seed, seed + number):
         text = text_of(one)
-        started = time.monotonic()
+        started = time.process_time()
         try:
-            found[_try(text, run=one % RUN_EVERY == 0)] += 1
+            found[_try(text)] += 1
         except Exception as error:
             raise AssertionError(f"seed {one}: {text!r} gave {type(error).__name__}: {error}") from error
-        spent = time.monotonic() - started
+        spent = time.process_time() - started
         assert spent < SECONDS, f"seed {one}: {text!r} took {spent:.0f} s"
     return found
 
@@ -76,7 +75,7 @@ def text_of(seed: int) -> str:
     return bytes(draw.randrange(256) for _ in range(draw.randrange(80))).decode("utf-8", "replace")
 
 
-def _try(text: str, *, run: bool) -> str:
+def _try(text: str) -> str:
     try:
         query = parse(text)
     except QueryError as error:
@@ -93,8 +92,6 @@ def _try(text: str, *, run: bool) -> str:
     if task.ranking is not None or task.of_events:
         return "bound, with SQL of its own"
     check_sql(task, schema)
-    if not run:
-        return "bound"
     _run(task, schema)
     return "bound and run"
 
@@ -123,19 +120,32 @@ def check_sql(task: Task, schema: RelationalSchema) -> None:
 
 @cache
 def _database() -> duckdb.DuckDBPyConnection:
-    """The shop with its tables, empty."""
+    """The shop with a few rows in its tables: ones, noughts, nulls and large numbers, before and after the anchor."""
     connection = duckdb.connect(config={"threads": 1})
-    connection.execute("create schema shop; create table anchors (anchor_time timestamp)")
+    connection.execute("create schema shop; create table anchors as select timestamp '2024-06-30' as anchor_time")
     for table in SHOP.tables:
         columns = ", ".join(f'"{c.name}" {c.data_type}' for c in table.columns)
         connection.execute(f"create table {table.relation} ({columns})")
+        for i in range(6):
+            values = ", ".join("null" if i == 5 else _value(c.data_type, i) for c in table.columns)
+            connection.execute(f"insert into {table.relation} values ({values})")
     return connection
+
+
+def _value(data_type: str, i: int) -> str:
+    if data_type.startswith(("TIMESTAMP", "DATE")):
+        return f"'2024-{2 * i + 1:02}-15'"
+    if data_type in ("VARCHAR", "JSON"):
+        return ["'1'", "'2'", "'null'", "'3'", "'{}'"][i]
+    if data_type == "BOOLEAN":
+        return str(i % 2 == 0)
+    return ["0", "1", "2", "-1", "99999999" if "INT" in data_type or "DEC" in data_type else "1e300"][i]
 
 
 def _run(task: Task, schema: RelationalSchema) -> None:
     graph = Graph(schema, "duckdb")
     for select in (labels_select(task, graph, "anchors"), eligible_select(task, graph, "anchors")):
-        assert _database().execute(select.sql(dialect="duckdb")).fetchall() == []
+        _database().execute(select.sql(dialect="duckdb")).fetchall()
 
 
 # --- texts

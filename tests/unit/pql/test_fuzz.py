@@ -18,7 +18,7 @@ def test__fuzz__a_thousand_texts__are_read_or_refused(part: int) -> None:
     found = fuzz(1000, seed=1000 * part)
     assert found.total() == 1000
     assert min(found["refused by the parser"], found["refused by the binder"]) > 100
-    assert found["bound"] + found["bound and run"] > 20, "too few texts get through to SQL to say anything about it"
+    assert found["bound and run"] > 40, "too few texts get through to SQL to say anything about it"
 
 
 def test__fuzz__texts__are_the_same_every_time() -> None:
