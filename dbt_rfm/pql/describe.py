@@ -85,7 +85,7 @@ def _predicts(task: Task) -> str:
             return f"{_operand(target)} where it is {'not known yet' if task.of_events else 'null'}"
         return f"{_operand(target)}, as the label table gives it"
     if isinstance(target, BoundComparison | BoundNot | BoundAnd | BoundOr):
-        return f"whether {_condition(target)}"
+        return f"whether {_condition(target)}{', where that is not known' if hidden_columns(task) else ''}"
     if task.timeframes is not None and task.horizon is not None:
         windows = f"{task.timeframes} windows of {length(task.horizon)}, end to end"
         return f"{_operand(target)}, and so on: {windows}"
@@ -93,7 +93,8 @@ def _predicts(task: Task) -> str:
 
 
 def _for_whom(task: Task) -> str:
-    entity = f"{task.entity.table.name}.{task.entity.column.name}"
+    column = f"({task.entity.column.name})" if task.entity.table.combined else task.entity.column.name
+    entity = f"{task.entity.table.name}.{column}"
     who = f"each {entity}"
     if task.entity_ids:
         who = f"{entity} {joined((shown(i) for i in task.entity_ids[:10]), 'and')}"
@@ -117,9 +118,10 @@ def _on_nothing(task: Task) -> Iterator[str]:
     zero = [f for f in functions if f in _ZERO_OF_NOTHING]
     undefined = [f for f in functions if f not in _ZERO_OF_NOTHING]
     if zero:
-        yield f"{joined(zero)} of no rows is 0, and counts."
+        yield f"{joined(zero)} of no rows {'is 0, and counts' if len(zero) == 1 else 'are 0, and count'}."
     if undefined:
-        yield f"{joined(undefined)} of no rows is undefined: such a case is not learnt from."
+        are = "is" if len(undefined) == 1 else "are"
+        yield f"{joined(undefined)} of no rows {are} undefined: such a case is not learnt from."
     if _divides(task.target):
         yield "A division by zero is undefined: such a case is not learnt from."
 
@@ -156,7 +158,11 @@ def _operand(operand: BoundOperand) -> str:
     if isinstance(operand, int | Decimal):
         return shown(operand)
     if isinstance(operand, BoundArithmetic):
-        return f"({_operand(operand.left)}) {_SIGNS[operand.operator]} ({_operand(operand.right)})"
+        left, right = (
+            shown(part) if isinstance(part, int | Decimal) else f"({_operand(part)})"
+            for part in (operand.left, operand.right)
+        )
+        return f"{left} {_SIGNS[operand.operator]} {right}"
     if isinstance(operand, BoundColumn):
         return f"{operand.table.name}.{operand.column.name}"
     table, column = operand.table.name, operand.column

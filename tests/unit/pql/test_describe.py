@@ -5,6 +5,7 @@ from shop_schema import FORMULA_1, LABELS, SHOP
 
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.describe import describe
+from dbt_rfm.pql.keys import schema_for
 from dbt_rfm.pql.parser import parse
 
 FOR_EACH = "FOR EACH customers.customer_id"
@@ -40,6 +41,23 @@ def test__describe__driver_dnf__reads_as_a_whole() -> None:
         ("COUNT(orders.status, 7, 30)", "the number of rows of orders with a status from 7 to 30 days ahead"),
         ("NOT COUNT(orders.*, 0, 3) != 2", "whether not (the number of rows of orders in the next 3 days is not 2)"),
         ("customers.segment", "customers.segment where it is null"),
+        ("customers.age > 30", "whether customers.age is above 30, where that is not known"),
+        (
+            "SUM(orders.amount, 0, 3) / COUNT(orders.*, 0, 3) + 2",
+            "((the sum of orders.amount in the next 3 days) divided by"
+            " (the number of rows of orders in the next 3 days))"
+            " plus 2",
+        ),
+        (
+            "COUNT(orders.*, 0, 3) > 1.5 * COUNT(orders.*)",
+            "whether the number of rows of orders in the next 3 days is above"
+            " 1.5 times (the number of rows of orders so far)",
+        ),
+        ("COUNT_DISTINCT(orders.status, 0, 1)", "the number of different values of orders.status in the next 1 day"),
+        (
+            "LAST(orders.status, 0, 3) NOT CONTAINS 'x'",
+            "whether the last orders.status in the next 3 days does not contain 'x'",
+        ),
     ],
 )
 def test__describe__target__in_words(expression: str, words: str) -> None:
@@ -69,6 +87,18 @@ def test__describe__where__in_words(condition: str, words: str) -> None:
 def test__describe__no_rows__zero_or_undefined() -> None:
     text = described(f"PREDICT COUNT(orders.*, 0, 30) = 0 OR AVG(orders.amount, 0, 30) < 3 {FOR_EACH}")["No rows"]
     assert text == "COUNT of no rows is 0, and counts. AVG of no rows is undefined: such a case is not learnt from."
+
+
+def test__describe__no_rows__several_and_a_division() -> None:
+    text = described(f"PREDICT SUM(orders.amount, 0, 30) / COUNT(orders.*, 0, 30) > 3 {FOR_EACH}")["No rows"]
+    assert text == (
+        "SUM and COUNT of no rows are 0, and count. A division by zero is undefined: such a case is not learnt from."
+    )
+
+
+def test__describe__key_of_several_columns__in_parentheses() -> None:
+    query = parse("PREDICT lines.qty FOR EACH lines.(order_id, line_no)")
+    assert "each lines.(order_id, line_no)" in describe(bind(query, schema_for(query, SHOP, "duckdb")))
 
 
 def test__describe__path__over_several_tables() -> None:
