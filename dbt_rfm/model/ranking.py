@@ -32,6 +32,7 @@ def rank_pairs(
     asked: FeatureTable,
     groups: np.ndarray,  # [Q] which pairs belong together, in runs
     *,
+    number: int,  # length of a list
     seed: int,
     times_context: np.ndarray,
     times_query: np.ndarray,
@@ -40,7 +41,7 @@ def rank_pairs(
     if len(np.unique(labels)) == 1:
         return _as_predictions(np.full(asked.num_rows, (labels.sum() + 0.5) / (len(labels) + 1)))
     first = _linear(context, labels, asked, seed)
-    read = np.flatnonzero(places_in(groups, first) < depth_for(len(np.unique(groups))))
+    read = np.flatnonzero(places_in(groups, first) < depth_for(len(np.unique(groups)), number))
     predicted = model.predict(
         context,
         labels,
@@ -57,9 +58,10 @@ def rank_pairs(
     return _as_predictions(_with_the_rest(groups, found, first))
 
 
-def depth_for(groups: int) -> int:
-    """How many pairs of each group the model reads."""
-    return int(np.clip(MAX_READ // max(groups, 1), MIN_DEPTH, MAX_DEPTH))
+def depth_for(groups: int, number: int) -> int:
+    """How many pairs of each group the model reads: twice a list and a few more, fewer where there are many groups."""
+    most = max(MIN_DEPTH, min(MAX_DEPTH, 2 * number + 5))
+    return int(np.clip(MAX_READ // max(groups, 1), MIN_DEPTH, most))
 
 
 def group_numbers(snapshot: Snapshot, rows: np.ndarray) -> np.ndarray:
@@ -102,6 +104,7 @@ def _varies(column: np.ndarray) -> bool:
 
 def _between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Probabilities with the mean log-odds of two."""
+    one, other = (np.clip(each, 1e-9, 1 - 1e-9) for each in (one, other))
     odds = (np.log(one / (1 - one)) + np.log(other / (1 - other))) / 2
     return 1 / (1 + np.exp(-odds))
 

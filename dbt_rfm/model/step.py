@@ -58,6 +58,7 @@ def _predict(
             labels,
             table.take(query),
             groups,
+            number=int(snapshot.ranking["number"]),
             seed=seed,
             times_context=times[context],
             times_query=times[query],
