@@ -18,7 +18,7 @@ from dbt_rfm.demo.project import set_up  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 NUM_CUSTOMERS = 400
-PREDICTIONS = ("customer_churn_30d", "customer_value_60d", "customer_next_category")
+PREDICTIONS = ("customer_churn_30d", "customer_value_60d", "customer_next_category", "store_revenue_8w")
 
 
 def _dbt(folder: Path, *arguments: str) -> str:
@@ -84,6 +84,12 @@ def test__example__categories_of_a_customer_sum_to_one(built: tuple[Path, str]) 
     sums = _rows(built[0], "select sum(probability), count(*) from customer_next_category group by customer_id")
     assert sums
     assert all(abs(total - 1) < 1e-3 and count == 6 for total, count in sums)
+
+
+def test__example__revenue_is_forecast_for_each_store_and_week(built: tuple[Path, str]) -> None:
+    weeks = "select store_id, list(step order by step) from store_revenue_8w group by 1 order by 1"
+    stores = _rows(built[0], "select store_id from stores order by 1")
+    assert _rows(built[0], weeks) == [(store, list(range(1, 9))) for (store,) in stores]
 
 
 def test__example__mart_has_each_customer_once_with_predictions(built: tuple[Path, str]) -> None:
