@@ -15,11 +15,11 @@ from datetime import datetime
 
 from sqlglot import exp
 
-from dbt_rfm.choice import Choice, read_horizon
+from dbt_rfm.choice import MAX_LABELS, Choice, read_horizon
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
-from dbt_rfm.plan.event_labels import event_labels_select, unknown_events_select
+from dbt_rfm.plan.event_labels import event_labels_select, nth_newest_select, unknown_events_select
 from dbt_rfm.plan.examples import known_by
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.ast import Window
@@ -34,15 +34,15 @@ MAX_BACKTEST = 3000  # more than of entities: what is asked of events is often r
 def from_events(session: Session, graph: Graph, task: Task, anchor: datetime, options: Options) -> Choice:
     """Labels of the events up to A, each known a delay after it."""
     names, delay = session.names, read_delay(options.label_delay)
-    table = task.entity.table.name
-    session.create(names.labels, events_sql(task, graph, anchor, options))
+    table, since = task.entity.table.name, _since(session, graph, task, anchor)
+    session.create(names.labels, events_sql(task, graph, anchor, options, since))
     known = known_by(sql.timestamp(anchor))
     choice = Choice(
         context=[known],
         query=unknown_events_select(task, graph, anchor, delay or _AT_ONCE),
         late=delay,
         max_backtest=MAX_BACKTEST,
-        notes=[] if delay else [_say_when_known(table)],
+        notes=[*([] if delay else [_say_when_known(table)]), *([_say_since(table, since)] if since else [])],
         nothing_to_learn=f"no row of {table} has a known outcome by {anchor:%Y-%m-%d %H:%M}",
         hint="Outcomes count where they are not null, label_delay after their event; WHERE narrows them further.",
         nobody_asked=_nobody_asked(table, anchor, delay),
@@ -55,9 +55,11 @@ def from_events(session: Session, graph: Graph, task: Task, anchor: datetime, op
     return replace(choice, backtest=[tested, known.copy()], backtest_context=learnt_from)
 
 
-def events_sql(task: Task, graph: Graph, anchor: datetime, options: Options) -> exp.Select:
+def events_sql(
+    task: Task, graph: Graph, anchor: datetime, options: Options, since: datetime | None = None
+) -> exp.Select:
     """(entity, anchor_time, known_at, label) of the events up to the anchor."""
-    return event_labels_select(task, graph, anchor, read_delay(options.label_delay) or _AT_ONCE)
+    return event_labels_select(task, graph, anchor, read_delay(options.label_delay) or _AT_ONCE, since)
 
 
 def read_delay(text: str) -> Window | None:
@@ -71,6 +73,18 @@ def read_delay(text: str) -> Window | None:
             f"option meta.rfm.label_delay is {text!r}",
             hint="Write how long after an event its outcome is known: '7 days', or '0 days' if it is at once.",
         ) from error
+
+
+def _since(session: Session, graph: Graph, task: Task, anchor: datetime) -> datetime | None:
+    """Where the newest MAX_LABELS events begin; None where there are no more than that."""
+    if session.count(graph.read(task.entity.table, "e")) <= MAX_LABELS:
+        return None
+    found = session.query(nth_newest_select(task, graph, anchor, MAX_LABELS)).column(0).to_pylist()
+    return found[0] if found else None
+
+
+def _say_since(table: str, since: datetime) -> str:
+    return f"{table} has more than {MAX_LABELS:,} rows: learnt from are those since {since:%Y-%m-%d %H:%M}"
 
 
 def _first_tested(session: Session, known: exp.Expression) -> datetime | None:

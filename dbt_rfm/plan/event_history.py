@@ -21,10 +21,10 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from dbt_rfm.plan import sql
-from dbt_rfm.plan.blocks import Block, Names, Output, Step, block
-from dbt_rfm.plan.children import link_label
-from dbt_rfm.plan.paths import exists_at, own_time
-from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL, Derived, Scope, Value, capped, column_value, values_of
+from dbt_rfm.plan.blocks import Block, Names, Output, block
+from dbt_rfm.plan.event_groups import Group, groups, own_numbers
+from dbt_rfm.plan.paths import own_time
+from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL, Derived, Scope, Value, column_value, values_of
 from dbt_rfm.plan.windows import LookBack
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, BoundColumn, Task
@@ -32,9 +32,6 @@ from dbt_rfm.schema.types import Table
 from dbt_rfm.snapshot import Feature
 from dbt_rfm.task_kind import TaskKind
 
-MAX_OWN_NUMBERS = 8  # of the event, compared with those of its groups
-MAX_CATEGORIES = 4  # of the event, which make groups of their own
-MAX_PAIRS = 6
 _BEFORE, _ROW, _AFTER = 0, 1, 2  # a place in the stream at one moment
 #: In front of a parent's name: the mean, or the latest, of the outcomes known of its earlier events.
 KNOWN_MEAN, KNOWN_LATEST = "known outcome.mean.all of ", "known outcome.last of "
@@ -47,17 +44,6 @@ class Outcome:
 
     value: Value
     delay: Window
-
-
-@dataclass(frozen=True)
-class Group:
-    """Rows of `table` whose `columns` are those of the event: the event's own table, or another child of its parent."""
-
-    label: str
-    table: Table
-    columns: tuple[str, ...]
-    keys: tuple[str, ...]  # columns of the session table `own` that they are compared with
-    parent: str = ""  # of a group by one parent: its name
 
 
 def outcome_of(task: Task, delay: Window | None) -> Outcome | None:
@@ -75,26 +61,11 @@ def outcome_of(task: Task, delay: Window | None) -> Outcome | None:
     return Outcome(Value("outcome", NUMERICAL, expression), delay)
 
 
-def own_step(scope: Scope, names: Names, table: Table, key: str) -> Step:
-    """(example_id, anchor_time, as_of, k0 …, x0 …): keys and numbers of each example's own row."""
-    example = sql.column("example_id", "e")
-    query = sql.select(example, *(sql.aliased(exp.Max(this=sql.column(c, "e")), c) for c in ("anchor_time", "as_of")))
-    for i, column in enumerate(_key_columns(scope, table)):
-        query = query.select(sql.aliased(exp.Max(this=sql.column(column, "o")), f"k{i}"), copy=False)
-    for i, value in enumerate(_own_numbers(scope, table, "o")):
-        query = query.select(sql.aliased(exp.Max(this=value.expression), f"x{i}"), copy=False)
-    query = query.from_(sql.temporary(names.examples, "e"), copy=False)
-    same = exp.EQ(this=sql.column(key, "o"), expression=sql.column("entity", "e"))
-    on = [same, *exists_at(table, "o", sql.column("as_of", "e"))]
-    sql.join(query, scope.graph.read(table, "o"), sql.every(on), side="LEFT")
-    return Step(names("own"), query.group_by(example.copy(), copy=False))
-
-
 def history_blocks(
     scope: Scope, names: Names, table: Table, windows: tuple[LookBack, ...], outcome: Outcome | None
 ) -> Iterator[Block]:
     """One block per group, and one more per group of the event's own table for the outcomes known by then."""
-    for group in _groups(scope, table):
+    for group in groups(scope, table):
         same = group.table.name == table.name
         values = tuple(v for v in values_of(scope, group.table, "r0") if v.kind == NUMERICAL)
         single = len(group.columns) == 1 and bool(group.parent)
@@ -117,44 +88,6 @@ def moment_block(names: Names) -> Block:
     hour = exp.Extract(this=exp.var("HOUR"), expression=sql.column("anchor_time", "e"))
     outputs: list[Output] = [(Feature("anchor.hour", NUMERICAL, "calendar"), sql.as_double(hour))]
     return block("moment", query, sql.column("example_id", "e"), outputs)
-
-
-def _key_columns(scope: Scope, table: Table) -> list[str]:
-    """Columns that events share: foreign keys, then the first categories."""
-    foreign = dict.fromkeys(link.child_column for link in scope.graph.schema.parents(table.name))
-    return [*foreign, *_categories(scope, table)]
-
-
-def _categories(scope: Scope, table: Table) -> list[str]:
-    plain = (c for c in scope.columns(table) for v in column_value(c, "o") if v.kind == CATEGORICAL)
-    return [c.name for c in plain][:MAX_CATEGORIES]
-
-
-def _own_numbers(scope: Scope, table: Table, alias: str) -> list[Value]:
-    found = [v for v in values_of(scope, table, alias) if v.kind == NUMERICAL]
-    return capped(found)[:MAX_OWN_NUMBERS]
-
-
-def _groups(scope: Scope, table: Table) -> Iterator[Group]:
-    schema = scope.graph.schema
-    columns = _key_columns(scope, table)
-    key = {column: f"k{i}" for i, column in enumerate(columns)}
-    ups = schema.parents(table.name)
-    for up in ups:
-        for down in schema.children(up.parent):
-            child = schema.table(down.child)
-            if down.parent_column != up.parent_column or own_time(child, "r0") is None or child.valid_to is not None:
-                continue
-            label = f"{link_label(schema, up)}>{up.parent}<{link_label(schema, down)}"
-            parent = up.parent if child.name == table.name else ""
-            yield Group(label, child, (down.child_column,), (key[up.child_column],), parent or label)
-    categories = columns[len(dict.fromkeys(up.child_column for up in ups)) :]
-    for name in categories:
-        yield Group(f"{table.name}>{name}", table, (name,), (key[name],))
-    foreign = columns[: len(columns) - len(categories)]
-    pairs = [(a, b) for i, a in enumerate(foreign) for b in (*foreign[i + 1 :], *categories)]
-    for a, b in pairs[:MAX_PAIRS]:
-        yield Group(f"{table.name}>{a}+{b}", table, (a, b), (key[a], key[b]))
 
 
 class _Build:
@@ -306,7 +239,7 @@ class _Build:
         return bool(self.values) and self.outcome is None and self.strict
 
     def _own(self) -> list[Value]:
-        return _own_numbers(self.scope, self.group.table, "o")
+        return own_numbers(self.scope, self.group.table, "o")
 
     def _outputs(self) -> tuple[exp.Select, list[Output]]:
         query = sql.select().from_(sql.temporary("keyed", "k"), copy=False)

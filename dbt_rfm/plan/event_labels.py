@@ -24,13 +24,17 @@ from dbt_rfm.schema.types import Column, Link
 from dbt_rfm.task_kind import TaskKind
 
 
-def event_labels_select(task: Task, graph: Graph, anchor: datetime, delay: Window) -> exp.Select:
-    """(entity, anchor_time, known_at, label) of every event up to the anchor whose outcome stands there."""
+def event_labels_select(
+    task: Task, graph: Graph, anchor: datetime, delay: Window, since: datetime | None = None
+) -> exp.Select:
+    """(entity, anchor_time, known_at, label) of every event from `since` to the anchor whose outcome stands there."""
     build = _Events(task, graph, anchor)
     value = build.value()
     label = exp.Cast(this=value, to=exp.DataType.build(LABEL_TYPE[task.kind]))
     known = sql.aliased(sql.later(build.time.copy(), delay.end, delay.unit), "known_at")
     conditions = [_given(value)]
+    if since is not None:
+        conditions.append(exp.GTE(this=build.time.copy(), expression=sql.timestamp(since)))
     if task.kind == TaskKind.REGRESSION:
         nan = sql.as_double(exp.Literal.string("NaN"))
         conditions.append(exp.NEQ(this=label.copy(), expression=nan))
@@ -48,6 +52,15 @@ def unknown_events_select(task: Task, graph: Graph, anchor: datetime, delay: Win
     missing = exp.Is(this=exp.Paren(this=build.value()), expression=exp.Null())
     young = exp.GT(this=sql.later(build.time.copy(), delay.end, delay.unit), expression=sql.timestamp(anchor))
     return build.select([], [exp.Paren(this=exp.or_(missing, young))])
+
+
+def nth_newest_select(task: Task, graph: Graph, anchor: datetime, number: int) -> exp.Select:
+    """The time of the event up to the anchor that has `number` - 1 newer ones; no row where there are fewer."""
+    build = _Events(task, graph, anchor)
+    query = build.query.select(sql.aliased(build.time, "moment"), copy=False)
+    query = query.where(exp.LTE(this=build.time.copy(), expression=sql.timestamp(anchor)), copy=False)
+    query = query.order_by(exp.Ordered(this=build.time.copy(), desc=True), copy=False)
+    return query.limit(1, copy=False).offset(number - 1, copy=False)
 
 
 class _Events:

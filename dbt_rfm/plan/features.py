@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from dbt_rfm.plan.blocks import Block, Names, Step
 from dbt_rfm.plan.children import children_blocks
 from dbt_rfm.plan.conditions import Leaf, comparisons, leaves
-from dbt_rfm.plan.event_history import Outcome, history_blocks, moment_block, own_step
+from dbt_rfm.plan.event_groups import own_step
+from dbt_rfm.plan.event_history import Outcome, history_blocks, moment_block
 from dbt_rfm.plan.kin import MAX_CO_PARENT_BLOCKS, co_parent_blocks, newest_parents_steps, sibling_blocks
 from dbt_rfm.plan.labels import aggregations_of
 from dbt_rfm.plan.own import own_block

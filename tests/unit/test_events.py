@@ -253,6 +253,14 @@ def _even(rows: int) -> object:
     return np.full((rows, 2), 0.5)
 
 
+def test__collect__very_many_events__the_newest_are_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dbt_rfm.events.MAX_LABELS", 5)
+    snapshot = collected(BY_HAND)
+    assert sorted(of(snapshot, CONTEXT)) == [4, 5, 6], "of the newest five, 4 to 8, two are not known yet"
+    assert sorted(of(snapshot, QUERY)) == [7, 8]
+    assert any("has more than 5 rows: learnt from are those since 2024-05-10 12:00" in n for n in snapshot.notes)
+
+
 def test__survey__events__are_counted_and_explained() -> None:
     task = bind(parse(FRAUD), schema())
     found = survey(task, schema(), database(BY_HAND), Options(label_delay="7 days"))

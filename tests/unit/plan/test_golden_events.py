@@ -10,7 +10,8 @@ from plan_databases import shop_schema
 from sqlglot import exp
 
 from dbt_rfm.plan.blocks import Names
-from dbt_rfm.plan.event_history import history_blocks, outcome_of, own_step
+from dbt_rfm.plan.event_groups import own_step
+from dbt_rfm.plan.event_history import history_blocks, outcome_of
 from dbt_rfm.plan.event_labels import event_labels_select, unknown_events_select
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.plan.values import Scope
