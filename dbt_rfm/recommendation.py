@@ -26,7 +26,7 @@ from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import shifted
 from dbt_rfm.plan.candidates import Limits, candidate_steps, history_steps
 from dbt_rfm.plan.examples import drawn_select, examples_select, query_examples
-from dbt_rfm.plan.interactions import catalogue, interactions_select, parts_of, relevant_select
+from dbt_rfm.plan.interactions import amounts_of, catalogue, interactions_select, parts_of, relevant_select
 from dbt_rfm.plan.pairs import labelled_select, pair_block, pairs_select, shares_select
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.plan.template import statement
@@ -40,7 +40,6 @@ from dbt_rfm.warehouse.base import Warehouse
 
 CONTEXT_GROUPS, BACKTEST_GROUPS = 800, 1000
 MIN_WINDOWS, MAX_WINDOWS = 2, 6  # that are learnt from: as many as hold enough groups
-MIN_PAIRS = 12_000  # labelled pairs of a context: the model reads some of them, a linear reading beside it all
 
 
 @dataclass(frozen=True)
@@ -218,16 +217,16 @@ def _snapshot(run: _Run, anchor: datetime, notes: Sequence[str], *, nobody: str)
     found = catalogue(task, run.graph, names)
     groups = session.count(sql.temporary(names.examples))
     session.create(names("catalogue"), found.select)
-    steps = history_steps(names, len(found.kinds))
+    amounts = [v.label for v in amounts_of(task, run.graph)]
+    steps = history_steps(names, len(found.kinds), len(amounts))
     limits = Limits.of(groups, ranking.number)
     steps += candidate_steps(names, limits, len(found.kinds), exclude_seen=ranking.exclude_seen)
     for step in steps:
         session.create(step.table, step.select)
     session.create(names("labelled"), labelled_select(names))
     shares = _shares(session)
-    size = max(options.context_size, MIN_PAIRS)
-    session.create(names("pairs"), pairs_select(names, size=size, seed=options.seed))
-    features, meta = assemble(session, [pair_block(names, found, task.horizon)])
+    session.create(names("pairs"), pairs_select(names, size=options.context_size, seed=options.seed))
+    features, meta = assemble(session, [pair_block(names, found, amounts, task.horizon)])
     examples = session.query(_in_order(names("pairs")))
     splits = examples["split"].to_pylist() if not len(examples) else pc.unique(examples["split"]).to_pylist()
     if CONTEXT not in splits:

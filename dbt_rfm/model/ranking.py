@@ -59,8 +59,8 @@ def rank_pairs(
 
 
 def depth_for(groups: int, number: int) -> int:
-    """How many pairs of each group the model reads: twice a list and a few more, fewer where there are many groups."""
-    most = max(MIN_DEPTH, min(MAX_DEPTH, 2 * number + 5))
+    """How many pairs of each group the model reads: twice a list, fewer where there are many groups."""
+    most = max(MIN_DEPTH, min(MAX_DEPTH, 2 * number))
     return int(np.clip(MAX_READ // max(groups, 1), MIN_DEPTH, most))
 
 

@@ -53,10 +53,11 @@ class Limits:
         return cls(**{**less, "own": max(less["own"], min(number, 200)), "popular": max(less["popular"], number)})
 
 
-def history_steps(names: Names, kinds: int) -> list[Step]:
-    """history, habits, shelf; `kinds` is the number of category columns of the catalogue."""
+def history_steps(names: Names, kinds: int, amounts: int) -> list[Step]:
+    """history, habits, shelf; so many category columns has the catalogue, so many amounts each interaction."""
+    sums = "".join(f", SUM(i.q{j}) AS q{j}" for j in range(amounts))
     return [
-        Step(names("counted"), statement(_COUNTED, names, "interactions", "moments")),
+        Step(names("counted"), statement(_COUNTED.format(sums=sums), names, "interactions", "moments")),
         Step(names("history"), statement(_HISTORY, names, "counted")),
         Step(names("habits"), statement(_HABITS, names, "counted", "interactions", "moments")),
         Step(names("shelf"), statement(_SHELF, names, "catalogue", "counted")),
@@ -93,7 +94,7 @@ SELECT m.at, i.entity, i.item, SUM(i.n) AS n, COUNT(*) AS occasions,
     SUM(CASE WHEN i.happened > m.since_1 THEN 1 ELSE 0 END) AS occasions_1,
     SUM(CASE WHEN i.happened > m.since_3 THEN 1 ELSE 0 END) AS occasions_3,
     SUM(EXP(-DATE_DIFF('second', i.happened, m.at) / 86400.0 / m.days)) AS recent,
-    MIN(i.happened) AS began, MAX(i.happened) AS latest
+    MIN(i.happened) AS began, MAX(i.happened) AS latest{sums}
 FROM interactions AS i
 JOIN moments AS m ON i.known <= m.at AND (i.until IS NULL OR i.until > m.at)
 GROUP BY m.at, i.entity, i.item

@@ -1,8 +1,8 @@
 """Who had what, when: the rows of a recommendation under names of our own, and the things that may be recommended.
 
 In: a task of kind LINK (its target is LIST_DISTINCT of a foreign key, over a path of links). Out: SELECTs of
-`interactions` (entity, item, happened, known, until, n), of the `catalogue` as of each moment, and of the items that
-are `relevant` to an entity after an anchor.
+`interactions` (entity, item, happened, known, until, n, amounts), of the `catalogue` as of each moment, and of what is
+`relevant` to an entity after an anchor.
 Time rule: a row is known once every timed table on its path is, and counts until a version on its path ends. An item
 is in the catalogue of a moment if its row existed then. What is relevant lies in the target's window after the anchor
 and was known at its end; with EXCLUDE SEEN what the entity had by the anchor is not relevant to it.
@@ -19,7 +19,7 @@ from dbt_rfm.plan.blocks import Names
 from dbt_rfm.plan.labels import inner_condition
 from dbt_rfm.plan.paths import Graph, Path, event_time, exists_at, from_path, known_time, own_time, top_key, valid_until
 from dbt_rfm.plan.template import statement
-from dbt_rfm.plan.values import NUMERICAL, Scope, values_of
+from dbt_rfm.plan.values import NUMERICAL, Scope, Value, values_of
 from dbt_rfm.pql.task import BoundAggregation, Ranking, Task
 from dbt_rfm.schema.types import SemanticType
 
@@ -46,8 +46,19 @@ def parts_of(task: Task) -> tuple[BoundAggregation, Ranking]:
     return task.target, task.ranking
 
 
+def amounts_of(task: Task, graph: Graph) -> list[Value]:
+    """Numbers of the rows themselves, such as a quantity, that are added up per entity and item."""
+    target, _ = parts_of(task)
+    values = values_of(Scope(graph), target.table, Path(target.table, target.path).alias(0))
+    plain = {c.name for c in target.table.columns}
+    return [v for v in values if v.kind == NUMERICAL and v.label in plain][:MAX_NUMBERS]
+
+
 def interactions_select(task: Task, graph: Graph) -> exp.Select:
-    """(entity, item, happened, known, until, n): how many rows of that moment; until null means still valid."""
+    """(entity, item, happened, known, until, n, q0, q1, …): how many rows of that moment, and sums of their amounts.
+
+    `until` null means still valid.
+    """
     target, ranking = parts_of(task)
     path = Path(target.table, target.path)
     happened, known = event_time(graph, path), known_time(graph, path)
@@ -60,6 +71,8 @@ def interactions_select(task: Task, graph: Graph) -> exp.Select:
     by = {"entity": top_key(path), "item": item, "happened": happened, "known": known, "until": until}
     query = sql.select(*(sql.aliased(e, name) for name, e in by.items()))
     query = from_path(graph, path, query.select(sql.aliased(exp.Count(this=exp.Star()), "n"), copy=False))
+    sums = [sql.aliased(exp.Sum(this=v.expression), f"q{j}") for j, v in enumerate(amounts_of(task, graph))]
+    query = query.select(*sums, copy=False)
     there = sql.select(sql.column(ranking.link.parent_column, "i")).from_(graph.read(ranking.items, "i"), copy=False)
     conditions: list[exp.Expression] = [
         exp.In(this=item.copy(), query=exp.Subquery(this=there)),

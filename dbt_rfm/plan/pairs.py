@@ -11,6 +11,8 @@ three times as many without.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlglot import exp
 
 from dbt_rfm.plan import sql
@@ -51,12 +53,12 @@ def pairs_select(names: Names, *, size: int, seed: int) -> exp.Select:
     return statement(text, names, "labelled")
 
 
-def pair_block(names: Names, found: Catalogue, horizon: Window) -> Block:
+def pair_block(names: Names, found: Catalogue, amounts: Sequence[str], horizon: Window) -> Block:
     """The features of each pair."""
     query = statement(_features_from(len(found.kinds)), names, *_READ, *(f"taste{j}" for j in range(len(found.kinds))))
     short = f"{horizon.end}{horizon.unit[0]}"
     outputs = []
-    for name, text in (_FEATURES | _of_attributes(found)).items():
+    for name, text in (_FEATURES | _of_attributes(found, amounts)).items():
         kind = CATEGORICAL if text.startswith("@") else NUMERICAL
         feature = Feature(
             name.replace("{h}", short).replace("{3h}", f"{3 * horizon.end}{horizon.unit[0]}"), kind, "pair"
@@ -72,9 +74,9 @@ def _expression(text: str, kind: str) -> exp.Expression:
     return sql.as_text(tree) if kind == CATEGORICAL else sql.as_double(tree)
 
 
-def _of_attributes(found: Catalogue) -> dict[str, str]:
-    """An item's attributes, how much of the entity's history has the same, and how far a number is from its usual."""
-    features = {}
+def _of_attributes(found: Catalogue, amounts: Sequence[str]) -> dict[str, str]:
+    """Amounts of the entity's rows with the item; the item's attributes and how much of the history has the same."""
+    features = {f"own.{name}": f"h.q{j}" for j, name in enumerate(amounts)}
     for j, name in enumerate(found.kinds):
         features[f"item.{name}"] = f"@s.c{j}"
         features[f"alike.{name}"] = f"CASE WHEN t.items > 0 THEN COALESCE(t{j}.share, 0) END"

@@ -18,7 +18,13 @@ from dbt_rfm.demo.project import set_up  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 NUM_CUSTOMERS = 400
-PREDICTIONS = ("customer_churn_30d", "customer_value_60d", "customer_next_category", "store_revenue_8w")
+PREDICTIONS = (
+    "customer_churn_30d",
+    "customer_value_60d",
+    "customer_next_category",
+    "store_revenue_8w",
+    "customer_next_products",
+)
 
 
 def _dbt(folder: Path, *arguments: str) -> str:

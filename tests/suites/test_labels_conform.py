@@ -14,9 +14,13 @@ from decimal import Decimal
 import pytest
 from suite_database import FOLDER, load
 
+from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.interactions import interactions_select, relevant_select
 from dbt_rfm.plan.labels import labels_select
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.binder import bind
+from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import BoundAggregation, BoundColumn, BoundComparison, Task
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.task_kind import TaskKind
@@ -128,3 +132,27 @@ def test__labels__suite_task__equal_the_given_table(name: str, task: str, same_r
     assert one(f"select count(*) {both} where abs(g.label - o.label::double) > 1e-6") == 0
     if same_rows:
         assert one("select count(*) from ours") == rows
+
+
+def test__lists__online_retail__equal_the_given_table() -> None:
+    """What is relevant by our plan is the suite's list at every anchor; the suite leaves out what was sent back."""
+    spec, schema, warehouse, connection = load("online_retail")
+    given = FOLDER / "online_retail" / spec["tasks"]["customer_next_products"]["file"]
+    connection.execute(f"create table given as select entity, anchor_time, unnest(label) as item from '{given}'")
+    query = spec["tasks"]["customer_next_products"]["query"]
+    bought = query.replace("stock_code,", "stock_code WHERE invoice_lines.Quantity > 0,")
+    task = bind(parse(bought), schema)
+    names = Names("t")
+    warehouse.create_temporary(names("interactions"), interactions_select(task, Graph(schema, "duckdb")))
+    windows = "select distinct anchor_time, anchor_time as opens, anchor_time + interval 30 day as closes from given"
+    connection.execute(f"create temp table {names('windows')} as {windows}")
+    warehouse.create_temporary("ours", relevant_select(task, names))
+
+    def one(query: str) -> int:
+        return connection.execute(query).fetchone()[0]
+
+    assert one("select count(*) from given") > 100_000
+    assert one("select count(*) from given anti join ours using (entity, anchor_time, item)") == 0
+    lists = "select distinct entity, anchor_time from given"  # the query's WHERE leaves out who was away for 90 days
+    ours = f"select o.* from ours as o semi join ({lists}) as l using (entity, anchor_time)"
+    assert one(f"select count(*) from ({ours}) as o anti join given using (entity, anchor_time, item)") == 0

@@ -56,9 +56,10 @@ SELECT
   ) AS DOUBLE) AS "f38",
   CAST(DATE_DIFF('SECOND', "t"."latest", "e"."as_of") / 86400.0 AS DOUBLE) AS "f39",
   CAST(DATE_DIFF('SECOND', "t"."began", "e"."as_of") / 86400.0 AS DOUBLE) AS "f40",
-  CAST("s"."c0" AS TEXT) AS "f41",
-  CAST(CASE WHEN "t"."items" > 0 THEN COALESCE("t0"."share", 0) END AS DOUBLE) AS "f42",
-  CAST("s"."v0" AS DOUBLE) AS "f43"
+  CAST("h"."q0" AS DOUBLE) AS "f41",
+  CAST("s"."c0" AS TEXT) AS "f42",
+  CAST(CASE WHEN "t"."items" > 0 THEN COALESCE("t0"."share", 0) END AS DOUBLE) AS "f43",
+  CAST("s"."v0" AS DOUBLE) AS "f44"
 FROM "rfm_pairs_x" AS "e"
 JOIN "rfm_shelf_x" AS "s"
   ON "s"."at" = "e"."as_of" AND "s"."item" = "e"."item"

@@ -4,7 +4,8 @@ SELECT
   "r1"."ordered_at" AS "happened",
   "r1"."ordered_at" AS "known",
   CAST(NULL AS TIMESTAMP) AS "until",
-  COUNT(*) AS "n"
+  COUNT(*) AS "n",
+  SUM(CAST("r0"."quantity" AS DOUBLE)) AS "q0"
 FROM "items" AS "r0"
 INNER JOIN "orders" AS "r1"
   ON "r1"."order_id" = "r0"."order_id"

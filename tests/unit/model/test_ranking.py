@@ -80,8 +80,8 @@ def test__rank_pairs__labels_of_one_kind__everybody_gets_the_same() -> None:
 
 
 def test__depth__more_groups__get_less_each_but_never_less_than_ten() -> None:
-    assert [depth_for(n, 12) for n in (0, 1, 2000, 100_000)] == [29, 29, 20, 10]
-    assert [depth_for(1, k) for k in (1, 5, 1000)] == [10, 15, 30]
+    assert [depth_for(n, 12) for n in (0, 1, 2000, 100_000)] == [24, 24, 20, 10]
+    assert [depth_for(1, k) for k in (1, 5, 1000)] == [10, 10, 30]
 
 
 def test__places__ties_and_unsorted_groups__are_counted_within_each() -> None:

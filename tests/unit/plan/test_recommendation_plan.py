@@ -133,6 +133,7 @@ def test__inner_where__narrows_history_and_labels() -> None:
 
     assert asked["ann", "tea"]["own.times"] == 0
     assert asked["ann", "milk"]["own.times"] == 5
+    assert asked["ann", "milk"]["own.n"] == 5 * 2  # the amount of its rows
 
 
 def test__where__only_those_who_pass_are_asked() -> None:

@@ -1,0 +1,22 @@
+SELECT
+  "m"."at",
+  "i"."entity",
+  "i"."item",
+  SUM("i"."n") AS "n",
+  COUNT(*) AS "occasions",
+  SUM(CASE WHEN "i"."happened" > "m"."since_q" THEN 1 ELSE 0 END) AS "occasions_q",
+  SUM(CASE WHEN "i"."happened" > "m"."since_1" THEN 1 ELSE 0 END) AS "occasions_1",
+  SUM(CASE WHEN "i"."happened" > "m"."since_3" THEN 1 ELSE 0 END) AS "occasions_3",
+  SUM(EXP(-DATEDIFF(SECOND, "i"."happened", "m"."at") / 86400.0 / "m"."days")) AS "recent",
+  MIN("i"."happened") AS "began",
+  MAX("i"."happened") AS "latest",
+  SUM("i"."q0") AS "q0"
+FROM "rfm_interactions_x" AS "i"
+JOIN "rfm_moments_x" AS "m"
+  ON "i"."known" <= "m"."at" AND (
+    "i"."until" IS NULL OR "i"."until" > "m"."at"
+  )
+GROUP BY
+  "m"."at",
+  "i"."entity",
+  "i"."item"
