@@ -3,9 +3,9 @@
 In: a snapshot of kind FORECAST and two of its splits. Out: quantiles and a mean per example, in the label's own unit.
 The model reads ranks. Among series of very different size or with growth, a store's next week is told better against
 its own level; among short, noisy series (a customer's purchases) the size itself is the news. So labels and the
-features in their unit are divided by the entity's recent mean plus a share of everybody's: all of it, or a fifth where
-a linear reading of the older part of the context foretells the newer part clearly better that way. Both shares and the
-margin were chosen on the suite's databases before their test splits (docs/forecast.md).
+features in their unit are divided by the entity's recent mean plus everybody's; or plus a fifth of everybody's, or not
+at all, where a linear reading of the older part of the context foretells the newer part clearly better that way. Shares
+and margins were chosen on the suite's databases before their test splits (docs/LOG.md).
 
 Where the context holds nothing below zero, nothing below zero is forecast.
 """
@@ -23,8 +23,9 @@ from dbt_rfm.model.reading import Question
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.task_kind import TaskKind
 
-_SHARE, _SMALL_SHARE = 1.0, 0.2  # of everybody's level in an entity's scale
-_MARGIN = 0.1  # of the pinball loss, by which the small share has to win
+_SHARE = 1.0  # of everybody's level in an entity's scale
+#: Others, each with the part of the pinball loss by which it has to be better; None: no scale of its own.
+_OTHER_SHARES: tuple[tuple[float | None, float], ...] = ((0.2, 0.1), (None, 0.03))
 _LEVELS = (0.1, 0.5, 0.9)
 _COLUMNS = 64
 
@@ -40,15 +41,7 @@ def predict_forecast(
     seed: int,
     ends: np.ndarray,  # [rows] when each window ends: its label is known from then on
 ) -> Predictions:
-    def on(share: float) -> tuple[FeatureTable, np.ndarray]:
-        scale = _scale(table, context, share)
-        return _scaled(table, sources, scale), scale
-
-    chosen, scale = on(_SHARE)
-    small, small_scale = on(_SMALL_SHARE)
-    losses = [_loss(t, labels, context, s, ends[context], seed) for t, s in ((chosen, scale), (small, small_scale))]
-    if losses[1] < (1 - _MARGIN) * losses[0]:
-        chosen, scale = small, small_scale
+    chosen, scale = _on_its_scale(table, sources, labels, context, ends[context], seed)
     found = model.predict(
         chosen.take(context),
         labels / scale[context],
@@ -66,10 +59,30 @@ def predict_forecast(
     return replace(found, kind=TaskKind.FORECAST, mean=mean, quantiles=quantiles)
 
 
-def _scale(table: FeatureTable, context: np.ndarray, share: float) -> np.ndarray:
-    """[rows] the entity's recent mean plus a share of everybody's, always above 0."""
+def _on_its_scale(
+    table: FeatureTable, sources: tuple[str, ...], labels: np.ndarray, context: np.ndarray, ends: np.ndarray, seed: int
+) -> tuple[FeatureTable, np.ndarray]:
+    """The table and the scale that foretell the newer part of the context best, the usual one unless clearly beaten."""
+
+    def on(share: float | None) -> tuple[float, FeatureTable, np.ndarray]:
+        scale = _scale(table, context, share)
+        scaled = _scaled(table, sources, scale)
+        return _loss(scaled, labels, context, scale, ends, seed), scaled, scale
+
+    usual, best, best_scale = on(_SHARE)
+    least = usual
+    for share, margin in _OTHER_SHARES:
+        loss, scaled, scale = on(share)
+        if loss < min(least, (1 - margin) * usual):
+            least, best, best_scale = loss, scaled, scale
+    return best, best_scale
+
+
+def _scale(table: FeatureTable, context: np.ndarray, share: float | None) -> np.ndarray:
+    """[rows] the entity's recent mean plus a share of everybody's, always above 0; None: the same for all."""
     recent, level = (np.abs(np.nan_to_num(table.columns[table.names.index(name)])) for name in (RECENT, LEVEL))
-    return (recent + level) / 2 + share * (level[context].mean() or 1.0)
+    everybody = level[context].mean() or 1.0
+    return np.full(table.num_rows, everybody) if share is None else (recent + level) / 2 + share * everybody
 
 
 def _scaled(table: FeatureTable, sources: tuple[str, ...], scale: np.ndarray) -> FeatureTable:

@@ -99,3 +99,13 @@ def test__forecast__noise_only__keeps_the_scale_near_that_of_all() -> None:
     model = Constant()
     forecast(model, levels, labels[:-20], 20)
     assert model.seen[0][2].columns[-1] == pytest.approx(levels[-20:] + levels[:-20].mean())
+
+
+def test__forecast__level_says_nothing_of_the_label__is_not_divided_out() -> None:
+    rng = np.random.default_rng(0)
+    levels = np.exp(rng.uniform(0, 5, 400))
+    season = rng.standard_normal(400)
+    labels = 50 + 10 * season
+    model = Constant()
+    forecast(model, levels, labels[:-20], 20, season=season)
+    assert np.unique(model.seen[0][2].columns[-1]).tolist() == pytest.approx([levels[:-20].mean()])
