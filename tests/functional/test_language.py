@@ -1,4 +1,4 @@
-"""Constructs of the query language that reach into dbt: keys of several columns, two versions of a model, arithmetic."""
+"""Constructs of the query language that reach into dbt: keys of several columns, versions of a model, snapshots."""
 
 from __future__ import annotations
 
@@ -34,6 +34,26 @@ models:
           - relationships: {arguments: {to: ref('customers'), field: customer_id}}
     versions: [{v: 1}, {v: 2}]
 """
+PLAN_NOW = """
+select customer_id, case when customer_id % 2 = 0 then 'pro' else 'free' end as plan,
+    timestamp '2025-06-01' + to_days(cast(customer_id as integer)) as changed_at
+from {{ ref('customers') }}
+"""
+PLANS = """
+snapshots:
+  - name: plans
+    relation: ref('plan_now')
+    config: {unique_key: customer_id, strategy: timestamp, updated_at: changed_at}
+    columns:
+      - name: customer_id
+        data_tests:
+          - relationships: {arguments: {to: ref('customers'), field: customer_id}}
+"""
+OF_PROS = """
+    PREDICT COUNT(orders.*, 0, 5, days) > 0
+    FOR EACH customers.customer_id
+    WHERE LAST(plans.plan) = 'pro'
+"""
 RETURNED = "PREDICT lines.is_returned FOR EACH lines.(order_id, line_no)"
 BASKET = """
     PREDICT SUM(orders.amount, 0, 60, days) / COUNT(orders.*, 0, 60, days)
@@ -54,9 +74,13 @@ class TestLanguage:
         shop.write("models/more.yml", SCHEMA)
         shop.write("models/returned.sql", predict(RETURNED))
         shop.write("models/basket.sql", predict(BASKET))
+        shop.write("models/plan_now.sql", PLAN_NOW)
+        shop.write("snapshots/plans.yml", PLANS)
+        shop.write("models/of_pros.sql", predict(OF_PROS, rfm="'context_size': 60, 'anchor': '2025-06-30'"))
         shop.write("models/less.sql", predict(LESS, arguments=", tables=['visits.v1', 'visits']").replace("_v2.", "."))
 
-        built = shop.dbt("build", "--select", "lines", "visits", "returned", "basket", "less")
+        asked_for = "lines visits returned basket less plan_now plans of_pros"
+        built = shop.dbt("build", "--select", *asked_for.split())
 
         assert built.success, built.log
         asked = "select count(*) from lines where is_returned is null"
@@ -65,3 +89,5 @@ class TestLanguage:
         assert shop.rows(joined) == shop.rows(asked) == [(40,)]
         assert shop.rows("select min(prediction) > 0, count(*) > 10 from basket") == [(True, True)]
         assert shop.rows("select count(*) = (select count(*) from customers) from less") == [(True,)]
+        # Plans are known from 1 June on, that of customer i from i days later: at the anchor those of 1 to 29.
+        assert shop.rows("select customer_id from of_pros order by 1") == [(i,) for i in range(2, 30, 2)]
