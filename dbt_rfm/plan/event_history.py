@@ -23,11 +23,12 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names, Output, block
 from dbt_rfm.plan.event_groups import Group, groups, own_numbers
+from dbt_rfm.plan.event_labels import target_value
 from dbt_rfm.plan.paths import own_time
-from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL, Derived, Scope, Value, column_value, values_of
+from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL, Scope, Value, column_value, values_of
 from dbt_rfm.plan.windows import LookBack
 from dbt_rfm.pql.ast import Window
-from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, BoundColumn, Task
+from dbt_rfm.pql.task import BoundArithmetic, BoundColumn, Task
 from dbt_rfm.schema.types import Table
 from dbt_rfm.snapshot import Feature
 from dbt_rfm.task_kind import TaskKind
@@ -50,15 +51,21 @@ def outcome_of(task: Task, delay: Window | None) -> Outcome | None:
     """What the task asks of a row; None without a delay: then no row may look at another one's."""
     if delay is None:
         return None
-    target = task.target
+    kind = CATEGORICAL if task.kind == TaskKind.MULTICLASS else NUMERICAL
+    return Outcome(Value("outcome", kind, _outcome(task, "r0")), delay)
+
+
+def _outcome(task: Task, alias: str) -> exp.Expression:
+    target, asked = task.target, target_value(task, alias)
+    if task.kind == TaskKind.MULTICLASS:
+        return sql.as_text(asked)
     if isinstance(target, BoundColumn):
-        kind = CATEGORICAL if task.kind == TaskKind.MULTICLASS else NUMERICAL
-        plain = Value("outcome", kind, sql.as_text(sql.column(target.column.name, "r0")))
-        numeric = [v for v in column_value(target.column, "r0") if v.kind == NUMERICAL]
-        return Outcome(plain if kind == CATEGORICAL else numeric[0], delay)
-    assert not isinstance(target, BoundAggregation | BoundArithmetic), "an outcome is a column or a condition"
-    expression = Derived(task.entity.table.name, "outcome", target).expression("r0")
-    return Outcome(Value("outcome", NUMERICAL, expression), delay)
+        return next(v.expression for v in column_value(target.column, alias) if v.kind == NUMERICAL)
+    if isinstance(target, BoundArithmetic):
+        return sql.as_double(asked)
+    one, zero = exp.Literal.number("1.0"), exp.Literal.number("0.0")
+    otherwise = exp.Not(this=exp.Paren(this=asked.copy()))
+    return exp.Case(ifs=[exp.If(this=asked, true=one), exp.If(this=otherwise, true=zero)])
 
 
 def history_blocks(

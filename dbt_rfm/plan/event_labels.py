@@ -9,6 +9,7 @@ there by then may still change.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from sqlglot import exp
@@ -19,7 +20,7 @@ from dbt_rfm.plan.conditions import Leaf, compile_condition, compile_operand
 from dbt_rfm.plan.labels import LABEL_TYPE
 from dbt_rfm.plan.paths import Graph, join_parents, own_time
 from dbt_rfm.pql.ast import Window
-from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, Task
+from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, BoundColumn, BoundTarget, Task
 from dbt_rfm.schema.types import Column, Link
 from dbt_rfm.task_kind import TaskKind
 
@@ -63,6 +64,22 @@ def nth_newest_select(task: Task, graph: Graph, anchor: datetime, number: int) -
     return query.limit(1, copy=False).offset(number - 1, copy=False)
 
 
+def target_value(task: Task, alias: str) -> exp.Expression:
+    """What the task asks of the event's row aliased so; it looks at the row's own columns only."""
+
+    def own(leaf: Leaf) -> exp.Expression:
+        assert isinstance(leaf, BoundColumn) and not leaf.path, f"an attribute is made of own columns: {leaf}"
+        return _comparable(leaf.column, alias)
+
+    return _compiled(task.target, own)
+
+
+def _compiled(target: BoundTarget, leaf: Callable[[Leaf], exp.Expression]) -> exp.Expression:
+    if isinstance(target, Leaf | BoundArithmetic):
+        return compile_operand(target, leaf)
+    return compile_condition(target, leaf)
+
+
 class _Events:
     """One SELECT over the rows of the entity table, aliased e, with the parents that conditions look at."""
 
@@ -75,10 +92,7 @@ class _Events:
         self._parents: dict[tuple[Link, ...], str] = {}
 
     def value(self) -> exp.Expression:
-        target = self.task.target
-        if isinstance(target, Leaf | BoundArithmetic):
-            return compile_operand(target, self._leaf)
-        return compile_condition(target, self._leaf)
+        return _compiled(self.task.target, self._leaf)
 
     def select(self, extra: list[exp.Expression], conditions: list[exp.Expression]) -> exp.Select:
         key = sql.column(self.task.entity.column.name, "e")

@@ -37,8 +37,10 @@ def check_attributes(scope: Scope, target: BoundTarget, entity: Table, where: Bo
     predicted = own_columns(target, entity)
     for bound in predicted:
         check_attribute(scope, bound)
-    for leaf in leaves(where) if predicted else ():
-        if any(isinstance(leaf, BoundColumn) and leaf.column == bound.column for bound in predicted):
+    names = {bound.column.name for bound in predicted}
+    for leaf in leaves(where):
+        own = isinstance(leaf, BoundColumn) and leaf.table.name == entity.name and not leaf.path
+        if own and leaf.column is not None and leaf.column.name in names:
             problem = f"{entity.name}.{leaf.column.name} is what is predicted, so it cannot say who counts"
             raise scope.error(problem, leaf.span, "Leave it out: what is known is learnt from, what is not is asked.")
 

@@ -225,6 +225,17 @@ def test__collect__condition_on_a_number__is_a_yes_or_no() -> None:
     assert not [name for name in snapshot.features.column_names if "flag" in name]
 
 
+def test__collect__arithmetic__is_a_number() -> None:
+    snapshot = collected(BY_HAND, "PREDICT payments.amount * 2 + payments.flag FOR EACH payments.payment_id")
+    assert features(snapshot, 4)[f"{KNOWN_MEAN}cards"] == (21 + 60) / 2
+    assert not [name for name in snapshot.features.column_names if "amount" in name or "flag" in name]
+
+
+def test__collect__condition_on_a_time__is_a_yes_or_no() -> None:
+    snapshot = collected(BY_HAND, "PREDICT payments.paid_at > '2024-05-02' FOR EACH payments.payment_id")
+    assert features(snapshot, 4)[f"{KNOWN_MEAN}cards"] == 0.5
+
+
 def test__collect__categories_and_numbers__are_predicted_too() -> None:
     words = collected(BY_HAND, "PREDICT payments.channel FOR EACH payments.payment_id")
     assert words.kind == TaskKind.MULTICLASS and words.classes == ("till", "web")
