@@ -174,7 +174,7 @@ def _shown(token: Token) -> str:
 
 def _misspelt(stop: Stop) -> str:
     """A hint if the word found is near a keyword that could have stood there."""
-    if stop.found is None or stop.found.type != "WORD":
+    if stop.found is None or stop.found.type != "WORD" or stop.found.upper() in AGGREGATIONS:
         return ""
     near = nearest(str(stop.found), KEYWORDS & stop.accepts, n=1)
     return f"Did you mean {near[0]}?" if near else ""

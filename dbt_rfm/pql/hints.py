@@ -28,6 +28,7 @@ _WORDS = {
 _DOUBLED = {("EQ", "EQ"): "Equality is written with one =.", ("LT", "GT"): "Unequal is written !=."}
 _CONDITION = "A condition compares something with a value: table.flag = TRUE."
 _COLUMN = "A column is written table.column."
+_KEY = "A key of several columns is written FOR EACH table.(first, second)."
 _FOR_EACH = "A query ends with FOR EACH table.key, then WHERE, then ASSUMING."
 
 
@@ -60,6 +61,8 @@ def hint_at_end(accepts: Collection[str]) -> str:
 
 def _on_clauses(tokens: Sequence[Token], found: Token) -> str:
     seen = {t.type for t in tokens}
+    if found.type in ("VIA", "WORD") and found.upper() == "VIA" and tokens[-1].type != "LPAR":
+        return "VIA stands behind the column, before WHERE and the window."
     if found.type == "WHERE" and "ASSUMING" in seen:
         return "WHERE stands before ASSUMING."
     if found.type in seen and found.type in ("WHERE", "ASSUMING"):
@@ -98,6 +101,17 @@ def _on_windows(last: Token, found: Token, accepts: Collection[str]) -> str:
 
 def _on_columns(tokens: Sequence[Token], found: Token, accepts: Collection[str]) -> str:
     last = tokens[-1]
+    if found.type in ARITHMETIC and "VIA" in accepts:
+        return "Arithmetic stands between aggregations; what is computed of one row needs a column of its table."
+    if found.type == "LPAR" and last.type in ("FOR", "EACH"):
+        return _KEY
+    if found.type == "COMMA" and "ASSUMING" in accepts and [t.type for t in tokens[-2:-1]] == ["DOT"]:
+        return _KEY
+    if found.type == "RPAR" and accepts == {"COMMA"}:
+        return "A key of one column is written table.column."
+    ends = last.type in ("INT", "DECIMAL", "RPAR") and set(accepts) >= ARITHMETIC and "AND" not in accepts
+    if found.type in ("WORD", "LPAR") and ends:
+        return "Between two numbers stands one of + - * /."
     if found.type == "DOT":
         return "A column is written table.column, with the table's name in the graph."
     if found.type == "STAR" and last.type == "LPAR":

@@ -54,10 +54,11 @@ def _only_way(scope: Scope, table: Table, entity: Table, span: Span, *, choose: 
     """The shortest way between two tables, if it is the only one of its length."""
     hops = _hops_to(scope.schema, entity.name)
     if table.name not in hops:
-        problem = f"{table.name} is not linked to {entity.name}: no foreign keys lead from its rows to "
-        raise scope.error(
-            problem + ("an entity" if choose else "one row of it"), span, _linked(entity.name, hops) if choose else ""
+        one, hint = (
+            ("an entity", _linked(entity.name, hops)) if choose else ("one row of it", _above(scope.schema, table))
         )
+        problem = f"{table.name} is not linked to {entity.name}: no foreign keys lead from its rows to {one}"
+        raise scope.error(problem, span, hint)
     paths = list(islice(_shortest(scope.schema, table.name, entity.name, hops), _SHOWN))
     if len(paths) > 1:
         ways = joined((way(path) for path in paths), "or")
@@ -108,6 +109,11 @@ def _linked(entity: str, hops: dict[str, int]) -> str:
     if linked:
         return f"Linked to {entity}: {joined(linked)}."
     return f"Nothing is linked to {entity}: declare its foreign keys with relationships tests."
+
+
+def _above(schema: RelationalSchema, table: Table) -> str:
+    found = [t.name for t in schema.tables if t.name != table.name and table.name in _hops_to(schema, t.name)]
+    return f"Its rows lead to: {joined(found)}." if found else f"{table.name} has no foreign keys."
 
 
 def _hops_to(schema: RelationalSchema, entity: str) -> dict[str, int]:
