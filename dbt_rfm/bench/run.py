@@ -87,8 +87,14 @@ def run_dataset(
     model: RelationalModel,
     settings: Settings,
     progress: Callable[[str], None] = lambda stage: None,
+    *,
+    load: Callable[[Dataset, Warehouse], RelationalSchema] = load,
+    choose: Callable[..., Examples] = choose,
 ) -> list[Result | Skipped]:
-    """All tasks of a database, loaded into the (empty) warehouse; what is not executed yet comes back as Skipped."""
+    """All tasks of a database, loaded into the (empty) warehouse; what is not executed yet comes back as Skipped.
+
+    `load` and `choose` may stand for the tables and the label table as they are (bench/corruption.py).
+    """
     found: list[Result | Skipped] = []
     schema = None
     for task in dataset.tasks:
@@ -104,7 +110,7 @@ def run_dataset(
             found.append(Skipped(task.dataset, task.name, task.kind, error.problem.split("\n", 1)[0]))
             continue
         for seed in settings.seeds:
-            run = _Run(dataset, task, bound, schema, warehouse, model, settings, seed)
+            run = _Run(dataset, task, bound, schema, warehouse, model, settings, seed, choose)
             found.extend(_run_lists(run) if bound.kind == TaskKind.LINK else _run_task(run))
     return found
 
@@ -129,13 +135,14 @@ class _Run:
     model: RelationalModel
     settings: Settings
     seed: int
+    choose: Callable[..., Examples]
 
 
 def _run_task(run: _Run) -> list[Result]:
     """Our Result first, then the baselines' and the peers', on the same rows."""
     memory.reset()
     settings = run.settings
-    examples = choose(run.dataset, run.task, protocol=settings.protocol, split=settings.split)
+    examples = run.choose(run.dataset, run.task, protocol=settings.protocol, split=settings.split)
     started = time.perf_counter()
     snapshot = _collect(run, examples)
     planned = time.perf_counter() - started
@@ -175,7 +182,7 @@ def _run_lists(run: _Run) -> list[Result]:
     """A recommendation: our Result first, then the baselines' and the peers', on the same pairs."""
     memory.reset()
     task, settings = run.task, run.settings
-    examples = choose(run.dataset, task, protocol=settings.protocol, split=settings.split)
+    examples = run.choose(run.dataset, task, protocol=settings.protocol, split=settings.split)
     options = Options(context_size=settings.context, seed=run.seed, backtest=False)
     found = compare(
         run.bound,

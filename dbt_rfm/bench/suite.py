@@ -140,12 +140,16 @@ def _task(dataset: str, name: str, raw: dict[str, Any], folder: Path) -> SuiteTa
 
 def load(dataset: Dataset, warehouse: Warehouse) -> RelationalSchema:
     """Load the tables as session tables of the warehouse and declare their schema."""
+    load_tables(dataset, warehouse)
+    return declare(dataset, warehouse)
+
+
+def load_tables(dataset: Dataset, warehouse: Warehouse) -> None:
     from sqlglot import exp
 
     for table in dataset.tables:
         rows = exp.select("*").from_(exp.func("read_parquet", exp.Literal.string(str(table.file))))
         warehouse.create_temporary(table.name, rows)
-    return _declare(dataset, warehouse)
 
 
 def job_of(dataset: Dataset, query: str = "") -> Job:
@@ -175,7 +179,7 @@ def job_of(dataset: Dataset, query: str = "") -> Job:
     return Job(query=query, tables=tables, tests=tests)
 
 
-def _declare(dataset: Dataset, warehouse: Warehouse) -> RelationalSchema:
+def declare(dataset: Dataset, warehouse: Warehouse) -> RelationalSchema:
     """The schema as dataset.yml says it: typed as a project's would be, without keys, links or times we might guess."""
     from dbt_rfm.schema.from_job import schema_from_job
 
