@@ -10,7 +10,7 @@ Everything that is read of a group is as of its anchor (plan/candidates.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -79,10 +79,7 @@ def ranking_snapshot(
     assert isinstance(choice.query, exp.Select), "windows ask with a SELECT"
     asked = query_examples(choice.query, task.entity_ids, "double")
     _groups(run, [(QUERY, asked), *((split, _drawn(run, split, moments)) for split, moments in splits)])
-    found = [*notes, *choice.notes]
-    if len(splits) == 1 and options.backtest:
-        found.append("no backtest: there is nothing to learn from before the newest closed window")
-    return _snapshot(run, anchor, found, nobody=choice.nobody_asked)
+    return _snapshot(run, anchor, [*notes, *choice.notes], nobody=choice.nobody_asked)
 
 
 def ranking_labelled(
@@ -228,7 +225,7 @@ def _snapshot(run: _Run, anchor: datetime, notes: Sequence[str], *, nobody: str)
     session.create(names("pairs"), pairs_select(names, size=options.context_size, seed=options.seed))
     features, meta = assemble(session, [pair_block(names, found, amounts, task.horizon)])
     examples = session.query(_in_order(names("pairs")))
-    splits = examples["split"].to_pylist() if not len(examples) else pc.unique(examples["split"]).to_pylist()
+    splits = pc.unique(examples["split"]).to_pylist()
     if CONTEXT not in splits:
         raise DataError(
             f"there is nothing to learn from: in no past window was there a row of {ranking.items.name} to recommend",
@@ -245,7 +242,7 @@ def _snapshot(run: _Run, anchor: datetime, notes: Sequence[str], *, nobody: str)
         features_meta=meta,
         examples=examples,
         features=features,
-        notes=(*notes, *([f"{nobody}{asked}: the prediction is empty"] if QUERY not in splits else [])),
+        notes=(*notes, *_notes(splits, options, f"{nobody}{asked}")),
         options={name: getattr(options, name) for name in ("model", "context_size", "seed", "anchor")},
         label_shares=shares,
         ranking={
@@ -254,6 +251,13 @@ def _snapshot(run: _Run, anchor: datetime, notes: Sequence[str], *, nobody: str)
             "items": session.count(run.graph.read(ranking.items, "i")),
         },
     )
+
+
+def _notes(splits: Sequence[str], options: Options, nobody: str) -> Iterator[str]:
+    if QUERY not in splits:
+        yield f"{nobody}: the prediction is empty"
+    if options.backtest and not {BACKTEST, BACKTEST_CONTEXT} <= set(splits):
+        yield "no backtest: nothing came in the newest closed window, or there is nothing to learn from before it"
 
 
 def _shares(session: Session) -> dict[str, dict[str, float]]:
