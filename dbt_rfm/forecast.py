@@ -49,7 +49,7 @@ from dbt_rfm.task_kind import TaskKind
 MAX_WINDOWS = 800  # of a series: more than two years of days
 MIN_WINDOWS = 12
 MAX_RECENT = 104  # windows that examples are drawn from
-MAX_TRIPLES = 3_000_000  # (entity, anchor, step) looked at to draw a context
+MAX_TRIPLES = 600_000  # (entity, anchor, step) looked at to draw a context
 MAX_CONTEXT = 2000  # examples: more of them are older ones, of another time (docs/LOG.md)
 MAX_ASKED = 500_000  # rows of predictions
 MAX_BACKTEST, MIN_BACKTEST_ENTITIES = 4000, 20
@@ -154,7 +154,7 @@ def _choose(run: _Run) -> list[str]:
     splits = [(CONTEXT, _context(run, 0)), (QUERY, asked)]
     if options.backtest and run.timeline.first < -steps:
         entities = max(MIN_BACKTEST_ENTITIES, MAX_BACKTEST // steps)
-        tested = closed_select(names, at=-steps, entities=entities, seed=options.seed)
+        tested = closed_select(names, at=-steps, steps=steps, entities=entities, seed=options.seed)
         splits += [(BACKTEST_CONTEXT, _context(run, -steps)), (BACKTEST, tested)]
     session.create(names.examples, examples_select(names, splits))
     session.create(_bases(names).examples, bases_select(names))

@@ -46,7 +46,7 @@ def context_select(
     lot = sql.numbered([e.copy() for e in by], [draw])
     ranked = sql.select(exp.Star(), sql.aliased(draw.copy(), "draw"), sql.aliased(lot, "lot"))
     ranked = ranked.select(sql.aliased(by[1].copy(), "is_new"), copy=False)
-    ranked = ranked.from_(_subquery(_triples(names, until, since, entities, seed), "d"), copy=False)
+    ranked = ranked.from_(_subquery(_triples(names, until, since, steps, entities, seed), "d"), copy=False)
     half = exp.LTE(this=sql.column("lot", "r"), expression=exp.Literal.number(each // 2))
     first = exp.and_(sql.column("is_new", "r"), half)
     tier = exp.Case(ifs=[exp.If(this=first, true=exp.Literal.number(0))], default=exp.Literal.number(1))
@@ -61,13 +61,10 @@ def context_select(
     return final.where(exp.LTE(this=sql.column("among", "k"), expression=exp.Literal.number(size)), copy=False)
 
 
-def closed_select(names: Names, *, at: int, entities: int, seed: int) -> exp.Select:
+def closed_select(names: Names, *, at: int, steps: int, entities: int, seed: int) -> exp.Select:
     """Every step of edge `at`, whose windows have closed, of at most so many entities."""
-    query = sql.select(*_triple_columns())
-    query = query.from_(_subquery(_drawn_entities(names, entities, seed, "backtest"), "p"), copy=False)
-    sql.join(query, sql.temporary(names("steps"), "t"), None)
-    sql.join(query, sql.temporary(names("series"), "s"), sql.every(_same_window()))
-    return query.where(exp.EQ(this=sql.column("j", "p"), expression=_number(at)), copy=False)
+    drawn = _drawn_entities(names, entities, seed, "backtest", at=at)
+    return _with_series(names, drawn, steps)
 
 
 def asked_select(names: Names, eligible: exp.Select, entity_ids: Sequence[Scalar]) -> exp.Select:
@@ -118,12 +115,9 @@ def bases_select(names: Names) -> exp.Select:
     return query.group_by(*(c.copy() for c in by), copy=False)
 
 
-def _triples(names: Names, until: int, since: int, entities: int, seed: int) -> exp.Select:
-    """Labelled (entity, anchor, step) whose window lies between the edges and whose anchor is not later than it."""
-    query = sql.select(*_triple_columns())
-    query = query.from_(_subquery(_drawn_entities(names, entities, seed, "entity"), "p"), copy=False)
-    sql.join(query, sql.temporary(names("steps"), "t"), None)
-    sql.join(query, sql.temporary(names("series"), "s"), sql.every(_same_window()))
+def _triples(names: Names, until: int, since: int, steps: int, entities: int, seed: int) -> exp.Select:
+    """Labelled (entity, anchor, step) whose window lies between the edges."""
+    query = _with_series(names, _drawn_entities(names, entities, seed, "entity"), steps)
     inside = [
         exp.GTE(this=sql.column("i", "s"), expression=_number(since)),
         exp.LT(this=sql.column("i", "s"), expression=_number(until)),
@@ -131,26 +125,30 @@ def _triples(names: Names, until: int, since: int, entities: int, seed: int) -> 
     return query.where(*inside, copy=False)
 
 
-def _triple_columns() -> list[exp.Expression]:
-    pair = sql.columns(("entity", "j", "anchor_time"), "p")
-    return [*pair, sql.column("step", "t"), sql.column("label", "s")]
-
-
-def _same_window() -> list[exp.Expression]:
-    ahead = exp.Sub(this=sql.column("step", "t"), expression=_number(1))
-    window = exp.Add(this=sql.column("j", "p"), expression=exp.Paren(this=ahead))
-    return [
-        exp.EQ(this=sql.column("entity", "s"), expression=sql.column("entity", "p")),
-        exp.EQ(this=sql.column("i", "s"), expression=window),
-    ]
-
-
-def _drawn_entities(names: Names, number: int, seed: int, purpose: str) -> exp.Select:
-    """The pairs of so many entities, by lot."""
-    by_lot = exp.Window(
-        this=exp.DenseRank(), order=exp.Order(expressions=[exp.Ordered(this=_entity_draw(seed, purpose))])
+def _with_series(names: Names, drawn: exp.Select, steps: int) -> exp.Select:
+    """(entity, j, anchor_time, step, label): the pairs with those of their windows that have a value."""
+    i, j = sql.column("i", "s"), sql.column("j", "p")
+    ahead = exp.Sub(this=i, expression=j)
+    step = exp.Add(this=ahead, expression=_number(1))
+    query = sql.select(
+        *sql.columns(("entity", "j", "anchor_time"), "p"), sql.aliased(step, "step"), sql.column("label", "s")
     )
+    query = query.from_(_subquery(drawn, "p"), copy=False)
+    on = [
+        exp.EQ(this=sql.column("entity", "s"), expression=sql.column("entity", "p")),
+        exp.GTE(this=i.copy(), expression=j.copy()),
+        exp.LT(this=i.copy(), expression=exp.Add(this=j.copy(), expression=_number(steps))),
+    ]
+    return sql.join(query, sql.temporary(names("series"), "s"), sql.every(on))
+
+
+def _drawn_entities(names: Names, number: int, seed: int, purpose: str, *, at: int | None = None) -> exp.Select:
+    """The pairs of so many entities, by lot; with `at` those of that edge alone."""
+    order = exp.Order(expressions=[exp.Ordered(this=_entity_draw(seed, purpose))])
+    by_lot = exp.Window(this=exp.DenseRank(), order=order)
     ranked = sql.select(exp.Star(), sql.aliased(by_lot, "lot")).from_(sql.temporary(names("pairs"), "q"), copy=False)
+    if at is not None:
+        ranked = ranked.where(exp.EQ(this=sql.column("j", "q"), expression=_number(at)), copy=False)
     query = sql.select(*sql.columns(("entity", "j", "anchor_time"), "z")).from_(_subquery(ranked, "z"), copy=False)
     return query.where(exp.LTE(this=sql.column("lot", "z"), expression=exp.Literal.number(number)), copy=False)
 

@@ -67,7 +67,7 @@ FROM (
               "p"."entity",
               "p"."j",
               "p"."anchor_time",
-              "t"."step",
+              "s"."i" - "p"."j" + 1 AS "step",
               "s"."label"
             FROM (
               SELECT
@@ -83,11 +83,8 @@ FROM (
               WHERE
                 "z"."lot" <= 500
             ) AS "p"
-            CROSS JOIN "rfm_steps_x" AS "t"
             INNER JOIN "rfm_series_x" AS "s"
-              ON "s"."entity" = "p"."entity" AND "s"."i" = "p"."j" + (
-                "t"."step" - 1
-              )
+              ON "s"."entity" = "p"."entity" AND "s"."i" >= "p"."j" AND "s"."i" < "p"."j" + 4
             WHERE
               "s"."i" >= -60 AND "s"."i" < 0
           ) AS "d"
@@ -113,7 +110,7 @@ FROM (
       "p"."entity",
       "p"."j",
       "p"."anchor_time",
-      "t"."step",
+      "s"."i" - "p"."j" + 1 AS "step",
       "s"."label"
     FROM (
       SELECT
@@ -125,17 +122,14 @@ FROM (
           *,
           DENSE_RANK() OVER (ORDER BY MD5(CAST("q"."entity" AS TEXT) || '|backtest 0')) AS "lot"
         FROM "rfm_pairs_x" AS "q"
+        WHERE
+          "q"."j" = -4
       ) AS "z"
       WHERE
         "z"."lot" <= 500
     ) AS "p"
-    CROSS JOIN "rfm_steps_x" AS "t"
     INNER JOIN "rfm_series_x" AS "s"
-      ON "s"."entity" = "p"."entity" AND "s"."i" = "p"."j" + (
-        "t"."step" - 1
-      )
-    WHERE
-      "p"."j" = -4
+      ON "s"."entity" = "p"."entity" AND "s"."i" >= "p"."j" AND "s"."i" < "p"."j" + 4
   ) AS "s"
 ) AS "x"
 INNER JOIN "rfm_windows_x" AS "w"

@@ -40,7 +40,7 @@ def plans(graph: Graph) -> dict[str, exp.Expression]:
     found = seasons(task.horizon)
     plan = forecast_plan(task, graph, NAMES, BASES, found)
     context = context_select(NAMES, until=0, since=-60, steps=4, size=1000, entities=500, seed=0)
-    tested = closed_select(NAMES, at=-4, entities=500, seed=0)
+    tested = closed_select(NAMES, at=-4, steps=4, entities=500, seed=0)
     return {
         "forecast_series": series_select(task, graph, NAMES("windows"), [(task.horizon, NAMES("starts0"))]),
         "forecast_rolled": {step.table: step.select for step in plan.steps}[NAMES("rolled")],
