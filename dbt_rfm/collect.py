@@ -41,6 +41,7 @@ from dbt_rfm.plan.features import derived_of, feature_plan
 from dbt_rfm.plan.labels import LABEL_TYPE
 from dbt_rfm.plan.neighbours import neighbours_plan
 from dbt_rfm.plan.paths import Graph
+from dbt_rfm.plan.staleness import Staleness, staleness_of
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.pql.ast import Scalar, Window
 from dbt_rfm.pql.attributes import hidden_columns
@@ -105,13 +106,17 @@ def collect_labelled(
     `labels` has entity, anchor_time, label, known_at and split: `context` rows may be learnt from (at most
     `options.context_size` are chosen, of those known by the first query anchor), `query` rows are asked (at most
     `query_rows`, by lot), others only serve as past labels. `late`: the target is an attribute that becomes known that
-    long after its row. `cut`: nothing later than this moment is seen by any example (the frozen protocol).
+    long after its row. `cut`: nothing later than this moment is seen by any example (the frozen protocol), and the
+    context lags behind its anchors as the queries do.
     """
     graph = Graph(schema, warehouse.dialect)
     with Session(warehouse) as session:
         choice = _given(session, labels, task.kind, cut)
-        _choose(session, task, replace(options, backtest=False), choice, query_rows=query_rows, cut=cut)
-        anchor = pc.max(labels.filter(pc.equal(labels["split"], QUERY))["anchor_time"]).as_py()
+        asked = labels.filter(pc.equal(labels["split"], QUERY))["anchor_time"].to_pylist()
+        stale = staleness_of(asked, cut, options.seed)
+        plain = replace(options, backtest=False)
+        _choose(session, task, plain, choice, query_rows=query_rows, cut=cut, staleness=stale)
+        anchor = max(asked)
         choice = replace(choice, past_labels=task.horizon is not None, late=late)
         return _snapshot(session, graph, task, options, anchor, choice, [], with_rows)
 
@@ -172,6 +177,7 @@ def _choose(
     *,
     query_rows: int | None = None,
     cut: datetime | None = None,
+    staleness: Staleness | None = None,
 ) -> list[str]:
     """Make the session table of examples. Gives notes; raises DataError if nothing can be learnt."""
     names, kind, seed = session.names, task.kind, options.seed
@@ -189,7 +195,7 @@ def _choose(
         drawn = drawn_select(names, size=choice.max_backtest, seed=seed, conditions=choice.backtest)
         splits += [(BACKTEST_CONTEXT, context(choice.backtest_context)), (BACKTEST, drawn)]
     moment = sql.timestamp(cut) if cut is not None else None
-    session.create(names.examples, examples_select(splits, moment))
+    session.create(names.examples, examples_select(splits, moment, staleness))
     return _check_examples(session, task, options, choice)
 
 

@@ -18,7 +18,9 @@ from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.staleness import Staleness
 from dbt_rfm.pql.ast import Scalar
+from dbt_rfm.snapshot import CONTEXT
 from dbt_rfm.task_kind import TaskKind
 
 MIN_OF_CLASS = {TaskKind.BINARY: 200, TaskKind.MULTICLASS: 10}
@@ -75,8 +77,15 @@ def held_out(seed: int) -> exp.Expression:
     return exp.LT(this=_draw("l", seed, "held out"), expression=exp.Literal.string("4"))
 
 
-def examples_select(splits: Sequence[tuple[str, exp.Expression]], cut: exp.Expression | None = None) -> exp.Select:
-    """(example_id, split, entity, anchor_time, as_of, label) of all splits, numbered in their order."""
+def examples_select(
+    splits: Sequence[tuple[str, exp.Expression]],
+    cut: exp.Expression | None = None,
+    staleness: Staleness | None = None,
+) -> exp.Select:
+    """(example_id, split, entity, anchor_time, as_of, label) of all splits, numbered in their order.
+
+    `cut`: nothing later is seen; `staleness`: what the context lacks besides.
+    """
     queries = []
     for i, (split, query) in enumerate(splits):
         head = [sql.aliased(exp.Literal.string(split), "split"), sql.aliased(exp.Literal.number(i), "part")]
@@ -84,9 +93,11 @@ def examples_select(splits: Sequence[tuple[str, exp.Expression]], cut: exp.Expre
     order = [sql.column("part", "x"), sql.column("anchor_time", "x"), sql.column("entity", "x")]
     example_id = exp.Sub(this=sql.numbered([], order), expression=exp.Literal.number(1))
     anchor = sql.column("anchor_time", "x")
-    as_of: exp.Expression = anchor
-    if cut is not None:
-        as_of = exp.Case(ifs=[exp.If(this=exp.LT(this=cut, expression=anchor), true=cut)], default=anchor)
+    ifs = [] if cut is None else [exp.If(this=exp.LT(this=cut, expression=anchor), true=cut)]
+    if staleness is not None:
+        learnt = exp.EQ(this=sql.column("split", "x"), expression=exp.Literal.string(CONTEXT))
+        ifs.append(exp.If(this=learnt, true=staleness.as_of(anchor, _draw("x", staleness.seed, "staleness"))))
+    as_of: exp.Expression = exp.Case(ifs=ifs, default=anchor) if ifs else anchor
     query = sql.select(
         sql.aliased(example_id, "example_id"),
         *sql.columns(("split", "entity", "anchor_time"), "x"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -333,6 +334,17 @@ def test__collect_labelled__frozen__sees_nothing_after_the_cut(connection) -> No
     assert features["orders.count.90d"] == 60.0
     assert features["orders.recency"] == 30.0
     assert features["past.count"] == 2.0
+
+
+def test__collect_labelled__frozen__half_of_the_context_lags_as_the_queries_do(connection) -> None:
+    task = bind(parse(CHURN), SCHEMA)
+    cut = A - timedelta(days=60)  # the queries stand at A - 30 days
+    found = collect_labelled(task, SCHEMA, DuckDB(connection), Options(), labels=given_labels(), cut=cut)
+    newest = [r for r in rows(found, "context") if r["anchor_time"] == A - timedelta(days=90)]
+    assert newest and max(anchors(found, "context")) == A - timedelta(days=90), "the newest label known by the cut"
+    known = Counter(found.features.slice(r["example_id"], 1).to_pylist()[0]["past.count"] for r in newest)
+    assert set(known) == {0.0, 1.0}, "30 days earlier the label of A - 120 days was not known"
+    assert min(known.values()) >= len(newest) // 4
 
 
 def test__collect_labelled__fewer_query_rows__are_drawn(connection) -> None:

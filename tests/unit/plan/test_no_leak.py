@@ -61,6 +61,12 @@ AMOUNT = Task(
 def labels_of(rows: list[tuple[int, datetime, float]], known_after: timedelta) -> pa.Table:
     """Every row is asked; what may be learnt from is an entity nobody knows, long before."""
     both = [(*row, "query") for row in rows] + [(999, START - timedelta(days=90), 1.0, "context")]
+    return labels_with_roles(both, known_after)
+
+
+def labels_with_roles(
+    both: list[tuple[int, datetime, float, str]], known_after: timedelta = timedelta(days=5)
+) -> pa.Table:
     times = [row[1] for row in both]
     return pa.table(
         {
@@ -105,6 +111,24 @@ def test__features__later_rows_and_labels_changed__stay_the_same(
         return collect_labelled(SPENDING, SCHEMA, warehouse_of(shop), OPTIONS, labels=labels, with_rows=True)
 
     same(snapshot(database, first), snapshot(later, second), until=cut)
+
+
+@slow
+@given(st.data(), databases(), moments)
+def test__frozen__rows_and_labels_after_the_cut_changed__move_no_example(
+    data: st.DataObject, database: Database, cut: datetime
+) -> None:
+    """Queries long after the cut, and a context that lags as they do."""
+    later = data.draw(same_until(database, cut))
+    learnt = [(e, cut - timedelta(days=d), 1.0, "context") for e in (1, 2, 3, 4) for d in (5, 9, 20)]
+    asked = [(e, cut + timedelta(days=d), 1.0, "query") for e in (1, 2, 3) for d in (1, 8, 30)]
+    known = labels_with_roles(learnt + asked)
+    changed = labels_with_roles(learnt + [(e, t, -7.0, role) for e, t, _, role in asked])
+
+    def snapshot(shop: Database, labels: pa.Table) -> Snapshot:
+        return collect_labelled(SPENDING, SCHEMA, warehouse_of(shop), OPTIONS, labels=labels, cut=cut, with_rows=True)
+
+    same(snapshot(database, known), snapshot(later, changed), until=cut + timedelta(days=30))
 
 
 @slow
