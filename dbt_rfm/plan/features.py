@@ -22,6 +22,7 @@ from dbt_rfm.plan.values import Derived, Scope, too_wide
 from dbt_rfm.plan.windows import look_backs
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, BoundColumn, BoundComparison, Task
+from dbt_rfm.schema.data_types import Family, family
 from dbt_rfm.schema.types import Table
 from dbt_rfm.task_kind import TaskKind
 
@@ -84,17 +85,24 @@ def derived_of(task: Task) -> tuple[Derived, ...]:
     """What the target asks of single rows: its inner WHERE, and its comparison on a row's own value."""
     found: list[Derived] = []
     for aggregation in aggregations_of(task):
-        if aggregation.where is not None and not any(_of_parent(leaf) for leaf in leaves(aggregation.where)):
+        if aggregation.where is not None and all(_is_told(leaf) for leaf in leaves(aggregation.where)):
             found.append(Derived(aggregation.table.name, f"asked{len(found) or ''}", aggregation.where))
     for comparison in comparisons(task.target):
         left, value = comparison.left, comparison.value
         if isinstance(value, BoundAggregation | BoundColumn | BoundArithmetic):
             continue  # what it is compared with is no row's own
         if isinstance(left, BoundAggregation) and left.column is not None and left.function in _ROWWISE:
-            rowwise = BoundComparison(BoundColumn(left.table, left.column), comparison.operator, value)
+            column = BoundColumn(left.table, left.column)
+            if not _is_told(column):
+                continue
+            rowwise = BoundComparison(column, comparison.operator, value)
             found.append(Derived(left.table.name, f"asked{len(found) or ''}", rowwise))
     return tuple(dict.fromkeys(found))
 
 
-def _of_parent(leaf: Leaf) -> bool:
-    return isinstance(leaf, BoundColumn) and bool(leaf.path)
+def _is_told(leaf: Leaf) -> bool:
+    """Whether the row itself tells the column at any time: none of a parent, and no time that may not have come yet."""
+    if not isinstance(leaf, BoundColumn) or leaf.path:
+        return False
+    own = (leaf.table.time_column, leaf.table.valid_from)
+    return family(leaf.column.data_type) is not Family.TIME or leaf.column.name in own

@@ -4,7 +4,8 @@ In: a task, the name of a session table `anchors(anchor_time)`. Out: one SELECT 
 Time rule: the window of an aggregation is (anchor + start, anchor + end], in calendar months where the unit says so; a
 row counts if its event time lies in the window and everything on its path is known at the window's end (for a look-back
 window: at the anchor). An entity takes part at an anchor if its row exists then. The columns of parents that an inner
-WHERE looks at are those known when the row was; those of the entity's parents, those known at the anchor.
+WHERE looks at are those known when the row was; those of the entity's parents, those known at the anchor. A time in
+such a row (delivered_at) is null until it has come: at the anchor, and for a label at the end of its window.
 COUNT and SUM of nothing are 0. AVG, MIN, MAX, FIRST, LAST of nothing are undefined, and an example whose label is
 undefined is left out. FIRST and LAST go by event time, ties by the lower and the higher primary key.
 
@@ -30,12 +31,14 @@ from dbt_rfm.plan.paths import (
     join_parents,
     known_time,
     still_valid,
+    time_of,
     times,
     top_key,
     valid_until,
 )
 from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, BoundColumn, BoundCondition, Task
-from dbt_rfm.schema.types import Column, Link
+from dbt_rfm.schema.data_types import Family, family
+from dbt_rfm.schema.types import Column, Link, Table
 from dbt_rfm.task_kind import TaskKind
 
 _AGGREGATES: dict[str, type[exp.Expression]] = {"SUM": exp.Sum, "AVG": exp.Avg, "MIN": exp.Min, "MAX": exp.Max}
@@ -125,7 +128,7 @@ class _Build:
         sql.join(query, sql.temporary(self.anchors, "a"), sql.every(conditions) if conditions else None)
         parents = _Parents(self.graph, query, at)
         for i, leaf in enumerate(self._columns):
-            value = _comparable(leaf.column, parents.alias("e", leaf.path))
+            value = as_known(leaf.table, leaf.column, parents.alias("e", leaf.path), at)
             query = query.select(sql.aliased(value, f"column_{i}"), copy=False)
         return query.where(exp.Not(this=exp.Is(this=key.copy(), expression=exp.Null())), copy=False)
 
@@ -157,7 +160,9 @@ def aggregation_select(aggregation: BoundAggregation, graph: Graph, anchors: str
 def _rows_in_window(aggregation: BoundAggregation, graph: Graph, path: Path, anchors: str) -> exp.Select:
     """(entity, anchor_time, value and for FIRST and LAST: place) of each row in each anchor's window."""
     at = sql.column("anchor_time", "a")
-    value = exp.Literal.number(1) if aggregation.column is None else _comparable(aggregation.column, path.alias(0))
+    column, value = aggregation.column, sql.literal(1)
+    if column is not None:
+        value = as_known(aggregation.table, column, path.alias(0), _known_by(aggregation, at))
     query = sql.select(
         sql.aliased(top_key(path), "entity"), sql.aliased(at, "anchor_time"), sql.aliased(value, "value")
     )
@@ -166,7 +171,7 @@ def _rows_in_window(aggregation: BoundAggregation, graph: Graph, path: Path, anc
     query = from_path(graph, path, query)
     sql.join(query, sql.temporary(anchors, "a"), _window_condition(aggregation, graph, path, at))
     if aggregation.where is not None:
-        query = query.where(inner_condition(aggregation, graph, path, query, at), copy=False)
+        query = query.where(inner_condition(aggregation, graph, path, query, _known_by(aggregation, at)), copy=False)
     if aggregation.function in ("FIRST", "LAST"):
         query = query.where(exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null())), copy=False)
     return query
@@ -176,7 +181,7 @@ def _window_condition(
     aggregation: BoundAggregation, graph: Graph, path: Path, at: exp.Expression
 ) -> exp.Expression | None:
     window, time = aggregation.window, event_time(graph, path)
-    known_by = sql.later(at, max(window.end, 0), window.unit)
+    known_by = _known_by(aggregation, at)
     conditions: list[exp.Expression] = []
     if time is not None:
         if window.start is not None:
@@ -185,6 +190,11 @@ def _window_condition(
         conditions += [exp.LTE(this=t, expression=known_by.copy()) for t in times(graph, path)[1:]]
     conditions += [still_valid(until, known_by.copy()) for until in valid_until(graph, path)]
     return sql.every(conditions) if conditions else None
+
+
+def _known_by(aggregation: BoundAggregation, at: exp.Expression) -> exp.Expression:
+    """The moment by which a row and what it holds have to be known: the window's end, of a look-back the anchor."""
+    return sql.later(at.copy(), max(aggregation.window.end, 0), aggregation.window.unit)
 
 
 def _place(aggregation: BoundAggregation, graph: Graph, path: Path) -> exp.Expression:
@@ -203,11 +213,14 @@ def _first_or_last(rows: exp.Select) -> exp.Select:
 
 
 def inner_condition(
-    aggregation: BoundAggregation, graph: Graph, path: Path, query: exp.Select, at: exp.Expression
+    aggregation: BoundAggregation, graph: Graph, path: Path, query: exp.Select, known_by: exp.Expression
 ) -> exp.Expression:
-    """The WHERE inside an aggregation over the rows of `query`, which reads `path`; parents it needs are joined."""
+    """The WHERE inside an aggregation over the rows of `query`, which reads `path`; parents it needs are joined.
+
+    What the rows hold counts as known by that moment.
+    """
     assert aggregation.where is not None
-    return compile_condition(aggregation.where, _Inner(aggregation, graph, path, query, at).column)
+    return compile_condition(aggregation.where, _Inner(aggregation, graph, path, query, known_by).column)
 
 
 class _Parents:
@@ -231,12 +244,10 @@ class _Inner:
     """The columns that the WHERE inside an aggregation looks at: of the rows, of tables on their way, of parents."""
 
     def __init__(
-        self, aggregation: BoundAggregation, graph: Graph, path: Path, query: exp.Select, at: exp.Expression
+        self, aggregation: BoundAggregation, graph: Graph, path: Path, query: exp.Select, known_by: exp.Expression
     ) -> None:
-        self.table, self.path = aggregation.table.name, path
-        window = aggregation.window
-        known = known_time(graph, path) or sql.later(at.copy(), max(window.end, 0), window.unit)
-        self.parents = _Parents(graph, query, known)
+        self.table, self.path, self.known_by = aggregation.table.name, path, known_by
+        self.parents = _Parents(graph, query, known_time(graph, path) or self.known_by)
 
     def column(self, leaf: Leaf) -> exp.Expression:
         if not isinstance(leaf, BoundColumn) or (leaf.table.name != self.table and not leaf.path):
@@ -246,7 +257,16 @@ class _Inner:
             len(leaf.path), len(self.path.links) - 1
         ):
             shared += 1  # tables on the way to the entity are in the query already
-        return _comparable(leaf.column, self.parents.alias(self.path.alias(shared), leaf.path[shared:]))
+        alias = self.parents.alias(self.path.alias(shared), leaf.path[shared:])
+        return as_known(leaf.table, leaf.column, alias, self.known_by)
+
+
+def as_known(table: Table, column: Column, alias: str, known_by: exp.Expression) -> exp.Expression:
+    """The column as it was at a moment: a time that had not come yet is null, whatever has been filled in since."""
+    value = _comparable(column, alias)
+    if family(column.data_type) is not Family.TIME or column.name in (table.time_column, table.valid_from):
+        return value  # a row counts once these have come
+    return sql.when(exp.LTE(this=time_of(table, column.name, alias), expression=known_by.copy()), value)
 
 
 def _comparable(column: Column, alias: str) -> exp.Expression:

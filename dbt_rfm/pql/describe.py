@@ -26,8 +26,10 @@ from dbt_rfm.pql.task import (
     BoundOr,
     Task,
     aggregations_of,
+    leaves,
 )
 from dbt_rfm.pql.windows import length
+from dbt_rfm.schema.data_types import Family, family
 from dbt_rfm.task_kind import TaskKind
 
 _KINDS = {
@@ -68,6 +70,7 @@ def describe(task: Task) -> str:
         "For": _for_whom(task),
         "Learns from": _learns_from(task),
         "No rows": " ".join(_on_nothing(task)),
+        "Times": _on_times(task),
         "Path": "; ".join(dict.fromkeys(way(a.path) for a in aggregations_of(task.target))),
     }
     width = max(len(word) for word, text in lines.items() if text) + 2
@@ -124,6 +127,24 @@ def _on_nothing(task: Task) -> Iterator[str]:
         yield f"{joined(undefined)} of no rows {are} undefined: such a case is not learnt from."
     if _divides(task.target):
         yield "A division by zero is undefined: such a case is not learnt from."
+
+
+def _on_times(task: Task) -> str:
+    """Which times in rows are looked at, besides those that say when a row happened."""
+    found: dict[str, None] = {}
+    parts: list[object] = [task.target, task.where, task.assuming]
+    for leaf in (leaf for part in parts for leaf in leaves(part)):
+        inner = [leaf]
+        if isinstance(leaf, BoundAggregation):
+            inner = [BoundColumn(leaf.table, leaf.column)] if leaf.column is not None else []
+            inner += leaves(leaf.where)
+        for column in inner:
+            assert isinstance(column, BoundColumn), "conditions on rows hold no aggregation"
+            own = (column.table.time_column, column.table.valid_from)
+            if family(column.column.data_type) is Family.TIME and column.column.name not in own:
+                found[_operand(column)] = None
+    verbs = "is null until it has" if len(found) == 1 else "are null until they have"
+    return f"{joined(found)} {verbs} come." if found else ""
 
 
 def _divides(node: object) -> bool:

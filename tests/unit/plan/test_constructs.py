@@ -76,7 +76,8 @@ AGGREGATIONS = [
     ("COUNT(orders.fee, 0, 30, days)", {1: 2, 2: 0, 3: 0}),
     ("COUNT_DISTINCT(orders.store_id, 0, 30, days)", {1: 2, 2: 0, 3: 0}),
     ("COUNT_DISTINCT(orders.status, 0, 31, days)", {1: 2, 2: 0, 3: 0}),  # null is no value
-    ("COUNT_DISTINCT(orders.delivered_at, 0, 30, days)", {1: 2, 2: 0, 3: 0}),
+    ("COUNT_DISTINCT(orders.delivered_at, 0, 30, days)", {1: 1, 2: 0, 3: 0}),  # one of them after the window
+    ("COUNT_DISTINCT(orders.delivered_at, 0, 35, days)", {1: 2, 2: 0, 3: 0}),
     ("SUM(orders.amount, 0, 30, days)", {1: 100.0, 2: 0.0, 3: 0.0}),
     ("AVG(orders.amount, 0, 30, days)", {1: 50.0}),
     ("MIN(orders.amount, 0, 30, days)", {1: 40.0}),
@@ -96,7 +97,8 @@ def test__aggregation__over_the_next_days(shop: World, target: str, expected: di
 
 TIMES = [
     ("MIN(orders.delivered_at, 0, 30, days) < '2024-04-12'", {1: True}),
-    ("MAX(orders.delivered_at, 0, 30, days) < '2024-05-02'", {1: False}),
+    ("MAX(orders.delivered_at, 0, 30, days) < '2024-05-02'", {1: True}),  # what comes later is not known then
+    ("MAX(orders.delivered_at, 0, 35, days) < '2024-05-02'", {1: False}),
     ("FIRST(orders.delivered_at, 0, 30, days) = 2024-04-11", {1: True}),
     ("LAST(orders.ordered_at, 0, 30, days) = '2024-04-30 12:00'", {1: True}),
 ]
@@ -164,7 +166,9 @@ WHERE = [
     ("COUNT(orders.*, -31, 0, days) > 0", [1]),
     ("COUNT_DISTINCT(orders.status, -100, 0, days) = 2", [1]),
     ("LAST(orders.status, -100, 0, days) ENDS WITH 'ed'", [1]),
-    ("LAST(orders.delivered_at, -100, 0, days) > '2024-04-01'", [1]),
+    ("LAST(orders.delivered_at, -100, 0, days) > '2024-04-01'", []),  # order 3 is delivered after A
+    ("LAST(orders.delivered_at, -100, 0, days) = '2024-03-05'", [1]),
+    ("COUNT(orders.* WHERE orders.delivered_at IS NULL, -100, 0, days) = 1", [1, 2]),  # on their way at A
 ]
 
 
@@ -184,7 +188,8 @@ INNER = [
     ("orders.status STARTS WITH 'l' OR orders.status IS NULL", {1: 2, 2: 0, 3: 0}),
     ("orders.status ENDS WITH 'd'", {1: 1, 2: 0, 3: 0}),
     ("orders.is_gift IS NOT TRUE", {1: 2, 2: 0, 3: 0}),
-    ("orders.delivered_at > '2024-04-30'", {1: 1, 2: 0, 3: 0}),
+    ("orders.delivered_at > '2024-04-30'", {1: 0, 2: 0, 3: 0}),  # after the window
+    ("orders.delivered_at IS NULL", {1: 2, 2: 0, 3: 0}),
     ("orders.amount < 1e38 AND orders.amount > -1e-20", {1: 2, 2: 0, 3: 0}),
     ("orders.amount IN (40, 1e38) OR orders.fee = 99999999999999999999999999999999999999", {1: 1, 2: 0, 3: 0}),
 ]
@@ -338,7 +343,7 @@ def test__arithmetic__and_parents__in_where(shop: World, condition: str, expecte
 
 INNER_OF_ORDERS = [
     ("orders.amount > orders.fee * 10", 1),
-    ("orders.ordered_at < orders.delivered_at", 2),
+    ("orders.ordered_at < orders.delivered_at", 1),
     ("stores.region = 'north'", 2),
     ("customers.segment = 'gold'", 3),
     ("customers.age > 30", 0),

@@ -108,8 +108,14 @@ def _value(asked: BoundAggregation, database: Database, customer: int, anchor: d
     low = None if window.start is None else _after(anchor, window.start, window.unit)
     high = _after(anchor, window.end, window.unit)
     rows = [(t, r) for t, r in _rows_of(database, asked, customer) if t and t <= high and (low is None or t > low)]
+    known = _after(anchor, max(window.end, 0), window.unit)
+
+    def as_known(leaf, row):
+        value = row[leaf.column.name]
+        return None if leaf.column.name == "paid_at" and value is not None and value > known else value
+
     if asked.where is not None:
-        rows = [(t, r) for t, r in rows if _holds(asked.where, r, lambda leaf, row: row[leaf.column.name]) is True]
+        rows = [(t, r) for t, r in rows if _holds(asked.where, r, as_known) is True]
     if asked.column is None:
         return len(rows)
     rows = [(t, r[key], r[asked.column.name]) for t, r in rows if r[asked.column.name] is not None]

@@ -33,12 +33,15 @@ WHERE = [
     "customers.size + regions.area > 2 OR regions.kind STARTS WITH 'o'",
     "COUNT(items.* WHERE products.price > 2 OR orders.status LIKE 'o%') > 0",
     "SUM(orders.amount WHERE regions.area < 5 OR customers.size > 1) >= MAX(orders.amount, -1, 0, weeks) * 2",
+    "COUNT(orders.* WHERE orders.paid_at IS NULL) > 0 OR customers.left_at IS NULL",
+    "MAX(orders.paid_at) > LAST(orders.ordered_at) OR customers.left_at < MIN(orders.paid_at, -9, 0)",
     "COUNT(customers.* WHERE customers.vip = TRUE OR regions.area > 1) > 1",
 ]
 TARGETS = [
     "COUNT(orders.*, 0, 5) > COUNT(orders.* WHERE regions.area > 1, -INF, 0)",
     "SUM(orders.amount, 0, 5) / COUNT(items.* WHERE products.price > 0, 0, 5)",
     "COUNT_DISTINCT(items.product_id WHERE products.category = 'a' OR products.category IS NULL, 0, 5)",
+    "COUNT(orders.* WHERE orders.paid_at > orders.ordered_at OR customers.left_at IS NULL, 0, 5)",
     "LAST(orders.amount) - FIRST(orders.amount WHERE customers.size > 0, 0, 5)",
 ]
 

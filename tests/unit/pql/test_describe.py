@@ -96,6 +96,15 @@ def test__describe__no_rows__several_and_a_division() -> None:
     )
 
 
+def test__describe__times_in_rows__say_when_they_count() -> None:
+    inner = "orders.delivered_at IS NULL AND orders.ordered_at > '2024-01-01'"
+    query = f"PREDICT COUNT(orders.* WHERE {inner}, 0, 30) {FOR_EACH}"
+    assert described(query)["Times"] == "orders.delivered_at is null until it has come."
+    query += " WHERE MAX(orders.delivered_at) > '2024-01-01' AND customers.born_on < '1990-01-01'"
+    assert described(query)["Times"] == "orders.delivered_at and customers.born_on are null until they have come."
+    assert "Times" not in described(f"PREDICT LAST(orders.ordered_at, 0, 9) > '2024-01-01' {FOR_EACH}")
+
+
 def test__describe__key_of_several_columns__in_parentheses() -> None:
     query = parse("PREDICT lines.qty FOR EACH lines.(order_id, line_no)")
     assert "each lines.(order_id, line_no)" in describe(bind(query, schema_for(query, SHOP, "duckdb")))
