@@ -28,18 +28,18 @@ from dbt_rfm.task_kind import TaskKind
 def event_labels_select(
     task: Task, graph: Graph, anchor: datetime, delay: Window, since: datetime | None = None
 ) -> exp.Select:
-    """(entity, anchor_time, known_at, label) of every event from `since` to the anchor whose outcome stands there."""
+    """(entity, anchor_time, known_at, label) of every event from `since` on whose outcome is known at the anchor."""
     build = _Events(task, graph, anchor)
     value = build.value()
     label = exp.Cast(this=value, to=exp.DataType.build(LABEL_TYPE[task.kind]))
-    known = sql.aliased(sql.later(build.time.copy(), delay.end, delay.unit), "known_at")
-    conditions = [_given(value)]
+    known = sql.later(build.time.copy(), delay.end, delay.unit)
+    conditions = [exp.LTE(this=known.copy(), expression=sql.timestamp(anchor)), _given(value)]
     if since is not None:
         conditions.append(exp.GTE(this=build.time.copy(), expression=sql.timestamp(since)))
     if task.kind == TaskKind.REGRESSION:
         nan = sql.as_double(exp.Literal.string("NaN"))
         conditions.append(exp.NEQ(this=label.copy(), expression=nan))
-    return build.select([known, sql.aliased(label, "label")], conditions)
+    return build.select([sql.aliased(known, "known_at"), sql.aliased(label, "label")], conditions)
 
 
 def unknown_events_select(task: Task, graph: Graph, anchor: datetime, delay: Window) -> exp.Select:

@@ -9,6 +9,7 @@ WHERE
     "e"."order_id"
   ) IS NULL
   AND "e"."ordered_at" <= CAST('2024-06-30 12:00:00' AS TIMESTAMP)
+  AND "e"."ordered_at" + INTERVAL '36' HOUR <= CAST('2024-06-30 12:00:00' AS TIMESTAMP)
   AND NOT (
     "e"."amount"
   ) IS NULL
