@@ -58,7 +58,7 @@ def from_events(session: Session, graph: Graph, task: Task, anchor: datetime, op
 def events_sql(
     task: Task, graph: Graph, anchor: datetime, options: Options, since: datetime | None = None
 ) -> exp.Select:
-    """(entity, anchor_time, known_at, label) of the events up to the anchor."""
+    """(entity, anchor_time, known_at, label) of the events whose outcome is known at the anchor."""
     return event_labels_select(task, graph, anchor, read_delay(options.label_delay) or _AT_ONCE, since)
 
 
