@@ -46,7 +46,8 @@ create table shop.customers as select i::bigint as customer_id, (i % 4 + 1)::big
     date '1980-01-01' + i::int as born_on from range(1, 41) t(i);
 create table shop.orders as select (i * 1000 + k)::bigint as order_id, i::bigint as customer_id,
     (i % 4 + 1)::bigint as store_id, timestamp '2024-12-31' - to_days((k * (i % 9 + 3))::int) as ordered_at,
-    (ordered_at + to_days((k % 5)::int))::timestamptz as delivered_at, case (i + k) % 3 when 0 then 'returned' else 'paid' end as status,
+    (ordered_at + to_days((k % 5)::int))::timestamptz as delivered_at,
+    case (i + k) % 3 when 0 then 'returned' else 'paid' end as status,
     ((i * 7 + k * 13) % 90 + 3)::decimal(12, 2) as amount, case when k > 2 then (i + k) % 4 = 0 end as is_gift,
     '{}'::json as payload, (k % 5)::int as rank from range(1, 41) t(i), range(0, 90) s(k) where k * (i % 9 + 3) < 700
     and (i % 3 > 0 or k % 16 < 5); -- a third of the customers pause now and then
