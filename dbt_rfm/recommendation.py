@@ -26,7 +26,14 @@ from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import shifted
 from dbt_rfm.plan.candidates import Limits, candidate_steps, history_steps
 from dbt_rfm.plan.examples import drawn_select, examples_select, query_examples
-from dbt_rfm.plan.interactions import amounts_of, catalogue, interactions_select, parts_of, relevant_select
+from dbt_rfm.plan.interactions import (
+    amounts_of,
+    catalogue,
+    interactions_select,
+    listed_select,
+    parts_of,
+    relevant_select,
+)
 from dbt_rfm.plan.pairs import labelled_select, pair_block, pairs_select, shares_select
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.plan.template import statement
@@ -170,6 +177,7 @@ def _label_groups(run: _Run, moments: Sequence[datetime]) -> None:
         "closes": [shifted(m, window.end, window.unit) for m in moments],
     }
     session.load(names("windows"), pa.table({n: pa.array(v, type=pa.timestamp("us")) for n, v in columns.items()}))
+    session.create(names("listed"), listed_select(run.task, run.graph))
     session.create(names("relevant"), relevant_select(run.task, names))
     session.create(names("held"), statement(_HELD, names, "labels", "relevant"))
     session.create(names.labels, statement("SELECT h.* FROM held AS h", names, "held"))

@@ -57,9 +57,9 @@ def history_steps(names: Names, kinds: int, amounts: int) -> list[Step]:
     """history, habits, shelf; so many category columns has the catalogue, so many amounts each interaction."""
     sums = "".join(f", SUM(i.q{j}) AS q{j}" for j in range(amounts))
     return [
-        Step(names("counted"), statement(_COUNTED.format(sums=sums), names, "interactions", "moments")),
+        Step(names("counted"), statement(_COUNTED.format(sums=sums), names, "interactions", "moments", "catalogue")),
         Step(names("history"), statement(_HISTORY, names, "counted")),
-        Step(names("habits"), statement(_HABITS, names, "counted", "interactions", "moments")),
+        Step(names("habits"), statement(_HABITS, names, "counted", "interactions", "moments", "catalogue")),
         Step(names("shelf"), statement(_SHELF, names, "catalogue", "counted")),
         *(Step(names(f"taste{j}"), statement(_TASTE.format(j=j), names, "history", "catalogue")) for j in range(kinds)),
     ]
@@ -97,6 +97,7 @@ SELECT m.at, i.entity, i.item, SUM(i.n) AS n, COUNT(*) AS occasions,
     MIN(i.happened) AS began, MAX(i.happened) AS latest{sums}
 FROM interactions AS i
 JOIN moments AS m ON i.known <= m.at AND (i.until IS NULL OR i.until > m.at)
+JOIN catalogue AS g ON g.at = m.at AND g.item = i.item
 GROUP BY m.at, i.entity, i.item
 """
 _HISTORY = """
@@ -120,6 +121,7 @@ JOIN (
         COUNT(DISTINCT CASE WHEN i.happened > m.since_3 THEN i.happened END) AS visits_3
     FROM interactions AS i
     JOIN moments AS m ON i.known <= m.at AND (i.until IS NULL OR i.until > m.at)
+    JOIN catalogue AS g ON g.at = m.at AND g.item = i.item
     GROUP BY m.at, i.entity
 ) AS v ON v.at = c.at AND v.entity = c.entity
 """

@@ -4,8 +4,9 @@ In: a task of kind LINK (its target is LIST_DISTINCT of a foreign key, over a pa
 `interactions` (entity, item, happened, known, until, n, amounts), of the `catalogue` as of each moment, and of what is
 `relevant` to an entity after an anchor.
 Time rule: a row is known once every timed table on its path is, and counts until a version on its path ends. An item
-is in the catalogue of a moment if its row existed then. What is relevant lies in the target's window after the anchor
-and was known at its end; with EXCLUDE SEEN what the entity had by the anchor is not relevant to it.
+is in the catalogue of a moment if its row existed then; before that, rows with the item do not count either. What is
+relevant lies in the target's window after the anchor and was known at its end, item included; with EXCLUDE SEEN what
+the entity had by the anchor is not relevant to it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,18 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names
 from dbt_rfm.plan.labels import inner_condition
-from dbt_rfm.plan.paths import Graph, Path, event_time, exists_at, from_path, known_time, own_time, top_key, valid_until
+from dbt_rfm.plan.paths import (
+    Graph,
+    Path,
+    event_time,
+    exists_at,
+    from_path,
+    known_time,
+    own_time,
+    time_of,
+    top_key,
+    valid_until,
+)
 from dbt_rfm.plan.template import statement
 from dbt_rfm.plan.values import NUMERICAL, Scope, Value, values_of
 from dbt_rfm.pql.task import BoundAggregation, Ranking, Task
@@ -59,7 +71,7 @@ def interactions_select(task: Task, graph: Graph) -> exp.Select:
 
     `until` null means still valid.
     """
-    target, ranking = parts_of(task)
+    target, _ = parts_of(task)
     path = Path(target.table, target.path)
     happened, known = event_time(graph, path), known_time(graph, path)
     assert target.column is not None and happened is not None and known is not None, "the binder saw to it"
@@ -73,9 +85,8 @@ def interactions_select(task: Task, graph: Graph) -> exp.Select:
     query = from_path(graph, path, query.select(sql.aliased(exp.Count(this=exp.Star()), "n"), copy=False))
     sums = [sql.aliased(exp.Sum(this=v.expression), f"q{j}") for j, v in enumerate(amounts_of(task, graph))]
     query = query.select(*sums, copy=False)
-    there = sql.select(sql.column(ranking.link.parent_column, "i")).from_(graph.read(ranking.items, "i"), copy=False)
     conditions: list[exp.Expression] = [
-        exp.In(this=item.copy(), query=exp.Subquery(this=there)),
+        exp.Not(this=exp.Is(this=item.copy(), expression=exp.Null())),
         exp.Not(this=exp.Is(this=top_key(path), expression=exp.Null())),
         exp.Not(this=exp.Is(this=known.copy(), expression=exp.Null())),
     ]
@@ -108,6 +119,23 @@ def catalogue(task: Task, graph: Graph, names: Names) -> Catalogue:
     return Catalogue(query, tuple(name for name, _ in kinds), tuple(name for name, _ in numbers))
 
 
+def listed_select(task: Task, graph: Graph) -> exp.Select:
+    """(item, since, until) of every row of the items' table; since null: always there, until null: still."""
+    _, ranking = parts_of(task)
+    table, nothing = ranking.items, exp.Cast(this=exp.Null(), to=exp.DataType.build("timestamp"))
+    since, until = own_time(table, "i"), table.valid_to
+    if table.time_column is not None and table.valid_from is not None:
+        since = exp.Greatest(this=since, expressions=[time_of(table, table.valid_from, "i")])
+    query = sql.select(
+        sql.aliased(sql.column(ranking.link.parent_column, "i"), "item"),
+        sql.aliased(since if since is not None else nothing, "since"),
+        sql.aliased(time_of(table, until, "i") if until is not None else nothing.copy(), "until"),
+    )
+    query = query.from_(graph.read(table, "i"), copy=False)
+    known = exp.Not(this=exp.Is(this=since.copy(), expression=exp.Null())) if since is not None else None
+    return query if known is None else query.where(known, copy=False)
+
+
 def relevant_select(task: Task, names: Names) -> exp.Select:
     """(entity, anchor_time, item) for the session table `windows` (anchor_time, opens, closes)."""
     seen = f"LEFT JOIN ({_SEEN}) AS b ON b.entity = i.entity AND b.item = i.item AND b.anchor_time = w.anchor_time"
@@ -118,10 +146,13 @@ def relevant_select(task: Task, names: Names) -> exp.Select:
         FROM interactions AS i
         JOIN windows AS w ON i.happened > w.opens AND i.happened <= w.closes AND i.known <= w.closes
             AND (i.until IS NULL OR i.until > w.closes)
+        JOIN listed AS l ON l.item = i.item AND (l.since IS NULL OR l.since <= w.closes)
+            AND (l.until IS NULL OR l.until > w.closes)
         {seen if new else ""}
         {"WHERE b.entity IS NULL" if new else ""}
         """,
         names,
         "interactions",
         "windows",
+        "listed",
     )

@@ -15,7 +15,7 @@ import pytest
 from suite_database import FOLDER, load
 
 from dbt_rfm.plan.blocks import Names
-from dbt_rfm.plan.interactions import interactions_select, relevant_select
+from dbt_rfm.plan.interactions import interactions_select, listed_select, relevant_select
 from dbt_rfm.plan.labels import labels_select
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.ast import Window
@@ -144,6 +144,7 @@ def test__lists__online_retail__equal_the_given_table() -> None:
     task = bind(parse(bought), schema)
     names = Names("t")
     warehouse.create_temporary(names("interactions"), interactions_select(task, Graph(schema, "duckdb")))
+    warehouse.create_temporary(names("listed"), listed_select(task, Graph(schema, "duckdb")))
     windows = "select distinct anchor_time, anchor_time as opens, anchor_time + interval 30 day as closes from given"
     connection.execute(f"create temp table {names('windows')} as {windows}")
     warehouse.create_temporary("ours", relevant_select(task, names))

@@ -16,6 +16,8 @@ JOIN "rfm_moments_x" AS "m"
   ON "i"."known" <= "m"."at" AND (
     "i"."until" IS NULL OR "i"."until" > "m"."at"
   )
+JOIN "rfm_catalogue_x" AS "g"
+  ON "g"."at" = "m"."at" AND "g"."item" = "i"."item"
 GROUP BY
   "m"."at",
   "i"."entity",

@@ -10,11 +10,7 @@ FROM "items" AS "r0"
 INNER JOIN "orders" AS "r1"
   ON "r1"."order_id" = "r0"."order_id"
 WHERE
-  "r0"."product_id" IN (
-    SELECT
-      "i"."product_id"
-    FROM "products" AS "i"
-  )
+  NOT "r0"."product_id" IS NULL
   AND NOT "r1"."customer_id" IS NULL
   AND NOT "r1"."ordered_at" IS NULL
   AND "r0"."quantity" > 0

@@ -10,3 +10,11 @@ JOIN "rfm_windows_x" AS "w"
   AND (
     "i"."until" IS NULL OR "i"."until" > "w"."closes"
   )
+JOIN "rfm_listed_x" AS "l"
+  ON "l"."item" = "i"."item"
+  AND (
+    "l"."since" IS NULL OR "l"."since" <= "w"."closes"
+  )
+  AND (
+    "l"."until" IS NULL OR "l"."until" > "w"."closes"
+  )

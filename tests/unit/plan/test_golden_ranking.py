@@ -10,7 +10,7 @@ from sqlglot import exp
 from test_golden import GOLDEN, NAMES
 
 from dbt_rfm.plan.candidates import Limits, candidate_steps, history_steps
-from dbt_rfm.plan.interactions import catalogue, interactions_select, relevant_select
+from dbt_rfm.plan.interactions import catalogue, interactions_select, listed_select, relevant_select
 from dbt_rfm.plan.pairs import labelled_select, pair_block, pairs_select
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.binder import bind
@@ -34,6 +34,7 @@ def plans(dialect: str) -> dict[str, exp.Expression]:
     with_own = replace(task, ranking=replace(task.ranking, exclude_seen=False))
     return {
         "ranking_interactions": interactions_select(task, graph),
+        "ranking_listed": listed_select(task, graph),
         "ranking_catalogue": found.select,
         "ranking_relevant": relevant_select(with_own, NAMES),
         "ranking_relevant_new": relevant_select(task, NAMES),
