@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -129,8 +129,9 @@ def no_history(loaded: Loaded, *, share: float) -> Dataset:
     for child, column, parent, _ in loaded.dataset.links:
         if parent == entity:
             drawn = exp.MD5(this=_joined(sql.column(column, "t"), exp.Literal.string("history")))
-            kept = exp.GTE(this=drawn, expression=exp.Literal.string(_limit(share)))
-            kept = exp.Or(this=kept, expression=exp.Is(this=sql.column(column, "t"), expression=exp.Null()))
+            others = exp.GTE(this=drawn, expression=exp.Literal.string(_limit(share)))
+            nobody = exp.Is(this=sql.column(column, "t"), expression=exp.Null())
+            kept = exp.Or(this=others, expression=nobody)
             _rewrite(loaded, _table(loaded.dataset, child), {}, where=kept)
     return loaded.dataset
 
@@ -175,14 +176,18 @@ CORRUPTIONS: dict[str, Corruption] = {
 
 
 def _spoilt_column(loaded: Loaded) -> tuple[SuiteTable, str]:
-    """The table of events that the query names first, and its number: one the query names, or the most varied."""
+    """The table of events that the query names first, and its number: one the query names, or the most varied.
+
+    The target of an attribute task is not spoilt: it is a label.
+    """
     query, linked = (
         loaded.task.query,
         {child for child, _, parent, _ in loaded.dataset.links if parent == loaded.task.entity_table},
     )
     timed = [t for t in loaded.dataset.tables if t.time_column and t.name in linked | {loaded.task.entity_table}]
     for table in sorted(timed, key=lambda t: _place(rf"\b{re.escape(t.name)}\.", query)):
-        numbers = [name for name, kind in _plain_columns(loaded, table) if _NUMERIC.search(kind)]
+        plain = [each for each in _plain_columns(loaded, table) if (table.name, each[0]) != loaded.task.attribute]
+        numbers = [name for name, kind in plain if _NUMERIC.search(kind)]
         if numbers:
             variety = _variety(loaded, table, numbers)
             at = {name: _place(rf"\b{re.escape(table.name)}\.{re.escape(name)}\b", query) for name in numbers}
@@ -216,13 +221,14 @@ def _columns(loaded: Loaded, table: SuiteTable) -> list[tuple[str, str]]:
 def _rewrite(
     loaded: Loaded,
     table: SuiteTable,
-    changed: dict[str, exp.Expression],
+    changed: Mapping[str, exp.Expression],
     *,
-    more: dict[str, exp.Expression] | None = None,
+    more: Mapping[str, exp.Expression] | None = None,
     where: exp.Expression | None = None,
 ) -> None:
     """Make the table again with some columns changed, more columns behind and only some rows."""
-    cells = {name: changed.get(name, sql.column(name, "t")) for name, _ in _columns(loaded, table)} | (more or {})
+    cells = {name: changed.get(name, sql.column(name, "t")) for name, _ in _columns(loaded, table)}
+    cells |= more or {}
     select = sql.select(*(sql.aliased(cell, name) for name, cell in cells.items()))
     select = select.from_(sql.temporary(table.name, "t"), copy=False)
     loaded.warehouse.create_temporary(table.name, select if where is None else select.where(where, copy=False))
