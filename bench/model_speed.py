@@ -3,7 +3,7 @@
     python bench/model_speed.py [--context 1000] [--columns 64] [--rows 20000] [--json FILE]
 
 The rows are simulated tasks of the pretraining prior, so nothing is downloaded. The least of the repeats is reported.
-The peer is LightGBM, fitted and asked on the same rows and columns in the same process. Torch uses its own default of threads.
+The peer is LightGBM, fitted and asked on the same rows and columns in the same process. Torch has its own threads.
 """
 
 from __future__ import annotations

@@ -43,7 +43,8 @@ from dbt_rfm.warehouse.base import Warehouse
 
 log = logging.getLogger("dbt_rfm")
 
-QUICK_CONTEXT = 1000  # labelled examples behind a quick answer
+QUICK_CONTEXT = 1000  # labelled examples behind a quick answer,
+QUICK_ATTENDED = 512  # and those of them the network attends to
 
 Progress = Callable[[str], None]  # told the name of each stage as it starts
 
@@ -127,7 +128,7 @@ def answer(
     snapshot = collect(task, schema, warehouse, options, labels=job.labels, with_rows=with_rows, kept=kept)
     planned = time.perf_counter() - started
     progress("predicting")
-    model = load_model(options.model, options.device, {"context_size": options.context_size, "thorough": not quick})
+    model = load_model(options.model, options.device, _model_options(options, quick))
     step = run_step(snapshot, model, seed=options.seed)
     return Answer(
         task=task,
@@ -140,6 +141,11 @@ def answer(
         seconds={"plan": planned, "model": step.seconds},
         notes=(*schema.notes, *snapshot.notes),
     )
+
+
+def _model_options(options: Options, quick: bool) -> dict[str, object]:
+    given: dict[str, object] = {"context_size": options.context_size}
+    return given | {"thorough": False, "attended": QUICK_ATTENDED} if quick else given
 
 
 def publish(job: Job, warehouse: Warehouse, *, replace_served: bool = True) -> Outcome:

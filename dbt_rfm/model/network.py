@@ -1,10 +1,10 @@
 """The in-context transformer: labelled context rows and unlabelled query rows in, one output vector per query row out.
 
-A table is a grid of cell tokens. Each cell layer lets a column read down its rows, then a row read across its columns;
-a few summary columns per row then become one row token, and row layers read across rows. Keys and values come from
-context rows only, so query rows never see each other and the context can be encoded once (`encode`) and then asked
-any number of times (`score`). Nothing depends on the order of rows; columns are told apart by random identity
-vectors alone, and so are the categories within a column.
+A table is a grid of cell tokens, each of a few neighbouring columns. Each cell layer lets a column read down its rows,
+then a row read across its columns; a few summary columns per row then become one row token, and row layers read across
+rows. Keys and values come from context rows only, so query rows never see each other and the context can be encoded
+once (`encode`) and then asked any number of times (`score`). Nothing depends on the order of rows; columns are told
+apart by random identity vectors alone, and so are the categories within a column.
 Source: the two-axis attention of in-context learners for tables (TabPFN v2, TabICL) and a first trial of ours; what
 differs: labels are added to every context cell, one network serves three kinds of target, and a retrieval read-out
 (attention straight onto context labels) backs the class head.
@@ -31,7 +31,7 @@ _KINDS = ("binary", "multiclass", "regression")
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    group: int = 1  # columns that share a token
+    group: int = 1  # neighbouring columns that share a token
     cell_width: int = 64
     cell_layers: int = 3
     cell_heads: int = 2

@@ -91,5 +91,8 @@ def test__rfm__a_rule_no_linear_reading_can_state__read_by_the_network():
     far = (np.abs(x[:, 1]) > 0.8).astype(int)
     table = FeatureTable(("a", "b", "c"), ("numerical",) * 3, tuple(x.T))
     context, query = table.take(np.arange(200)), table.take(np.arange(200, 300))
-    answer = model.predict(context, far[:200], query, TaskKind.BINARY, ("false", "true"))
-    assert auroc(far[200:], answer.probabilities[:, 1]) > 0.9
+    prepared = model.prepare(context, far[:200], TaskKind.BINARY, ("false", "true"))
+    network, line = prepared.opinions.members[0], prepared.opinions.line
+    rows = prepared.reading.matrix_of(query)
+    assert auroc(far[200:], network.log_odds(rows)[:, 1]) > 0.9
+    assert auroc(far[200:], line.log_odds(rows)[:, 1]) < 0.7
