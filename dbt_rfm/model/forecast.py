@@ -24,7 +24,7 @@ from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.task_kind import TaskKind
 
 _SHARE = 1.0  # of everybody's level in an entity's scale
-#: Others, each with the part of the pinball loss by which it has to be better; None: no scale of its own.
+#: Others, each with the part of both losses by which it has to be better; None: no scale of its own.
 _OTHER_SHARES: tuple[tuple[float | None, float], ...] = ((0.2, 0.1), (None, 0.03))
 _LEVELS = (0.1, 0.5, 0.9)
 _COLUMNS = 64
@@ -64,17 +64,18 @@ def _on_its_scale(
 ) -> tuple[FeatureTable, np.ndarray]:
     """The table and the scale that foretell the newer part of the context best, the usual one unless clearly beaten."""
 
-    def on(share: float | None) -> tuple[float, FeatureTable, np.ndarray]:
+    def on(share: float | None) -> tuple[np.ndarray, FeatureTable, np.ndarray]:
         scale = _scale(table, context, share)
         scaled = _scaled(table, sources, scale)
         return _loss(scaled, labels, context, scale, ends, seed), scaled, scale
 
     usual, best, best_scale = on(_SHARE)
-    least = usual
+    least = 1.0
     for share, margin in _OTHER_SHARES:
-        loss, scaled, scale = on(share)
-        if loss < min(least, (1 - margin) * usual):
-            least, best, best_scale = loss, scaled, scale
+        losses, scaled, scale = on(share)
+        part = float((losses / np.maximum(usual, 1e-12)).max())
+        if part < min(least, 1 - margin) and usual.min() > 0:
+            least, best, best_scale = part, scaled, scale
     return best, best_scale
 
 
@@ -95,14 +96,14 @@ def _scaled(table: FeatureTable, sources: tuple[str, ...], scale: np.ndarray) ->
 
 def _loss(
     table: FeatureTable, labels: np.ndarray, context: np.ndarray, scale: np.ndarray, ends: np.ndarray, seed: int
-) -> float:
-    """Pinball loss, in the label's unit, of a linear reading of the older windows on the newer ones.
+) -> np.ndarray:
+    """Absolute error of the median, and pinball loss, of a linear reading of the older windows on the newer ones.
 
-    0 where the context cannot be parted in time.
+    In the unit of the label; 0 where the context cannot be parted in time.
     """
     older = _older_half(ends)
     if older is None:
-        return 0.0
+        return np.zeros(2)
     rows, asked = context[older], context[~older]
     question = Question(table.take(rows), labels[older] / scale[rows], TaskKind.REGRESSION, 0, seed, None)
     reading = question.read(context_size=len(rows), columns=_COLUMNS)
@@ -111,7 +112,8 @@ def _loss(
     found = TargetScale.of(reading.labels).to_label(scores) * scale[asked][:, None]
     error = labels[~older][:, None] - found
     levels = np.array(_LEVELS)
-    return float(np.maximum(levels * error, (levels - 1) * error).mean())
+    pinball = np.maximum(levels * error, (levels - 1) * error).mean()
+    return np.array([np.abs(error[:, _LEVELS.index(0.5)]).mean(), pinball])
 
 
 def _older_half(ends: np.ndarray) -> np.ndarray | None:
