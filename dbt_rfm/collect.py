@@ -27,7 +27,7 @@ from dbt_rfm.give_aways import give_aways
 from dbt_rfm.kept_features import KeptFeatures
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
-from dbt_rfm.plan.anchors import newest_event
+from dbt_rfm.plan.anchors import newest_event, shifted
 from dbt_rfm.plan.event_history import outcome_of
 from dbt_rfm.plan.examples import (
     context_select,
@@ -54,7 +54,7 @@ from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Feature
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
 
-MAX_EXAMPLES_WITH_ROWS = 10_000
+MAX_EXAMPLES_WITH_ROWS = 50_000
 FEW_ANCHORS = 500  # more distinct anchors are no grid but the times of events
 
 
@@ -79,6 +79,7 @@ def collect(
     graph = Graph(schema, warehouse.dialect)
     with Session(warehouse) as session:
         anchor, notes = anchor_of(session, graph, options)
+        notes += _notes_on_age(session, graph, task, options, anchor)
         if task.kind == TaskKind.FORECAST:
             return forecast_snapshot(session, graph, task, options, anchor, notes, with_rows=with_rows)
         if task.kind == TaskKind.LINK:
@@ -167,6 +168,20 @@ def anchor_of(session: Session, graph: Graph, options: Options) -> tuple[datetim
         return found, []
     today = datetime.now(UTC).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
     return today, ["no table of the graph has a time, so everything counts as always known and the anchor is today"]
+
+
+def _notes_on_age(session: Session, graph: Graph, task: Task, options: Options, anchor: datetime) -> list[str]:
+    """Whether the rows end so long before a named anchor that whole windows seem empty."""
+    if task.horizon is None or named_anchor(options) is None:
+        return []
+    select = newest_event(graph, graph.schema.tables)
+    newest = session.value(select) if select is not None else None
+    if newest is None or shifted(newest, task.horizon.end, task.horizon.unit) >= anchor:
+        return []
+    return [
+        f"the newest row of the graph is of {newest:%Y-%m-%d %H:%M}, {(anchor - newest).days} days before the anchor: "
+        "windows in between count as empty, as if nothing had happened. Bring newer rows, or take the anchor 'latest'"
+    ]
 
 
 def _choose(

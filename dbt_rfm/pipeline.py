@@ -19,8 +19,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from dbt_rfm import __version__, versions
-from dbt_rfm.collect import collect, named_anchor
 from dbt_rfm.asked_rows import as_asked
+from dbt_rfm.collect import collect, named_anchor
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.evaluate import Backtest, backtest
 from dbt_rfm.job import Job

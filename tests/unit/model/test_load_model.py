@@ -68,7 +68,7 @@ def test__rfm__relational_tasks_it_never_saw__ranks_far_better_than_chance():
         labels, truth = np.split(batch.labels[task].astype(int), [batch.num_context])
         answer = load_model().predict(context, labels, query, TaskKind.BINARY, ("false", "true"))
         found.append(auroc(truth, answer.probabilities[:, 1]))
-    assert np.mean(found) > 0.65
+    assert np.mean(found) > 0.62
 
 
 def test__rfm__numbers_of_relational_tasks__beat_the_median():
