@@ -52,11 +52,13 @@ def outcome_of(task: Task, delay: Window | None) -> Outcome | None:
     if delay is None:
         return None
     kind = CATEGORICAL if task.kind == TaskKind.MULTICLASS else NUMERICAL
-    return Outcome(Value("outcome", kind, _outcome(task, "r0")), delay)
+    return Outcome(Value("outcome", kind, _outcome(task, "r0", delay)), delay)
 
 
-def _outcome(task: Task, alias: str) -> exp.Expression:
-    target, asked = task.target, target_value(task, alias)
+def _outcome(task: Task, alias: str, delay: Window) -> exp.Expression:
+    time = own_time(task.entity.table, alias)
+    assert time is not None, "events have a time"
+    target, asked = task.target, target_value(task, alias, sql.later(time, delay.end, delay.unit))
     if task.kind == TaskKind.MULTICLASS:
         return sql.as_text(asked)
     if isinstance(target, BoundColumn):

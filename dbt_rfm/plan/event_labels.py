@@ -9,7 +9,6 @@ there by then may still change.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
 from sqlglot import exp
@@ -17,11 +16,11 @@ from sqlglot import exp
 from dbt_rfm.errors import QueryError
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.conditions import Leaf, compile_condition, compile_operand
-from dbt_rfm.plan.labels import LABEL_TYPE
+from dbt_rfm.plan.labels import LABEL_TYPE, as_known
 from dbt_rfm.plan.paths import Graph, join_parents, own_time
 from dbt_rfm.pql.ast import Window
-from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, BoundColumn, BoundTarget, Task
-from dbt_rfm.schema.types import Column, Link
+from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, BoundColumn, Task
+from dbt_rfm.schema.types import Link
 from dbt_rfm.task_kind import TaskKind
 
 
@@ -30,7 +29,7 @@ def event_labels_select(
 ) -> exp.Select:
     """(entity, anchor_time, known_at, label) of every event from `since` on whose outcome is known at the anchor."""
     build = _Events(task, graph, anchor)
-    value = build.value()
+    value = build.value(delay)
     label = exp.Cast(this=value, to=exp.DataType.build(LABEL_TYPE[task.kind]))
     known = sql.later(build.time.copy(), delay.end, delay.unit)
     conditions = [exp.LTE(this=known.copy(), expression=sql.timestamp(anchor)), _given(value)]
@@ -50,7 +49,7 @@ def unknown_events_select(task: Task, graph: Graph, anchor: datetime, delay: Win
     build = _Events(task, graph, anchor)
     if task.entity_ids:
         return build.select([], [])
-    missing = exp.Is(this=exp.Paren(this=build.value()), expression=exp.Null())
+    missing = exp.Is(this=exp.Paren(this=build.value(delay)), expression=exp.Null())
     young = exp.GT(this=sql.later(build.time.copy(), delay.end, delay.unit), expression=sql.timestamp(anchor))
     return build.select([], [exp.Paren(this=exp.or_(missing, young))])
 
@@ -64,20 +63,17 @@ def nth_newest_select(task: Task, graph: Graph, anchor: datetime, number: int) -
     return query.limit(1, copy=False).offset(number - 1, copy=False)
 
 
-def target_value(task: Task, alias: str) -> exp.Expression:
-    """What the task asks of the event's row aliased so; it looks at the row's own columns only."""
+def target_value(task: Task, alias: str, known_by: exp.Expression) -> exp.Expression:
+    """What the task asks of the event's row aliased so, as it is known at a moment: its outcome."""
 
     def own(leaf: Leaf) -> exp.Expression:
         assert isinstance(leaf, BoundColumn) and not leaf.path, f"an attribute is made of own columns: {leaf}"
-        return _comparable(leaf.column, alias)
+        return as_known(leaf.table, leaf.column, alias, known_by)
 
-    return _compiled(task.target, own)
-
-
-def _compiled(target: BoundTarget, leaf: Callable[[Leaf], exp.Expression]) -> exp.Expression:
+    target = task.target
     if isinstance(target, Leaf | BoundArithmetic):
-        return compile_operand(target, leaf)
-    return compile_condition(target, leaf)
+        return compile_operand(target, own)
+    return compile_condition(target, own)
 
 
 class _Events:
@@ -91,37 +87,38 @@ class _Events:
         self.query = sql.select().from_(graph.read(task.entity.table, "e"), copy=False)
         self._parents: dict[tuple[Link, ...], str] = {}
 
-    def value(self) -> exp.Expression:
-        return _compiled(self.task.target, self._leaf)
+    def value(self, delay: Window) -> exp.Expression:
+        """The outcome as it is known the delay after the event; without a delay, at the anchor."""
+        known = sql.later(self.time.copy(), delay.end, delay.unit) if delay.end else sql.timestamp(self.anchor)
+        return target_value(self.task, "e", known)
 
     def select(self, extra: list[exp.Expression], conditions: list[exp.Expression]) -> exp.Select:
         key = sql.column(self.task.entity.column.name, "e")
         conditions = [_given(key), exp.LTE(this=self.time.copy(), expression=sql.timestamp(self.anchor)), *conditions]
         if self.task.where is not None:
-            conditions.append(compile_condition(self.task.where, self._leaf))
+            conditions.append(compile_condition(self.task.where, self._known))
         head = [sql.aliased(key.copy(), "entity"), sql.aliased(self.time.copy(), "anchor_time")]
         query = self.query.select(*head, *extra, copy=False).distinct(copy=False)
         return query.where(*conditions, copy=False)
 
-    def _leaf(self, leaf: Leaf) -> exp.Expression:
+    def _known(self, leaf: Leaf) -> exp.Expression:
+        """As it was at the event: a time that had not come yet is null."""
+        column, alias = self._column(leaf)
+        return as_known(column.table, column.column, alias, self.time)
+
+    def _column(self, leaf: Leaf) -> tuple[BoundColumn, str]:
         if isinstance(leaf, BoundAggregation):
             raise QueryError(
                 f"the WHERE of an attribute of events compares columns, and {leaf.function} is an aggregation",
                 hint=f"Compare columns of {self.task.entity.table.name} or of its parents.",
             )
         if not leaf.path:
-            return _comparable(leaf.column, "e")
+            return leaf, "e"
         if leaf.path not in self._parents:
             prefix = f"p{len(self._parents)}"
             joined = join_parents(self.graph, self.query, "e", leaf.path, self.time.copy(), prefix)
             self._parents[leaf.path] = joined
-        return _comparable(leaf.column, self._parents[leaf.path])
-
-
-def _comparable(column: Column, alias: str) -> exp.Expression:
-    expression = sql.column(column.name, alias)
-    is_time = column.data_type.upper().startswith(("TIMESTAMP", "DATETIME"))
-    return sql.as_timestamp(expression, column.data_type) if is_time else expression
+        return leaf, self._parents[leaf.path]
 
 
 def _given(expression: exp.Expression) -> exp.Expression:

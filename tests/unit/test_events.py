@@ -53,6 +53,7 @@ def schema() -> RelationalSchema:
             Column("channel", "VARCHAR", WORDS),
             Column("is_fraud", "BOOLEAN", FLAGS),
             Column("flag", "INTEGER", NUMBERS),
+            Column("settled_at", "TIMESTAMP", TIMES),
         ),
         ("payment_id",),
         "paid_at",
@@ -75,10 +76,11 @@ def database(rows: Sequence[Row]) -> DuckDB:
     connection.execute("CREATE TABLE shops AS SELECT i AS shop_id FROM range(9) t(i)")
     connection.execute(
         "CREATE TABLE payments (payment_id INTEGER, card_id INTEGER, shop_id INTEGER, paid_at TIMESTAMP, "
-        "amount DOUBLE, channel VARCHAR, is_fraud BOOLEAN, flag INTEGER)"
+        "amount DOUBLE, channel VARCHAR, is_fraud BOOLEAN, flag INTEGER, settled_at TIMESTAMP)"
     )
     every = [(*row, int(row[0] in (1, 3, 6))) for row in rows]  # flag: a number that says what happened by hand
-    connection.executemany("INSERT INTO payments VALUES (?, ?, ?, ?, ?, ?, ?, ?)", every)
+    connection.executemany("INSERT INTO payments VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)", every)
+    connection.execute("UPDATE payments SET settled_at = paid_at + to_days(3 * payment_id) WHERE payment_id < 6")
     return DuckDB(connection)
 
 
@@ -234,6 +236,15 @@ def test__collect__arithmetic__is_a_number() -> None:
 def test__collect__condition_on_a_time__is_a_yes_or_no() -> None:
     snapshot = collected(BY_HAND, "PREDICT payments.paid_at > '2024-05-02' FOR EACH payments.payment_id")
     assert features(snapshot, 4)[f"{KNOWN_MEAN}cards"] == 0.5
+
+
+def test__collect__condition_on_a_time_filled_in_later__is_read_as_it_was_after_the_delay() -> None:
+    query = "PREDICT payments.settled_at IS NULL FOR EACH payments.payment_id"
+    snapshot = collected(BY_HAND, query)
+    labels = {r["entity"]: r["label"] for r in snapshot.examples.to_pylist() if r["split"] == CONTEXT}
+    # Settled after 3, 6, 9, 12 and 15 days; a week after the payment only the first two were.
+    assert labels == {1: False, 2: False, 3: True, 4: True, 5: True, 6: True, 7: True}
+    assert features(snapshot, 4)[f"{KNOWN_MEAN}cards"] == 0
 
 
 def test__collect__categories_and_numbers__are_predicted_too() -> None:
