@@ -290,6 +290,14 @@ def test__collect__anchor_that_is_no_moment__is_an_error(connection) -> None:
         snapshot(connection, anchor="yesterday")
 
 
+def test__collect__rows_end_long_before_a_named_anchor__is_noted(connection) -> None:
+    late = str(A + timedelta(days=200))
+    (note,) = [n for n in snapshot(connection, CHURN, anchor=late).notes if "newest row" in n]
+    assert "200 days before the anchor" in note
+    near = snapshot(connection, CHURN, anchor=str(A + timedelta(days=10)))
+    assert not [n for n in near.notes if "newest row" in n]
+
+
 def given_labels(known_after: timedelta = timedelta(days=30)) -> pa.Table:
     times = [A - timedelta(days=30 * k) for k in (4, 3, 2, 1)]
     splits = ["context", "context", "context", "query"]
