@@ -13,6 +13,9 @@ import pytest
 from hand_worked import World, link, world
 
 from dbt_rfm.errors import QueryError
+from dbt_rfm.plan.event_labels import event_labels_select
+from dbt_rfm.plan.paths import Graph
+from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.parser import _grammar
 from dbt_rfm.pql.tree import AGGREGATIONS as FUNCTIONS
 from dbt_rfm.pql.tree import UNITS
@@ -554,6 +557,13 @@ def test__entities_by_name__are_the_ones_asked(shop: World, entity: str, expecte
     assert shop.asked(query, A) == expected
     everybody = [1, 2] if "WHERE" in entity else [1, 2, 3]
     assert sorted(shop.labels(query, A)) == everybody, "examples are learnt from all of them"
+
+
+def test__event__where__sees_a_time_once_it_has_come(shop: World) -> None:
+    query = "PREDICT orders.is_gift FOR EACH orders.order_id WHERE orders.delivered_at IS NULL AND customers.age > 0"
+    select = event_labels_select(shop.bound(query), Graph(shop.schema, "duckdb"), A, Window(0, 0, "days"))
+    rows = shop.warehouse.query(select).to_pylist()
+    assert {r["entity"]: r["label"] for r in rows} == {1: False, 2: True, 3: False}, "all were delivered later"
 
 
 # --- what has no meaning says so
