@@ -69,7 +69,12 @@ def test__forecast__rows_after_the_anchor_changed__gives_the_same_snapshot(
     for name in first.features.column_names:
         assert first.features[name].equals(second.features[name]), name
     assert {name: rows for name, rows in first.rows.items()} == {name: rows for name, rows in second.rows.items()}
-    assert first.notes == second.notes
+    assert notes(first) == notes(second)
+
+
+def notes(found: Snapshot) -> list[str]:
+    """All but the one on the age of the database, which is about rows after the anchor."""
+    return [note for note in found.notes if not note.startswith("the newest row")]
 
 
 @slow
