@@ -18,7 +18,7 @@ from itertools import product
 import numpy as np
 
 _STEPS = 4  # weights are multiples of a quarter
-_EXPONENT = 0.1
+_EXPONENT = 0.05
 _PRIOR_ROWS = 30.0  # how many rows it takes to move slope and offset
 _SLOPES, _MOST_OFFSET = (0.3, 2.0), 3.0
 _STRETCHES = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4)

@@ -60,7 +60,7 @@ class _Groups:
         found = [np.empty(matrix.shape, dtype=x.dtype) for x in (place, np.zeros(1), place)]
         for out, values in zip(found, (np.cumsum(first, 0) - 1, (start + end + 1) / 2, end - start + 1), strict=True):
             np.put_along_axis(out, order, values, 0)
-        return cls(*found, distinct=first.sum(0))
+        return cls(found[0], found[1], found[2], first.sum(0))
 
     def ranks(self, matrix: np.ndarray) -> np.ndarray:
         """[N, C] mid-ranks of what is known, centred to mean 0 and length 1; missing values at the mean."""
