@@ -1,4 +1,4 @@
-"""What the figures lose with worse data: missing cells, shuffled keys, wrong units, changed columns, new entities.
+"""What the figures lose with worse data: missing cells, wrong keys, wrong units, changed columns, new entities.
 
     python bench/robustness.py ../shared/suite --task f1.driver_top3 [--rows 400] [--context 1000] [--json FILE]
 

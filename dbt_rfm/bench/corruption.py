@@ -92,10 +92,10 @@ def missing_cells(loaded: Loaded, *, share: float) -> Dataset:
     return loaded.dataset
 
 
-def shuffled_keys(loaded: Loaded, *, share: float) -> Dataset:
-    """Foreign keys change places among a share of the rows."""
+def wrong_keys(loaded: Loaded, *, share: float) -> Dataset:
+    """A share of the foreign keys point at what another, earlier row points at."""
     for child, column, _, _ in loaded.dataset.links:
-        _shuffle(loaded, _table(loaded.dataset, child), column, share)
+        _misdirect(loaded, _table(loaded.dataset, child), column, share)
     return loaded.dataset
 
 
@@ -164,8 +164,8 @@ CORRUPTIONS: dict[str, Corruption] = {
     "10 % of cells missing": Corruption(partial(missing_cells, share=0.1)),
     "30 % of cells missing": Corruption(partial(missing_cells, share=0.3)),
     "50 % of cells missing": Corruption(partial(missing_cells, share=0.5)),
-    "5 % of foreign keys shuffled": Corruption(partial(shuffled_keys, share=0.05)),
-    "20 % of foreign keys shuffled": Corruption(partial(shuffled_keys, share=0.2)),
+    "5 % of foreign keys wrong": Corruption(partial(wrong_keys, share=0.05)),
+    "20 % of foreign keys wrong": Corruption(partial(wrong_keys, share=0.2)),
     "wrong units in half of a column": Corruption(wrong_units),
     "irrelevant table of 50 columns": Corruption(irrelevant_table),
     "a fifth of entities without history": Corruption(partial(no_history, share=0.2), forgets=0.2),
@@ -234,20 +234,23 @@ def _rewrite(
     loaded.warehouse.create_temporary(table.name, select if where is None else select.where(where, copy=False))
 
 
-def _shuffle(loaded: Loaded, table: SuiteTable, column: str, share: float) -> None:
-    key = sql.column(table.primary_key, "t")
-    orders = [exp.MD5(this=_joined(key, exp.Literal.string(f"{column} {purpose}"))) for purpose in ("from", "to")]
-    places = [sql.aliased(sql.numbered([], [order]), name) for order, name in zip(orders, ("a", "b"), strict=True)]
-    picked = sql.select(sql.aliased(key, "key"), sql.aliased(sql.column(column, "t"), "value"), *places)
+def _misdirect(loaded: Loaded, table: SuiteTable, column: str, share: float) -> None:
+    """Each row drawn gets the key of an earlier one, by lot: a later row's would tell who is busy later."""
+    key, names = sql.column(table.primary_key, "t"), [name for name, _ in _columns(loaded, table)]
+    order = [sql.column(table.time_column, "t")] if table.time_column else []
+    place = sql.numbered([], [*order, exp.MD5(this=_joined(key, exp.Literal.string(column)))])
+    picked = sql.select(
+        sql.aliased(key, "key"), sql.aliased(sql.column(column, "t"), "value"), sql.aliased(place, "place")
+    )
     picked = picked.from_(sql.temporary(table.name, "t"), copy=False).where(_hit(table, column, share), copy=False)
+    number = exp.Anonymous(this="hash", expressions=[_joined(sql.column("key", "p"), exp.Literal.string(column))])
+    earlier = exp.Add(this=exp.Mod(this=number, expression=sql.column("place", "p")), expression=exp.Literal.number(1))
     moved = sql.select(sql.column("key", "p"), sql.column("value", "q"))
     moved = moved.from_(sql.temporary("picked", "p"), copy=False)
-    same = exp.EQ(this=sql.column("a", "p"), expression=sql.column("b", "q"))
+    same = exp.EQ(this=earlier, expression=sql.column("place", "q"))
     moved = sql.join(moved, sql.temporary("picked", "q"), same)
-    value = exp.Case(
-        ifs=[exp.If(this=_hit(table, column, share), true=sql.column("value", "m"))], default=sql.column(column, "t")
-    )
-    names = [name for name, _ in _columns(loaded, table)]
+    own = sql.column(column, "t")
+    value = exp.Case(ifs=[exp.If(this=_hit(table, column, share), true=sql.column("value", "m"))], default=own)
     select = sql.select(*(sql.aliased(value if n == column else sql.column(n, "t"), n) for n in names))
     select = select.from_(sql.temporary(table.name, "t"), copy=False)
     select = sql.join(select, sql.temporary("moved", "m"), exp.EQ(this=sql.column("key", "m"), expression=key), "LEFT")

@@ -83,12 +83,28 @@ def test__missing_cells__larger_share__hits_the_same_cells_and_more(dataset: Dat
     assert few < many
 
 
-def test__shuffled_keys__moves_a_share_and_keeps_their_count(dataset: Dataset, spend: SuiteTask) -> None:
-    clean, shuffled = (_rows(dataset, spend, name) for name in (CLEAN, "20 % of foreign keys shuffled"))
-    moved = [a["shopper_id"] != b["shopper_id"] for a, b in zip(clean, shuffled, strict=True)]
-    assert 0.1 < sum(moved) / len(moved) <= 0.25
-    assert sorted(r["shopper_id"] for r in clean) == sorted(r["shopper_id"] for r in shuffled)
-    assert [r["amount"] for r in clean] == [r["amount"] for r in shuffled]
+def test__wrong_keys__a_share__point_at_parents_of_earlier_rows(dataset: Dataset, spend: SuiteTask) -> None:
+    clean, wrong = (_rows(dataset, spend, name) for name in (CLEAN, "20 % of foreign keys wrong"))
+    moved = [(a, b) for a, b in zip(clean, wrong, strict=True) if a["shopper_id"] != b["shopper_id"]]
+    assert 0.1 < len(moved) / len(clean) <= 0.25
+    first = {}
+    for row in sorted(clean, key=lambda r: r["at"]):
+        first.setdefault(row["shopper_id"], row["at"])
+    assert all(first[b["shopper_id"]] <= b["at"] for _, b in moved)
+    assert len({b["shopper_id"] for _, b in moved}) > 20
+    assert [r["amount"] for r in clean] == [r["amount"] for r in wrong]
+
+
+def test__wrong_keys__later_rows_deleted__change_no_earlier_key(dataset: Dataset, spend: SuiteTask) -> None:
+    """Else a wrong key would tell who is busy later."""
+    with DuckDB.open(":memory:", read_only=False) as warehouse:
+        suites.load_tables(dataset, warehouse)
+        early = exp.select("*").from_("orders").where("\"at\" < CAST('2024-03-01' AS TIMESTAMP)")
+        warehouse.create_temporary("orders", early)
+        CORRUPTIONS["20 % of foreign keys wrong"].change(Loaded(dataset, spend, warehouse, MOMENT))
+        alone = warehouse.query(exp.select("*").from_("orders").order_by("1")).to_pylist()
+    whole = _rows(dataset, spend, "20 % of foreign keys wrong")
+    assert alone == [r for r in whole if r["at"] < datetime(2024, 3, 1)]
 
 
 def test__wrong_units__half_of_the_asked_column__times_1000(dataset: Dataset, spend: SuiteTask) -> None:
