@@ -77,7 +77,7 @@ def markdown(curve: Curve) -> list[str]:
     lines = [
         f"`{curve.task}`, {curve.metric.upper()}, {curve.rows} queries, {curve.context} context rows",
         "",
-        "|".join(["", "", *(f" {m} | change " for m in models), ""]),
+        "|".join(["", " corruption ", *(f" {m} | change " for m in models), ""]),
         "|".join(["", "---", *("---:|---:" for _ in models), ""]),
     ]
     for name in CORRUPTIONS:
