@@ -107,14 +107,14 @@ def collect_labelled(
     `labels` has entity, anchor_time, label, known_at and split: `context` rows may be learnt from (at most
     `options.context_size` are chosen, of those known by the first query anchor), `query` rows are asked (at most
     `query_rows`, by lot), others only serve as past labels. `late`: the target is an attribute that becomes known that
-    long after its row. `cut`: nothing later than this moment is seen by any example (the frozen protocol), and the
-    context lags behind its anchors as the queries do.
+    long after its row. `cut`: nothing later than this moment is seen by any example (the frozen protocol), and for a
+    number half of the context lags behind its anchors as the queries do.
     """
     graph = Graph(schema, warehouse.dialect)
     with Session(warehouse) as session:
         choice = _given(session, labels, task.kind, cut)
         asked = labels.filter(pc.equal(labels["split"], QUERY))["anchor_time"].to_pylist()
-        stale = staleness_of(asked, cut, options.seed)
+        stale = staleness_of(asked, cut, options.seed) if task.kind == TaskKind.REGRESSION else None
         plain = replace(options, backtest=False)
         _choose(session, task, plain, choice, query_rows=query_rows, cut=cut, staleness=stale)
         anchor = max(asked)
