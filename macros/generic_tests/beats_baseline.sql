@@ -11,7 +11,7 @@
   {%- if dbt_rfm.relation_kind(registry) is none -%}
     {%- do return("select 'nothing was ever published' as problem") -%}
   {%- endif -%}
-  {%- set lower_is_better = ['ece', 'logloss', 'mae', 'rmse'] -%}
+  {%- set lower_is_better = ['ece', 'logloss', 'mae', 'pinball', 'rmse', 'total_wape', 'wape'] -%}
 with serving as (
     select version, backtest_metric, backtest_value, baseline_value, beats_baseline
     from {{ registry }}

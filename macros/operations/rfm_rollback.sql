@@ -63,6 +63,7 @@
       'binary': ['probability', 'prediction'],
       'multiclass': ['class', 'probability', 'rank'],
       'regression': ['prediction', 'p10', 'p50', 'p90'],
+      'link': ['score', 'rank'],
       'forecast': ['step', 'forecast_from', 'forecast_until', 'prediction', 'p10', 'p50', 'p90'],
   } -%}
   {%- set marks = ['model_version', 'run_id', 'predicted_at'] -%}
