@@ -9,6 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DIFFERENTIAL := .venv-differential
 # Workers of pytest; each of them may run torch and DuckDB, so their own threads are kept at one.
 JOBS ?= 2
 # A folder of databases with label tables, for make bench.
@@ -20,7 +21,7 @@ SEED ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := False
 
-.PHONY: help install demo test fuzz check fmt bench build clean
+.PHONY: help install demo test fuzz differential check fmt bench build clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +45,12 @@ test: $(STAMP) ## all tests that need no GPU and no account
 
 fuzz: $(STAMP) ## hostile query texts, for the night: make fuzz INPUTS=100000 SEED=0
 	$(BIN)/python tests/unit/pql/pql_fuzzer.py $(INPUTS) $(SEED)
+
+differential: ## our parser beside the one of the language's owner, in a virtual environment of its own
+	test -x $(DIFFERENTIAL)/bin/python || $(PYTHON) -m venv $(DIFFERENTIAL)
+	$(DIFFERENTIAL)/bin/python -m pip install -q 'structured-data-models-client[relational]==1.0.0' lark pytest
+	PYTHONPATH=. $(DIFFERENTIAL)/bin/python tests/differential/compare.py
+	PYTHONPATH=. $(DIFFERENTIAL)/bin/python -m pytest -q --noconftest tests/differential
 
 check: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .
