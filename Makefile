@@ -48,8 +48,9 @@ fuzz: $(STAMP) ## hostile query texts, for the night: make fuzz INPUTS=100000 SE
 
 differential: ## our parser beside the one of the language's owner, in a virtual environment of its own
 	test -x $(DIFFERENTIAL)/bin/python || $(PYTHON) -m venv $(DIFFERENTIAL)
-	$(DIFFERENTIAL)/bin/python -m pip install -q 'structured-data-models-client[relational]==1.0.0' lark pytest
+	$(DIFFERENTIAL)/bin/python -m pip install -q 'structured-data-models-client[relational]==1.0.0' lark sqlglot duckdb pyyaml pytest
 	PYTHONPATH=. $(DIFFERENTIAL)/bin/python tests/differential/compare.py
+	PYTHONPATH=. $(DIFFERENTIAL)/bin/python tests/differential/labels.py
 	PYTHONPATH=. $(DIFFERENTIAL)/bin/python -m pytest -q --noconftest tests/differential
 
 check: $(STAMP) ## ruff and mypy
