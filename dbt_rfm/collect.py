@@ -174,12 +174,12 @@ def _notes_on_age(session: Session, graph: Graph, task: Task, options: Options, 
     """Whether the rows end so long before a named anchor that whole windows seem empty."""
     if task.horizon is None or named_anchor(options) is None:
         return []
-    select = newest_event(graph, graph.schema.tables)
+    select = newest_event(graph, graph.schema.tables, until=anchor)
     newest = session.value(select) if select is not None else None
     if newest is None or shifted(newest, task.horizon.end, task.horizon.unit) >= anchor:
         return []
     return [
-        f"the newest row of the graph is of {newest:%Y-%m-%d %H:%M}, {(anchor - newest).days} days before the anchor: "
+        f"the newest row before the anchor is of {newest:%Y-%m-%d %H:%M}, {(anchor - newest).days} days before it: "
         "windows in between count as empty, as if nothing had happened. Bring newer rows, or take the anchor 'latest'"
     ]
 

@@ -41,9 +41,9 @@ def grid(anchor: datetime, step: int, unit: str, *, start: datetime, limit: int)
     return found
 
 
-def newest_event(graph: Graph, tables: Sequence[Table]) -> exp.Expression | None:
-    """SELECT the newest time of all time columns; None if no table has one."""
-    return _extreme(graph, tables, exp.Max)
+def newest_event(graph: Graph, tables: Sequence[Table], until: datetime | None = None) -> exp.Expression | None:
+    """SELECT the newest time of all time columns, not after `until`; None if no table has one."""
+    return _extreme(graph, tables, exp.Max, until)
 
 
 def oldest_event(graph: Graph, tables: Sequence[Table]) -> exp.Expression | None:
@@ -51,13 +51,18 @@ def oldest_event(graph: Graph, tables: Sequence[Table]) -> exp.Expression | None
     return _extreme(graph, tables, exp.Min)
 
 
-def _extreme(graph: Graph, tables: Sequence[Table], aggregate: type[exp.Max] | type[exp.Min]) -> exp.Expression | None:
+def _extreme(
+    graph: Graph, tables: Sequence[Table], aggregate: type[exp.Max] | type[exp.Min], until: datetime | None = None
+) -> exp.Expression | None:
     queries = []
     for table in tables:
         time = own_time(table, "r0")
         if time is not None:
             query = sql.select(sql.aliased(aggregate(this=time), "moment"))
-            queries.append(query.from_(graph.read(table, "r0"), copy=False))
+            query = query.from_(graph.read(table, "r0"), copy=False)
+            if until is not None:
+                query = query.where(exp.LTE(this=time.copy(), expression=sql.timestamp(until)), copy=False)
+            queries.append(query)
     if not queries:
         return None
     whole = exp.Subquery(this=sql.union_all(queries), alias=exp.TableAlias(this=sql.name("moments")))
