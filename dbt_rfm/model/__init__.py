@@ -23,7 +23,7 @@ _loading = threading.Lock()
 def load_model(name: str = "rfm", device: str = "cpu", options: dict[str, Any] | None = None) -> RelationalModel:
     """The model of this name; weights are read once per process and device.
 
-    `options` of 'rfm': context_size, columns, members, chunk (`in_context.InContextOptions`). Device 'auto' is a CUDA
+    `options` of 'rfm': the fields of `in_context.InContextOptions`. Device 'auto' is a CUDA
     device if there is one. Raises ModelError for an unknown name, option or device.
     """
     if name not in MODELS:
