@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dbt_rfm.model.log_odds import one_against_the_rest
 from dbt_rfm.model.target_scale import normal_score
 
 _PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -42,11 +43,7 @@ class ClassLine:
 
     def log_odds(self, rows: np.ndarray) -> np.ndarray:
         """[R, K] log-probabilities."""
-        odds = self.features(rows) @ self.weights[1:] + self.weights[0]
-        if odds.shape[1] == 1:
-            odds = np.concatenate([odds, -odds], 1)
-        log_odds = -np.logaddexp(0, -odds)
-        return log_odds - np.logaddexp.reduce(log_odds, axis=1, keepdims=True)
+        return one_against_the_rest(self.features(rows) @ self.weights[1:] + self.weights[0])
 
 
 @dataclass(frozen=True)

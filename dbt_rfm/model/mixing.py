@@ -17,6 +17,8 @@ from itertools import product
 
 import numpy as np
 
+from dbt_rfm.model.log_odds import normalised
+
 _STEPS = 4  # weights are multiples of a quarter
 _EXPONENT = 0.05
 _PRIOR_ROWS = 30.0  # how many rows it takes to move slope and offset
@@ -42,12 +44,12 @@ class Mix:
         rows = np.arange(len(labels))
 
         def loss(weights: np.ndarray) -> float:
-            return float(-_normalised(_weighted(said, weights))[rows, labels].mean())
+            return float(-normalised(_weighted(said, weights))[rows, labels].mean())
 
         losses = [(weights, loss(weights)) for weights in _grid(len(said))]
         best = min(value for _, value in losses)
         weights = _average(losses, [-_EXPONENT * len(labels) * (value - best) for _, value in losses])
-        slope, offset = _confidence(_normalised(_weighted(said, weights)), labels)
+        slope, offset = _confidence(normalised(_weighted(said, weights)), labels)
         return cls(weights, slope, offset)
 
     @classmethod
@@ -68,7 +70,7 @@ class Mix:
         """[Q, K] log-probabilities of [Q, K] each."""
         odds = self.slope * _weighted(said, self.weights)
         odds[:, -1] += self.offset
-        return _normalised(odds)
+        return normalised(odds)
 
     def quantiles(self, said: Sequence[np.ndarray], middle: int) -> np.ndarray:
         """[Q, L] of [Q, L] each; `middle` is the position of the median."""
@@ -90,10 +92,6 @@ def _weighted(said: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
     return np.tensordot(weights, np.stack(said), 1)
 
 
-def _normalised(odds: np.ndarray) -> np.ndarray:
-    return odds - np.logaddexp.reduce(odds, axis=1, keepdims=True)
-
-
 def _stretched(quantiles: np.ndarray, middle: int, factor: float) -> np.ndarray:
     median = quantiles[:, middle : middle + 1]
     return median + factor * (quantiles - median)
@@ -111,7 +109,7 @@ def _confidence(odds: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
         slopes = np.linspace(0.5, 1.5, 21)
         rows = np.arange(len(labels))
         penalty = _PRIOR_ROWS * (slopes - 1) ** 2 / 2
-        costs = [-_normalised(s * odds)[rows, labels].sum() + p for s, p in zip(slopes, penalty, strict=True)]
+        costs = [-normalised(s * odds)[rows, labels].sum() + p for s, p in zip(slopes, penalty, strict=True)]
         return float(slopes[int(np.argmin(costs))]), 0.0
     x = np.stack([odds[:, 1] - odds[:, 0], np.ones(len(odds))], 1)
     start = np.array([1.0, 0.0])

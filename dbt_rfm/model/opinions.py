@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from dbt_rfm.model.linear import ClassLine, NumberLine
+from dbt_rfm.model.log_odds import normalised
 from dbt_rfm.model.network import IDENTITY, QUANTILE_LEVELS, Context, RelationalTransformer
 from dbt_rfm.model.reading import Question, Reading
 from dbt_rfm.model.target_scale import TargetScale
@@ -54,7 +55,7 @@ class ClassOpinions:
 
     def log_odds(self, rows: np.ndarray) -> list[np.ndarray]:
         """[R, K] each."""
-        said = [np.mean([_normalised(member.log_odds(rows)) for member in self.members], 0), self.line.log_odds(rows)]
+        said = [np.mean([normalised(member.log_odds(rows)) for member in self.members], 0), self.line.log_odds(rows)]
         return said if self.trees is None else [*said, self.trees.log_odds(rows)]
 
 
@@ -161,7 +162,3 @@ def _batched(x: np.ndarray, device: torch.device) -> torch.Tensor:
 
 def _key_rows(rows: int, draws: torch.Generator) -> torch.Tensor | None:
     return torch.randperm(rows, generator=draws)[:_CELL_KEYS].sort().values if rows > _CELL_KEYS else None
-
-
-def _normalised(odds: np.ndarray) -> np.ndarray:
-    return odds - np.logaddexp.reduce(odds, axis=1, keepdims=True)

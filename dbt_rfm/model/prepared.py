@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from dbt_rfm.model.interface import FeatureTable, Predictions
+from dbt_rfm.model.log_odds import normalised
 from dbt_rfm.model.mixing import Mix
 from dbt_rfm.model.network import QUANTILE_LEVELS
 from dbt_rfm.model.opinions import ClassOpinions, NumberOpinions
@@ -61,7 +62,7 @@ class PreparedClasses:
         """[Q, slots]"""
         said = self.opinions.log_odds(self.reading.matrix_of(query))
         odds = self.mix.log_odds(said) + self.reading.log_odds
-        return np.exp(odds - np.logaddexp.reduce(odds, axis=1, keepdims=True))
+        return np.exp(normalised(odds))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dbt_rfm.model.log_odds import one_against_the_rest
+
 _TAIL = (0.001, 0.003, 0.01, 0.02)  # rare things are often told by extreme values
 _EDGES = np.r_[_TAIL, np.linspace(0.04, 0.96, 22), 1 - np.array(_TAIL[::-1])]
 _BINS = len(_EDGES) + 2
@@ -44,11 +46,7 @@ class ClassTrees:
 
     def log_odds(self, rows: np.ndarray) -> np.ndarray:
         """[R, K] log-probabilities."""
-        odds = np.stack([forest(rows) for forest in self.forests], 1)
-        if odds.shape[1] == 1:
-            odds = np.concatenate([odds, -odds], 1)
-        found = -np.logaddexp(0, -odds)
-        return found - np.logaddexp.reduce(found, axis=1, keepdims=True)
+        return one_against_the_rest(np.stack([forest(rows) for forest in self.forests], 1))
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def with_known_at(labels: exp.Select, number: int, unit: str, kind: TaskKind) ->
     query = sql.select(
         *sql.columns(("entity", "anchor_time"), "l"), sql.aliased(known, "known_at"), sql.column("label", "l")
     )
-    query = query.from_(_subquery(labels, "l"), copy=False)
+    query = query.from_(sql.subquery(labels, "l"), copy=False)
     if kind == TaskKind.REGRESSION:
         nan = sql.as_double(exp.Literal.string("NaN"))
         query = query.where(exp.NEQ(this=sql.column("label", "l"), expression=nan), copy=False)
@@ -56,11 +56,11 @@ def context_select(
     newest.args["order"].append("expressions", exp.Ordered(this=sql.column("draw"), nulls_first=False))
     of_class = sql.numbered([sql.column("label")], [sql.column("draw")])
     ranked = sql.select(exp.Star(), sql.aliased(newest, "newest"), sql.aliased(of_class, "of_class"))
-    ranked = ranked.from_(_subquery(_drawn(names, seed, conditions), "d"), copy=False)
+    ranked = ranked.from_(sql.subquery(_drawn(names, seed, conditions), "d"), copy=False)
     tier = exp.Case(ifs=_tiers(size, least_of_class(kind, size) if favour else 0), default=exp.Literal.number(2))
     place = sql.numbered([], [tier, sql.column("draw")])
     placed = sql.select(*sql.columns(_COLUMNS), sql.aliased(place, "place"))
-    placed = placed.from_(_subquery(ranked, "r"), copy=False)
+    placed = placed.from_(sql.subquery(ranked, "r"), copy=False)
     return _first(placed, size)
 
 
@@ -68,7 +68,7 @@ def drawn_select(names: Names, *, size: int, seed: int, conditions: Sequence[exp
     """At most `size` examples that fulfil the conditions on labels `l`, by lot."""
     place = sql.numbered([], [sql.column("draw")])
     placed = sql.select(*sql.columns(_COLUMNS), sql.aliased(place, "place"))
-    placed = placed.from_(_subquery(_drawn(names, seed, conditions), "d"), copy=False)
+    placed = placed.from_(sql.subquery(_drawn(names, seed, conditions), "d"), copy=False)
     return _first(placed, size)
 
 
@@ -89,7 +89,7 @@ def examples_select(
     queries = []
     for i, (split, query) in enumerate(splits):
         head = [sql.aliased(exp.Literal.string(split), "split"), sql.aliased(exp.Literal.number(i), "part")]
-        queries.append(sql.select(*head, *sql.columns(_COLUMNS, "s")).from_(_subquery(query, "s"), copy=False))
+        queries.append(sql.select(*head, *sql.columns(_COLUMNS, "s")).from_(sql.subquery(query, "s"), copy=False))
     order = [sql.column("part", "x"), sql.column("anchor_time", "x"), sql.column("entity", "x")]
     example_id = exp.Sub(this=sql.numbered([], order), expression=exp.Literal.number(1))
     anchor = sql.column("anchor_time", "x")
@@ -104,14 +104,14 @@ def examples_select(
         sql.aliased(as_of, "as_of"),
         sql.column("label", "x"),
     )
-    return query.from_(_subquery(sql.union_all(queries), "x"), copy=False)
+    return query.from_(sql.subquery(sql.union_all(queries), "x"), copy=False)
 
 
 def query_examples(eligible: exp.Select, entity_ids: Sequence[Scalar], label_type: str) -> exp.Select:
     """(entity, anchor_time, label null) of the eligible entities, or of those asked for."""
     label = exp.Cast(this=exp.Null(), to=exp.DataType.build(label_type))
     query = sql.select(*sql.columns(("entity", "anchor_time"), "q"), sql.aliased(label, "label"))
-    query = query.from_(_subquery(eligible, "q"), copy=False)
+    query = query.from_(sql.subquery(eligible, "q"), copy=False)
     if entity_ids:
         texts = [exp.Literal.string(str(i)) for i in entity_ids]
         query = query.where(exp.In(this=sql.as_text(sql.column("entity", "q")), expressions=texts), copy=False)
@@ -150,9 +150,5 @@ def _tiers(size: int, least: int) -> list[exp.If]:
 
 
 def _first(placed: exp.Select, size: int) -> exp.Select:
-    query = sql.select(*sql.columns(_COLUMNS, "p")).from_(_subquery(placed, "p"), copy=False)
+    query = sql.select(*sql.columns(_COLUMNS, "p")).from_(sql.subquery(placed, "p"), copy=False)
     return query.where(exp.LTE(this=sql.column("place", "p"), expression=exp.Literal.number(size)), copy=False)
-
-
-def _subquery(query: exp.Expression, alias: str) -> exp.Subquery:
-    return exp.Subquery(this=query, alias=exp.TableAlias(this=sql.name(alias)))

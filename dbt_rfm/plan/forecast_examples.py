@@ -29,7 +29,7 @@ def pairs_select(eligible: exp.Select, windows: str) -> exp.Select:
     query = sql.select(
         sql.column("entity", "q"), sql.aliased(sql.column("i", "w"), "j"), sql.column("anchor_time", "q")
     )
-    query = query.from_(_subquery(eligible, "q"), copy=False)
+    query = query.from_(sql.subquery(eligible, "q"), copy=False)
     on = exp.EQ(this=sql.column("start_at", "w"), expression=sql.column("anchor_time", "q"))
     return sql.join(query, sql.temporary(windows, "w"), on)
 
@@ -46,18 +46,18 @@ def context_select(
     lot = sql.numbered([e.copy() for e in by], [draw])
     ranked = sql.select(exp.Star(), sql.aliased(draw.copy(), "draw"), sql.aliased(lot, "lot"))
     ranked = ranked.select(sql.aliased(by[1].copy(), "is_new"), copy=False)
-    ranked = ranked.from_(_subquery(_triples(names, until, since, steps, entities, seed), "d"), copy=False)
+    ranked = ranked.from_(sql.subquery(_triples(names, until, since, steps, entities, seed), "d"), copy=False)
     half = exp.LTE(this=sql.column("lot", "r"), expression=exp.Literal.number(each // 2))
     first = exp.and_(sql.column("is_new", "r"), half)
     tier = exp.Case(ifs=[exp.If(this=first, true=exp.Literal.number(0))], default=exp.Literal.number(1))
     place = sql.numbered([sql.column("step", "r")], [tier, sql.column("draw", "r")])
     placed = sql.select(*sql.columns((*_COLUMNS, "draw"), "r"), sql.aliased(place, "place"))
-    placed = placed.from_(_subquery(ranked, "r"), copy=False)
+    placed = placed.from_(sql.subquery(ranked, "r"), copy=False)
     among = sql.numbered([], [sql.column("draw", "p")])
     kept = sql.select(*sql.columns(_COLUMNS, "p"), sql.aliased(among, "among"))
-    kept = kept.from_(_subquery(placed, "p"), copy=False)
+    kept = kept.from_(sql.subquery(placed, "p"), copy=False)
     kept = kept.where(exp.LTE(this=sql.column("place", "p"), expression=exp.Literal.number(each)), copy=False)
-    final = sql.select(*sql.columns(_COLUMNS, "k")).from_(_subquery(kept, "k"), copy=False)
+    final = sql.select(*sql.columns(_COLUMNS, "k")).from_(sql.subquery(kept, "k"), copy=False)
     return final.where(exp.LTE(this=sql.column("among", "k"), expression=exp.Literal.number(size)), copy=False)
 
 
@@ -77,7 +77,7 @@ def asked_select(names: Names, eligible: exp.Select, entity_ids: Sequence[Scalar
         sql.column("step", "t"),
         sql.aliased(label, "label"),
     )
-    query = query.from_(_subquery(eligible, "q"), copy=False)
+    query = query.from_(sql.subquery(eligible, "q"), copy=False)
     sql.join(query, sql.temporary(names("steps"), "t"), None)
     if entity_ids:
         texts = [exp.Literal.string(str(i)) for i in entity_ids]
@@ -90,7 +90,7 @@ def examples_select(names: Names, splits: Sequence[tuple[str, exp.Select]]) -> e
     queries = []
     for i, (split, query) in enumerate(splits):
         head = [sql.aliased(exp.Literal.string(split), "split"), sql.aliased(exp.Literal.number(i), "part")]
-        queries.append(sql.select(*head, *sql.columns(_COLUMNS, "s")).from_(_subquery(query, "s"), copy=False))
+        queries.append(sql.select(*head, *sql.columns(_COLUMNS, "s")).from_(sql.subquery(query, "s"), copy=False))
     order = sql.columns(("part", "anchor_time", "entity", "step"), "x")
     example_id = exp.Sub(this=sql.numbered([], order), expression=exp.Literal.number(1))
     query = sql.select(
@@ -102,7 +102,7 @@ def examples_select(names: Names, splits: Sequence[tuple[str, exp.Select]]) -> e
         sql.aliased(sql.column("end_at", "w"), "forecast_until"),
         sql.column("label", "x"),
     )
-    query = query.from_(_subquery(sql.union_all(queries), "x"), copy=False)
+    query = query.from_(sql.subquery(sql.union_all(queries), "x"), copy=False)
     window = exp.Sub(this=exp.Add(this=sql.column("j", "x"), expression=sql.column("step", "x")), expression=_number(1))
     return sql.join(query, sql.temporary(names("windows"), "w"), exp.EQ(this=sql.column("i", "w"), expression=window))
 
@@ -133,7 +133,7 @@ def _with_series(names: Names, drawn: exp.Select, steps: int) -> exp.Select:
     query = sql.select(
         *sql.columns(("entity", "j", "anchor_time"), "p"), sql.aliased(step, "step"), sql.column("label", "s")
     )
-    query = query.from_(_subquery(drawn, "p"), copy=False)
+    query = query.from_(sql.subquery(drawn, "p"), copy=False)
     on = [
         exp.EQ(this=sql.column("entity", "s"), expression=sql.column("entity", "p")),
         exp.GTE(this=i.copy(), expression=j.copy()),
@@ -149,7 +149,7 @@ def _drawn_entities(names: Names, number: int, seed: int, purpose: str, *, at: i
     ranked = sql.select(exp.Star(), sql.aliased(by_lot, "lot")).from_(sql.temporary(names("pairs"), "q"), copy=False)
     if at is not None:
         ranked = ranked.where(exp.EQ(this=sql.column("j", "q"), expression=_number(at)), copy=False)
-    query = sql.select(*sql.columns(("entity", "j", "anchor_time"), "z")).from_(_subquery(ranked, "z"), copy=False)
+    query = sql.select(*sql.columns(("entity", "j", "anchor_time"), "z")).from_(sql.subquery(ranked, "z"), copy=False)
     return query.where(exp.LTE(this=sql.column("lot", "z"), expression=exp.Literal.number(number)), copy=False)
 
 
@@ -168,7 +168,3 @@ def _draw(alias: str, seed: int, purpose: str) -> exp.Expression:
 
 def _number(value: int) -> exp.Expression:
     return sql.literal(value)
-
-
-def _subquery(query: exp.Expression, alias: str) -> exp.Subquery:
-    return exp.Subquery(this=query, alias=exp.TableAlias(this=sql.name(alias)))

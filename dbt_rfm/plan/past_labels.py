@@ -23,7 +23,7 @@ _SOURCE = "past label"
 def past_labels_block(names: Names, kind: TaskKind) -> Block:
     """lag1 (newest) to lag8, means of the last 3, 12 and all, count, age in days of the newest."""
     query = sql.select().from_(sql.temporary(names.examples, "e"), copy=False)
-    sql.join(query, _subquery(_ranked(names), "l"), _same_example(), side="LEFT")
+    sql.join(query, sql.subquery(_ranked(names), "l"), _same_example(), side="LEFT")
     query = query.group_by(sql.column("example_id", "e"), copy=False)
     label, place = _value(kind), sql.column("place", "l")
     shown = CATEGORICAL if kind == TaskKind.MULTICLASS else NUMERICAL
@@ -52,7 +52,7 @@ def everybody_block(names: Names, kind: TaskKind) -> Block | None:
         return None
     query = sql.select().from_(sql.temporary(names.examples, "e"), copy=False)
     on = exp.EQ(this=sql.column("as_of", "g"), expression=sql.column("as_of", "e"))
-    sql.join(query, _subquery(_rates(names, kind), "g"), on, side="LEFT")
+    sql.join(query, sql.subquery(_rates(names, kind), "g"), on, side="LEFT")
     query = query.group_by(sql.column("example_id", "e"), copy=False)
     place, rate = sql.column("place", "g"), sql.column("rate", "g")
     newest = sql.when(exp.EQ(this=place, expression=exp.Literal.number(1)), rate)
@@ -110,14 +110,10 @@ def _rates(names: Names, kind: TaskKind) -> exp.Select:
     moments = sql.select(sql.column("as_of")).distinct(copy=False).from_(sql.temporary(names.examples), copy=False)
     place = sql.numbered([sql.column("as_of", "m")], [sql.column("anchor_time", "r")], descending=True)
     query = sql.select(sql.column("as_of", "m"), sql.column("rate", "r"), sql.aliased(place, "place"))
-    query = query.from_(_subquery(moments, "m"), copy=False)
+    query = query.from_(sql.subquery(moments, "m"), copy=False)
     on = exp.LTE(this=sql.column("known_at", "r"), expression=sql.column("as_of", "m"))
-    return sql.join(query, _subquery(means, "r"), on)
+    return sql.join(query, sql.subquery(means, "r"), on)
 
 
 def _same_example() -> exp.Expression:
     return exp.EQ(this=sql.column("example_id", "l"), expression=sql.column("example_id", "e"))
-
-
-def _subquery(query: exp.Expression, alias: str) -> exp.Subquery:
-    return exp.Subquery(this=query, alias=exp.TableAlias(this=sql.name(alias)))

@@ -34,7 +34,7 @@ def series_select(task: Task, graph: Graph, windows: str, starts: Sequence[tuple
         target = _retimed(task.target, window)
         asked = replace(task, kind=TaskKind.REGRESSION, target=target, where=None, assuming=None)
         part = sql.select(*sql.columns(("entity", "anchor_time", "label"), "l"))
-        parts.append(part.from_(_subquery(labels_select(asked, graph, anchors), "l"), copy=False))
+        parts.append(part.from_(sql.subquery(labels_select(asked, graph, anchors), "l"), copy=False))
     query = sql.select(
         *sql.columns(("entity",), "x"),
         sql.column("i", "w"),
@@ -42,7 +42,7 @@ def series_select(task: Task, graph: Graph, windows: str, starts: Sequence[tuple
         sql.aliased(sql.column("end_at", "w"), "known_at"),
         sql.column("label", "x"),
     )
-    query = query.from_(_subquery(sql.union_all(parts), "x"), copy=False)
+    query = query.from_(sql.subquery(sql.union_all(parts), "x"), copy=False)
     on = exp.EQ(this=sql.column("start_at", "w"), expression=sql.column("anchor_time", "x"))
     sql.join(query, sql.temporary(windows, "w"), on)
     nan = sql.as_double(exp.Literal.string("NaN"))
@@ -83,7 +83,7 @@ def rolled_select(keyed: exp.Select, found: Sequence[Season]) -> exp.Select:
         phase = exp.Mod(this=i.copy(), expression=exp.Literal.number(season.windows))
         mean = _over(exp.Avg(this=label.copy()), [key.copy(), phase], i, rows=ROUNDS)
         columns.append(sql.aliased(mean, f"season{k}"))
-    return sql.select(*columns).from_(_subquery(keyed, "s"), copy=False)
+    return sql.select(*columns).from_(sql.subquery(keyed, "s"), copy=False)
 
 
 def _means(series: str, key: exp.Expression) -> exp.Select:
@@ -138,7 +138,3 @@ def _retimed(node: Any, window: Window) -> Any:
         changed = {f.name: _retimed(getattr(node, f.name), window) for f in fields(node)}
         return replace(node, **changed)
     return node
-
-
-def _subquery(query: exp.Expression, alias: str) -> exp.Subquery:
-    return exp.Subquery(this=query, alias=exp.TableAlias(this=sql.name(alias)))

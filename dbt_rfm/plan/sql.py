@@ -158,3 +158,7 @@ def union_all(queries: Sequence[exp.Expression]) -> exp.Expression:
     for query in queries[1:]:
         whole = exp.Union(this=whole, expression=query, distinct=False)
     return whole
+
+
+def subquery(query: exp.Expression, alias: str) -> exp.Subquery:
+    return exp.Subquery(this=query, alias=exp.TableAlias(this=name(alias)))

@@ -69,10 +69,10 @@ def bounds_select(examples: str, windows: Sequence[LookBack]) -> exp.Select:
         moment = _since(window, sql.column(named)) if window else sql.column(named)
         queries.append(sql.select(sql.aliased(moment, "hi")).from_(sql.temporary(examples), copy=False))
     inner = sql.union_all(queries)
-    distinct = sql.select(sql.column("hi")).distinct(copy=False).from_(_subquery(inner, "m"), copy=False)
+    distinct = sql.select(sql.column("hi")).distinct(copy=False).from_(sql.subquery(inner, "m"), copy=False)
     lag = exp.Window(this=exp.Lag(this=sql.column("hi")), order=exp.Order(expressions=[sql.column("hi")]))
     lo = exp.Coalesce(this=lag, expressions=[sql.timestamp(sql.BEGINNING)])
-    return sql.select(sql.aliased(lo, "lo"), sql.column("hi")).from_(_subquery(distinct, "m"), copy=False)
+    return sql.select(sql.aliased(lo, "lo"), sql.column("hi")).from_(sql.subquery(distinct, "m"), copy=False)
 
 
 class _Build:
@@ -391,10 +391,6 @@ def _same(column: str, left: str, right: str) -> exp.Expression:
 
 def _not_null(expression: exp.Expression) -> exp.Expression:
     return exp.Not(this=exp.Is(this=expression, expression=exp.Null()))
-
-
-def _subquery(query: exp.Expression, alias: str) -> exp.Subquery:
-    return exp.Subquery(this=query, alias=exp.TableAlias(this=sql.name(alias)))
 
 
 def _subquery_of(column: str, table: str) -> exp.Subquery:

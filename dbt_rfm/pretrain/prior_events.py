@@ -26,8 +26,9 @@ from dbt_rfm.pretrain.functions import (
     shape_number,
     standardise,
 )
-from dbt_rfm.pretrain.prior_relational import Column, assemble, category_column, number_column
+from dbt_rfm.pretrain.prior_relational import Column, assemble, category_column, number_column, ratio
 from dbt_rfm.pretrain.prior_tables import Drawn
+from dbt_rfm.pretrain.world import running
 from dbt_rfm.task_kind import TaskKind
 
 
@@ -153,7 +154,7 @@ class _Past:
         # One ascending axis for all parents: a parent's events lie in a stretch of their own.
         stride = 2 * stream.time[-1] + 1
         axis, at = key[order] * stride + stream.time[order], key[rows] * stride
-        amounts = _running(stream.amount[order])
+        amounts = running(stream.amount[order])
         end = np.searchsorted(axis, at + stream.time[rows], side="left")
         own = stream.amount[rows]
         found: list[Column] = []
@@ -161,10 +162,10 @@ class _Past:
             since = np.maximum(stream.time[rows] - window, 0.0)
             start = np.searchsorted(axis, at + since, side="left")
             count = (end - start).astype(np.float64)
-            mean = _ratio(amounts[end] - amounts[start], count)
+            mean = ratio(amounts[end] - amounts[start], count)
             found += [number_column(count), number_column(mean), number_column(own - mean)]
             if self.labels is not None:
-                found += self._known(axis, at, since, _running(self.labels[order]))
+                found += self._known(axis, at, since, running(self.labels[order]))
         last = np.maximum(end - 1, 0)
         there = (end > 0) & (axis[last] >= at)
         found.append(number_column(np.where(there, at + stream.time[rows] - axis[last], np.nan)))
@@ -176,12 +177,4 @@ class _Past:
         end = np.searchsorted(axis, at + until, side="left")
         start = np.minimum(np.searchsorted(axis, at + since, side="left"), end)
         total = labels[end] - labels[start]
-        return [number_column(total), number_column(_ratio(total, (end - start).astype(np.float64)))]
-
-
-def _running(x: np.ndarray) -> np.ndarray:
-    return np.r_[0.0, x.cumsum()]
-
-
-def _ratio(total: np.ndarray, count: np.ndarray) -> np.ndarray:
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        return [number_column(total), number_column(ratio(total, (end - start).astype(np.float64)))]

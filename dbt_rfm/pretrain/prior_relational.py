@@ -162,7 +162,7 @@ def _window(to: np.ndarray, key: np.ndarray, when: np.ndarray, width: int) -> np
     return to[key, when + 1] - to[key, np.maximum(when + 1 - width, 0)]
 
 
-def _mean(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+def ratio(total: np.ndarray, count: np.ndarray) -> np.ndarray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
@@ -171,7 +171,7 @@ def _window_columns(events: Events, who: np.ndarray, when: np.ndarray, windows: 
     columns: list[Column] = []
     for width in windows:
         count, total = (_window(to, who, when, width) for to in (events.count_to, events.sum_to))
-        columns += [number_column(count), number_column(total), number_column(_mean(total, count))]
+        columns += [number_column(count), number_column(total), number_column(ratio(total, count))]
     return columns
 
 
@@ -182,8 +182,8 @@ def _spread_columns(events: Events, who: np.ndarray, when: np.ndarray, windows: 
         count, total, square = (
             _window(to, who, when, width) for to in (events.count_to, events.sum_to, events.square_to)
         )
-        mean = _mean(total, count)
-        return np.where(count > 1, np.sqrt(np.maximum(_mean(square, count) - mean**2, 0)), np.nan), False
+        mean = ratio(total, count)
+        return np.where(count > 1, np.sqrt(np.maximum(ratio(square, count) - mean**2, 0)), np.nan), False
 
     def extreme(width: int, sign: int) -> tuple[np.ndarray, bool]:
         found = np.full(len(who), -np.inf)
@@ -232,7 +232,7 @@ def _category_columns(events: Events, who: np.ndarray, when: np.ndarray, windows
 
     def share(width: int, category: int) -> tuple[np.ndarray, bool]:
         found = counts(width)
-        return _mean(found[:, category], found.sum(1)), False
+        return ratio(found[:, category], found.sum(1)), False
 
     last = events.last[who, when]
     before = np.where(last > 0, events.last[who, np.maximum(last - 1, 0)], -1)
@@ -253,8 +253,8 @@ def _member_columns(
     columns: list[Column] = []
     for width in windows[:3]:
         count, total = (_window(to, group, when, width) for to in (events.group_count_to, events.group_sum_to))
-        own = _mean(*(_window(to, who, when, width) for to in (events.sum_to, events.count_to)))
-        mean = _mean(total, count)
+        own = ratio(*(_window(to, who, when, width) for to in (events.sum_to, events.count_to)))
+        mean = ratio(total, count)
         columns += [number_column(count), number_column(mean), number_column(own - mean)]
     return columns
 
@@ -268,18 +268,18 @@ def _past_labels(world: World, target: Target, who: np.ndarray, when: np.ndarray
         return [*columns, number_column((~np.isnan(past)).sum(1).astype(np.float64))]
     known = (~np.isnan(past)).sum(1)
     columns = [number_column(lag) for lag in past[:, :4].T]
-    columns += [number_column(_mean(np.nansum(past[:, :n], 1), (~np.isnan(past[:, :n])).sum(1))) for n in (3, 12)]
+    columns += [number_column(ratio(np.nansum(past[:, :n], 1), (~np.isnan(past[:, :n])).sum(1))) for n in (3, 12)]
     columns.append(number_column(known.astype(np.float64)))
     closed = np.maximum(when - target.horizon, 0)
     everyone = np.nan_to_num(target.values).sum(0), (~np.isnan(target.values)).sum(0)
-    columns.append(number_column(_mean(everyone[0][closed], everyone[1][closed])))
+    columns.append(number_column(ratio(everyone[0][closed], everyone[1][closed])))
     slot = world.group * world.steps + np.arange(world.steps)
     size = len(world.group_traits) * world.steps
     sums = [
         np.bincount(slot.ravel(), x.ravel(), size)[slot[who, closed]]
         for x in (np.nan_to_num(target.values), (~np.isnan(target.values)).astype(np.float64))
     ]
-    return [*columns, number_column(_mean(*sums))]
+    return [*columns, number_column(ratio(*sums))]
 
 
 def assemble(
