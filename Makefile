@@ -21,7 +21,10 @@ SEED ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := False
 
-.PHONY: help install demo test fuzz differential check fmt bench build clean
+# Whether a PostgreSQL server is on this machine, so that its tests run.
+HAS_POSTGRES = command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1
+
+.PHONY: help install demo test postgres fuzz differential check fmt bench build clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,8 +43,13 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## build the example shop with dbt and show its predictions and backtests
 	OMP_NUM_THREADS=2 $(BIN)/dbt-rfm demo example_project
 
-test: $(STAMP) ## all tests that need no GPU and no account
+test: $(STAMP) postgres ## all tests that need no GPU and no account
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q
+
+postgres: ## a PostgreSQL server for the tests, from Debian's packages where they may be installed
+	@$(HAS_POSTGRES) || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get -qq update && \
+	    apt-get -qq install -y --no-install-recommends postgresql >/dev/null; } || \
+	    echo 'No PostgreSQL server is here and none can be installed: the tests that need one are skipped.'
 
 fuzz: $(STAMP) ## hostile query texts, for the night: make fuzz INPUTS=100000 SEED=0
 	$(BIN)/python tests/unit/pql/pql_fuzzer.py $(INPUTS) $(SEED)
