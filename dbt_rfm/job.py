@@ -80,6 +80,7 @@ class Job:
     target_path: str = "target"
     empty: bool = False
     full_refresh: bool = False
+    rfm_schema: str = ""  # of registry, history and run tables; '': the target's own
     version: int = JOB_VERSION
 
     @classmethod
@@ -113,10 +114,18 @@ class Job:
                     "target_path",
                     "empty",
                     "full_refresh",
+                    "rfm_schema",
                 )
                 if raw.get(k) is not None
             },
         )
+
+    @property
+    def home(self) -> JobTarget | None:
+        """Where registry, history and run tables of the target are: `home.named(…)` is a table there."""
+        if self.target is None or not self.rfm_schema:
+            return self.target
+        return JobTarget(self.target.database, self.rfm_schema, self.target.identifier)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True, default=str)

@@ -24,7 +24,7 @@ from dbt_rfm.collect import collect, named_anchor
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.evaluate import Backtest, backtest
 from dbt_rfm.job import Job
-from dbt_rfm.model import load_model
+from dbt_rfm.model import load_model, reads_rows
 from dbt_rfm.model.interface import RelationalModel
 from dbt_rfm.model.step import prediction_rows, run_step
 from dbt_rfm.options import Options
@@ -39,6 +39,7 @@ from dbt_rfm.schema.from_job import label_table, schema_from_job
 from dbt_rfm.schema.types import RelationalSchema, Table
 from dbt_rfm.schema.validate import validate
 from dbt_rfm.snapshot import BACKTEST, CONTEXT, QUERY, Snapshot, bundle_sha, write_bundle
+from dbt_rfm.versions import Serving
 from dbt_rfm.warehouse.base import Warehouse
 
 log = logging.getLogger("dbt_rfm")
@@ -66,7 +67,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Outcome:
-    status: str  # published | held | empty
+    status: str  # published | ready | held | empty
     message: str  # one line, then one line per note
     version: int | None = None
 
@@ -125,6 +126,7 @@ def answer(
     progress("collecting examples and features")
     run = run_of(job)
     kept = run.features if run is not None else None
+    with_rows = with_rows or reads_rows(options.model)
     snapshot = collect(task, schema, warehouse, options, labels=job.labels, with_rows=with_rows, kept=kept)
     planned = time.perf_counter() - started
     progress("predicting")
@@ -148,17 +150,41 @@ def _model_options(options: Options, quick: bool) -> dict[str, object]:
     return given | {"thorough": False, "attended": QUICK_ATTENDED} if quick else given
 
 
-def publish(job: Job, warehouse: Warehouse, *, replace_served: bool = True) -> Outcome:
-    """Answer the job and make the result the next version of its target."""
+def publish(
+    job: Job, warehouse: Warehouse, *, replace_served: bool = True, guard: Callable[[], None] = lambda: None
+) -> Outcome:
+    """Answer the job and make the result the next version of its target.
+
+    Without `replace_served` the served table is left to dbt, which makes it from the history: the version is `ready`
+    until then. `guard` is called inside the publishing transaction and may raise, for instance where a worker has lost
+    its job.
+    """
+    return _publish(job, warehouse, Serving.HERE if replace_served else Serving.READY, guard)
+
+
+def predict_table(job: Job, warehouse: Warehouse) -> tuple[pa.Table, Outcome]:
+    """For dbt Python models: publish all but the served table, which dbt itself materializes from these rows."""
+    outcome = _publish(job, warehouse, Serving.CALLER)
+    assert job.home is not None
+    rows = versions.served_rows(warehouse, job.home)
+    if rows is None:
+        raise ProjectError(
+            f"the first version of {job.home.identifier} was held back, so there is nothing to serve",
+            where=job.unique_id,
+            hint="Set on_worse to 'warn' to publish it all the same.",
+        )
+    return rows, outcome
+
+
+def _publish(job: Job, warehouse: Warehouse, serving: Serving, guard: Callable[[], None] = lambda: None) -> Outcome:
     if job.target is None:
         raise ProjectError("the job names no table to publish", where=job.unique_id)
     if job.empty:
-        return _publish_empty(job, warehouse)
+        return _publish_empty(job, warehouse, serving)
     understood = understand(job, warehouse)
     findings = _check_rows(job, understood, warehouse)
     result = answer(job, warehouse, with_rows=True, understood=understood)
     held = _is_held(result)
-    # The contract is checked again inside publish; checking here too would only repeat it.
     folder = _keep_bundle(job, result)
     release = _release(job, result, bundle_sha(folder) if folder else "")
     number = versions.publish(
@@ -168,32 +194,22 @@ def publish(job: Job, warehouse: Warehouse, *, replace_served: bool = True) -> O
         release,
         hold=held,
         contract=job.contract,
-        replace_served=replace_served,
+        serving=serving,
+        home=job.home,
+        guard=guard,
     )
-    message = "\n".join([_headline(job, result, number, held), *findings, *result.notes])
-    return Outcome("held" if held else "published", message, number)
+    status = "held" if held else "ready" if serving is Serving.READY else "published"
+    message = "\n".join([_headline(job, result, number, status), *findings, *result.notes])
+    return Outcome(status, message, number)
 
 
-def predict_table(job: Job, warehouse: Warehouse) -> tuple[pa.Table, Outcome]:
-    """For dbt Python models: publish all but the served table, which dbt itself materializes from these rows."""
-    outcome = publish(job, warehouse, replace_served=False)
-    assert job.target is not None
-    rows = versions.served_rows(warehouse, job.target)
-    if rows is None:
-        raise ProjectError(
-            f"the first version of {job.target.identifier} was held back, so there is nothing to serve",
-            where=job.unique_id,
-            hint="Set on_worse to 'warn' to publish it all the same.",
-        )
-    return rows, outcome
-
-
-def _publish_empty(job: Job, warehouse: Warehouse) -> Outcome:
+def _publish_empty(job: Job, warehouse: Warehouse, serving: Serving) -> Outcome:
     """`dbt --empty`: the table with its columns and no rows; no model runs and no version is made."""
-    assert job.target is not None
+    assert job.target is not None and job.home is not None
     known = understand(job, warehouse)
     rows = as_asked(empty_rows(known.task, warehouse), known.task, known.schema, warehouse)
-    versions.serve_empty(warehouse, job.target, rows, job.contract)
+    as_table = job.home.named(f"{job.target.identifier}__empty") if serving is Serving.READY else None
+    versions.serve_empty(warehouse, job.target, rows, job.contract, as_table=as_table)
     return Outcome("empty", "built without rows (--empty): no prediction, no version")
 
 
@@ -248,13 +264,13 @@ def _is_held(result: Answer) -> bool:
     return result.options.on_worse == "hold" and result.backtest is not None and not result.backtest.beats
 
 
-def _headline(job: Job, result: Answer, number: int, held: bool) -> str:
+def _headline(job: Job, result: Answer, number: int, status: str) -> str:
     assert job.target is not None
     count = result.snapshot.examples.column("split").to_pylist().count(QUERY)
     if result.task.ranking is not None:
         count = len(result.predictions)
     context = result.snapshot.examples.column("split").to_pylist().count(CONTEXT)
-    state = "held back" if held else "serving"
+    state = {"held": "held back", "ready": "ready"}.get(status, "serving")
     figures = result.backtest.line() if result.backtest else _no_backtest(result)
     seconds = f"plan {result.seconds['plan']:.1f} s, model {result.seconds['model']:.1f} s"
     return (

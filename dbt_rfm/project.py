@@ -38,10 +38,19 @@ class Project:
 
     @property
     def graph(self) -> Any:
-        """The var dbt_rfm_graph, as dbt would look it up: the project's own scope first."""
+        """The var dbt_rfm_graph."""
+        return self._variable("dbt_rfm_graph")
+
+    @property
+    def rfm_schema(self) -> str:
+        """The var dbt_rfm_schema, where registries and histories are; '': beside each prediction."""
+        return str(self._variable("dbt_rfm_schema") or "")
+
+    def _variable(self, name: str) -> Any:
+        """A var as dbt would look it up: the project's own scope first."""
         for scope in (self.variables.get(self.name), self.variables, self.variables.get("dbt_rfm")):
-            if isinstance(scope, Mapping) and scope.get("dbt_rfm_graph"):
-                return scope["dbt_rfm_graph"]
+            if isinstance(scope, Mapping) and scope.get(name):
+                return scope[name]
         return None
 
     def manifest(self) -> dict[str, Any]:

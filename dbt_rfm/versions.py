@@ -1,34 +1,38 @@
 """Versions of a prediction: publish, hold back, list, roll back. Every change is one transaction.
 
-Tables, beside the served one, in its schema:
+Tables, beside the served one or in a schema of their own (the var dbt_rfm_schema):
     <name>            what readers see: the rows of the version that is `serving`
     <name>__history   the rows of every version, append only
-    rfm_versions      a row per version: where it came from and its status, serving | held | retired
+    rfm_versions      a row per version: where it came from and its status, serving | held | retired | ready
     rfm_metrics       a row per version and figure of its backtest; baseline '' is the model itself
 
 Numbers count from 1 per prediction. DuckDB runs DDL inside transactions, so `create or replace` of the served table
-and the registry take effect together: a reader never sees a half-published version. Publications of one process wait
-for each other (two threads of dbt may publish at once).
+and the registry take effect together: a reader never sees a half-published version. Where DDL ends a transaction, the
+tables are made before it and it only moves rows. `ready` is a version that a worker has written and dbt has still to
+serve. Publications of one process wait for each other (two threads of dbt may publish at once).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 import pyarrow as pa
 from sqlglot import exp
 
-from dbt_rfm.errors import DataError, ProjectError, did_you_mean
+from dbt_rfm.contract import contract_select
+from dbt_rfm.errors import DataError, did_you_mean
 from dbt_rfm.job import Contract, JobTarget
+from dbt_rfm.plan import sql
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
 
 VERSIONS, METRICS = "rfm_versions", "rfm_metrics"
-SERVING, HELD, RETIRED = "serving", "held", "retired"
+SERVING, HELD, RETIRED, READY = "serving", "held", "retired", "ready"
 
 _VERSION_COLUMNS = {
     "model_name": "text",
@@ -69,9 +73,19 @@ KIND_COLUMNS = {
     TaskKind.LINK: ("score", "rank"),
     TaskKind.FORECAST: ("step", "forecast_from", "forecast_until", "prediction", "p10", "p50", "p90"),
 }
-_VERSION_MARKS = ("model_version", "run_id", "predicted_at")
+#: What every row of a version is marked with, in the types of sqlglot.
+_MARKS = (("model_version", "INT"), ("run_id", "TEXT"), ("predicted_at", "TIMESTAMP"))
+_NEW_ROWS = "dbt_rfm_new_rows"
 
 _publishing = threading.Lock()
+
+
+class Serving(StrEnum):
+    """Who makes the served table of a version that is not held back, and when."""
+
+    HERE = "here"  # the publishing transaction
+    CALLER = "caller"  # the caller, at once, from the rows (a dbt Python model's own materialization)
+    READY = "ready"  # dbt, later, from the history: until then the version is `ready` and the last one serves
 
 
 @dataclass(frozen=True)
@@ -97,52 +111,123 @@ class Release:
 def publish(
     warehouse: Warehouse,
     target: JobTarget,
-    rows: pa.Table,
+    rows: pa.Table | exp.Table,
     release: Release,
     *,
     hold: bool,
     contract: Contract,
-    replace_served: bool = True,
+    serving: Serving = Serving.HERE,
+    home: JobTarget | None = None,
+    guard: Callable[[], None] = lambda: None,
 ) -> int:
-    """Record `rows` as the next version and, unless held, serve them. Returns the version's number.
+    """Record `rows`, or those of a table that is in the warehouse already, as the next version. Returns its number.
 
-    `replace_served=False` leaves the served table to the caller (a dbt Python model's own materialization).
-    Raises ProjectError if the rows break the contract, before anything is written.
+    `home`: where history and registry are, if not beside the served table. `guard` runs inside the transaction before
+    it writes: what it raises undoes everything. Raises ProjectError if the rows break the contract, before anything is
+    written.
     """
+    home = home or target
     now = datetime.now(UTC).replace(tzinfo=None)
     with _publishing:
-        number = _next_number(warehouse, target)
-        marked = _marked(rows, number, release.run_id, now)
-        select = contract_select(marked, contract, where=target.identifier)
-        warehouse.load_temporary("dbt_rfm_new_rows", marked)
+        source = _loaded(warehouse, rows)
+        columns = warehouse.describe(_text(warehouse, source))
+        contract_select(source, [*columns, *_MARKS], contract, dialect=warehouse.dialect, where=target.identifier)
+        if not warehouse.transactional_ddl:
+            _prepare(warehouse, home, source, columns)
         with warehouse.transaction():
-            _ensure_registry(warehouse, target)
-            _append_history(warehouse, target, marked)
-            if not hold:
-                _set_status(warehouse, target, RETIRED, _is(status=SERVING))
-                if replace_served:
-                    _serve(warehouse, target, select)
-            _insert_release(warehouse, target, number, release, len(marked), hold, now)
-        warehouse.execute(exp.Drop(tables=[exp.to_table("dbt_rfm_new_rows")], kind="TABLE", exists=True))
+            guard()
+            if warehouse.transactional_ddl:
+                _prepare(warehouse, home, source, columns)
+            number = _next_number(warehouse, home)
+            marked = _marked(source, columns, number, release.run_id, now)
+            _insert_select(warehouse, _history(home), [name for name, _ in (*columns, *_MARKS)], marked)
+            if not hold and serving is not Serving.READY:
+                _set_status(warehouse, home, RETIRED, _is(status=SERVING))
+            if not hold and serving is Serving.HERE:
+                _serve(warehouse, target, _as_declared(warehouse, target, marked.copy(), columns, contract))
+            status = HELD if hold else READY if serving is Serving.READY else SERVING
+            _insert_release(warehouse, home, number, release, status, _count(warehouse, source), now)
+        _drop_loaded(warehouse)
     return number
 
 
-def serve_empty(warehouse: Warehouse, target: JobTarget, rows: pa.Table, contract: Contract) -> None:
-    """Serve a table without rows (`dbt --empty`); history and registry stay as they are."""
-    now = datetime.now(UTC).replace(tzinfo=None)
-    marked = _marked(rows.slice(0, 0), 0, "", now)
-    select = contract_select(marked, contract, where=target.identifier)
+def serve_empty(
+    warehouse: Warehouse, target: JobTarget, rows: pa.Table, contract: Contract, *, as_table: JobTarget | None = None
+) -> None:
+    """Serve a table without rows (`dbt --empty`); history and registry stay as they are.
+
+    `as_table`: make that table instead, from which dbt makes the served one.
+    """
     with _publishing:
-        warehouse.load_temporary("dbt_rfm_new_rows", marked)
+        source = _loaded(warehouse, rows.slice(0, 0))
+        columns = warehouse.describe(_text(warehouse, source))
+        marked = _marked(source, columns, 0, "", datetime.now(UTC).replace(tzinfo=None))
+        select = _as_declared(warehouse, target, marked, columns, contract)
         with warehouse.transaction():
-            _serve(warehouse, target, select)
+            _serve(warehouse, as_table or target, select)
+        _drop_loaded(warehouse)
+
+
+def _as_declared(
+    warehouse: Warehouse,
+    target: JobTarget,
+    marked: exp.Select,
+    columns: Sequence[tuple[str, str]],
+    contract: Contract,
+) -> exp.Select:
+    source = sql.subquery(marked, "new_rows")
+    dialect, where = warehouse.dialect, target.identifier
+    return contract_select(source, [*columns, *_MARKS], contract, dialect=dialect, where=where)
+
+
+def _loaded(warehouse: Warehouse, rows: pa.Table | exp.Table) -> exp.Table:
+    """Where in the warehouse the rows are: a session table of ours, or the table that was given."""
+    if isinstance(rows, exp.Table):
+        return rows
+    warehouse.load_temporary(_NEW_ROWS, rows)
+    return sql.temporary(_NEW_ROWS)
+
+
+def _drop_loaded(warehouse: Warehouse) -> None:
+    warehouse.execute(exp.Drop(tables=[sql.temporary(_NEW_ROWS)], kind="TABLE", exists=True))
+
+
+def _prepare(warehouse: Warehouse, home: JobTarget, source: exp.Table, columns: Sequence[tuple[str, str]]) -> None:
+    """The tables and columns that the new version needs, without its rows."""
+    _ensure_registry(warehouse, home)
+    history = _history(home)
+    if not exists(warehouse, history):
+        nothing = _marked(source, columns, 0, "", datetime(1970, 1, 1)).where(exp.false())
+        warehouse.execute(exp.Create(this=_table(history), kind="TABLE", expression=nothing))
+        return
+    for name, data_type in _new_columns(warehouse, history, columns).items():
+        kind = exp.DataType.build(data_type, dialect=warehouse.dialect)
+        add = exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=kind)
+        warehouse.execute(exp.Alter(this=_table(history), kind="TABLE", actions=[add]))
+
+
+def _marked(
+    source: exp.Table, columns: Sequence[tuple[str, str]], number: int, run_id: str, now: datetime
+) -> exp.Select:
+    """The rows with the marks of their version."""
+    values = (exp.convert(number), exp.convert(run_id), sql.timestamp(now))
+    marks = [
+        sql.aliased(exp.cast(value, exp.DataType.build(kind)), name)
+        for value, (name, kind) in zip(values, _MARKS, strict=True)
+    ]
+    return sql.select(*sql.columns(name for name, _ in columns), *marks).from_(source.copy(), copy=False)
+
+
+def _count(warehouse: Warehouse, source: exp.Table) -> int:
+    counted = sql.select(sql.aliased(exp.Count(this=exp.Star()), "n")).from_(source.copy(), copy=False)
+    return int(warehouse.query(counted).column(0)[0].as_py())
 
 
 def list_versions(warehouse: Warehouse, target: JobTarget, model: str | None = None) -> pa.Table:
     """The registry, newest version first; empty if nothing was ever published in the target's schema."""
     if not exists(warehouse, target.named(VERSIONS)):
         return pa.table({name: pa.array([], type=pa.string()) for name in _VERSION_COLUMNS})
-    select = exp.select(*_quoted(_VERSION_COLUMNS)).from_(_table(target.named(VERSIONS)))
+    select = exp.select(*sql.columns(_VERSION_COLUMNS)).from_(_table(target.named(VERSIONS)))
     if model is not None:
         select = select.where(_is(model_name=model))
     return warehouse.query(select.order_by("model_name", exp.column("version").desc()))
@@ -154,18 +239,22 @@ def served_rows(warehouse: Warehouse, target: JobTarget) -> pa.Table | None:
     return None if version is None else warehouse.query(_history_select(warehouse, target, *version))
 
 
-def rollback(warehouse: Warehouse, target: JobTarget, version: int | None = None) -> int:
+def rollback(
+    warehouse: Warehouse, target: JobTarget, version: int | None = None, *, home: JobTarget | None = None
+) -> int:
     """Serve an older version again: `version`, or the newest retired one before the serving one.
 
-    Raises DataError if there is no such version.
+    `home`: where history and registry are, if not beside the served table. Raises DataError if there is no such
+    version.
     """
+    home = home or target
     with _publishing:
-        number, kind = _rollback_to(warehouse, target, version)
+        number, kind = _rollback_to(warehouse, home, version)
         now = datetime.now(UTC).replace(tzinfo=None)
         with warehouse.transaction():
-            _serve_again(warehouse, target, _history_select(warehouse, target, number, kind))
-            _set_status(warehouse, target, RETIRED, _is(status=SERVING))
-            _set_status(warehouse, target, SERVING, _is(version=number), served_at=now)
+            _serve_again(warehouse, target, _history_select(warehouse, home, number, kind))
+            _set_status(warehouse, home, RETIRED, _is(status=SERVING))
+            _set_status(warehouse, home, SERVING, _is(version=number), served_at=now)
     return number
 
 
@@ -192,49 +281,6 @@ def _rollback_to(warehouse: Warehouse, target: JobTarget, version: int | None) -
     raise DataError(f"{target.identifier} has no version {version}", hint=f"Versions: {numbers}.")
 
 
-def contract_select(rows: pa.Table, contract: Contract, *, where: str) -> exp.Select:
-    """SELECT from the loaded rows in the contract's order and types; all columns where no contract is enforced.
-
-    Raises ProjectError naming every column that is missing, not produced, or of another family of types.
-    """
-    source = exp.to_table("dbt_rfm_new_rows")
-    if not contract.enforced:
-        return exp.select(*_quoted(rows.column_names)).from_(source)
-    declared = {name.casefold(): (name, data_type) for name, data_type in contract.columns}
-    produced = {name.casefold(): name for name in rows.column_names}
-    problems = [f"{produced[n]} is produced but not declared" for n in produced if n not in declared]
-    problems += [f"{declared[n][0]} is declared but not produced" for n in declared if n not in produced]
-    selected: list[exp.Expression] = []
-    for folded, (name, data_type) in declared.items():
-        if folded not in produced:
-            continue
-        if data_type and not _same_family(rows.schema.field(produced[folded]).type, data_type):
-            got = rows.schema.field(produced[folded]).type
-            problems.append(f"{name} is declared {data_type} but is {got}")
-        column: exp.Expression = _column(produced[folded])
-        if data_type:
-            column = exp.cast(column, exp.DataType.build(data_type, dialect="duckdb"))
-        selected.append(exp.Alias(this=column, alias=exp.to_identifier(name, quoted=True)))
-    if problems:
-        raise ProjectError(
-            "the contract does not fit this prediction: " + "; ".join(problems),
-            where=where,
-            hint="A prediction of this query has the columns " + ", ".join(rows.column_names) + ".",
-        )
-    return exp.select(*selected).from_(source)
-
-
-def _same_family(arrow: pa.DataType, declared: str) -> bool:
-    built = exp.DataType.build(declared, dialect="duckdb")
-    if pa.types.is_boolean(arrow):
-        return built.is_type("boolean")
-    if pa.types.is_timestamp(arrow) or pa.types.is_date(arrow):
-        return built.this in exp.DataType.TEMPORAL_TYPES
-    if pa.types.is_integer(arrow) or pa.types.is_floating(arrow) or pa.types.is_decimal(arrow):
-        return built.this in exp.DataType.NUMERIC_TYPES
-    return built.this in exp.DataType.TEXT_TYPES
-
-
 def exists(warehouse: Warehouse, target: JobTarget) -> bool:
     """Whether a table or view of that name is there."""
     return _table_type(warehouse, target) is not None
@@ -255,22 +301,8 @@ def _history(target: JobTarget) -> JobTarget:
     return target.named(f"{target.identifier}__history")
 
 
-def _marked(rows: pa.Table, number: int, run_id: str, now: datetime) -> pa.Table:
-    count = len(rows)
-    marks = {
-        "model_version": pa.array([number] * count, type=pa.int32()),
-        "run_id": pa.array([run_id] * count, type=pa.string()),
-        "predicted_at": pa.array([now] * count, type=pa.timestamp("us")),
-    }
-    for name, values in marks.items():
-        rows = rows.append_column(name, values)
-    return rows
-
-
 def _next_number(warehouse: Warehouse, target: JobTarget) -> int:
-    if not exists(warehouse, target.named(VERSIONS)):
-        return 1
-    newest = exp.func("coalesce", exp.Max(this=_column("version")), exp.Literal.number(0))
+    newest = exp.func("coalesce", exp.Max(this=sql.column("version")), exp.Literal.number(0))
     select = exp.select(newest.as_("newest")).from_(_table(target.named(VERSIONS)))
     return int(warehouse.query(select.where(_is(model_name=target.identifier))).column(0)[0].as_py()) + 1
 
@@ -285,25 +317,10 @@ def _ensure_registry(warehouse: Warehouse, target: JobTarget) -> None:
         warehouse.execute(exp.Create(this=schema, kind="TABLE", exists=True))
 
 
-def _append_history(warehouse: Warehouse, target: JobTarget, rows: pa.Table) -> None:
-    history, source = _history(target), exp.to_table("dbt_rfm_new_rows")
-    select = exp.select(*_quoted(rows.column_names)).from_(source)
-    if not exists(warehouse, history):
-        warehouse.execute(exp.Create(this=_table(history), kind="TABLE", expression=select))
-        return
-    for name, data_type in _new_columns(warehouse, history).items():
-        kind = exp.DataType.build(data_type, dialect=warehouse.dialect)
-        add = exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=kind)
-        warehouse.execute(exp.Alter(this=_table(history), kind="TABLE", actions=[add]))
-    names = [exp.to_identifier(n, quoted=True) for n in rows.column_names]
-    warehouse.execute(exp.Insert(this=exp.Schema(this=_table(history), expressions=names), expression=select))
-
-
-def _new_columns(warehouse: Warehouse, history: JobTarget) -> dict[str, str]:
+def _new_columns(warehouse: Warehouse, history: JobTarget, columns: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Columns of the new rows that the history lacks. Raises DataError if a shared one has another type."""
     there = {name.casefold(): data_type for name, data_type in warehouse.describe(_sql(warehouse, history))}
-    new = dict(warehouse.describe("dbt_rfm_new_rows"))
-    for name, data_type in new.items():
+    for name, data_type in columns:
         kept = there.get(name.casefold(), data_type)
         if kept != data_type:
             raise DataError(
@@ -311,7 +328,7 @@ def _new_columns(warehouse: Warehouse, history: JobTarget) -> dict[str, str]:
                 hint="A query of another kind is another prediction: give it a new name or a dbt model version, "
                 f"or drop {history.identifier}.",
             )
-    return {name: data_type for name, data_type in new.items() if name.casefold() not in there}
+    return {name: data_type for name, data_type in columns if name.casefold() not in there}
 
 
 def _serve(warehouse: Warehouse, target: JobTarget, select: exp.Select) -> None:
@@ -326,11 +343,15 @@ def _serve_again(warehouse: Warehouse, target: JobTarget, select: exp.Select) ->
     if _table_type(warehouse, target) == "BASE TABLE":
         served = {name.casefold() for name, _ in warehouse.describe(_sql(warehouse, target))}
         if served == {name.casefold() for name in names}:
-            into = exp.Schema(this=_table(target), expressions=[exp.to_identifier(n, quoted=True) for n in names])
             warehouse.execute(exp.Delete(this=_table(target)))
-            warehouse.execute(exp.Insert(this=into, expression=select))
+            _insert_select(warehouse, target, names, select)
             return
     _serve(warehouse, target, select)
+
+
+def _insert_select(warehouse: Warehouse, table: JobTarget, names: Sequence[str], select: exp.Select) -> None:
+    into = exp.Schema(this=_table(table), expressions=[exp.to_identifier(n, quoted=True) for n in names])
+    warehouse.execute(exp.Insert(this=into, expression=select))
 
 
 def _set_status(warehouse: Warehouse, target: JobTarget, status: str, where: exp.Expression, **also: Any) -> None:
@@ -347,19 +368,19 @@ def _insert_release(
     target: JobTarget,
     number: int,
     release: Release,
+    status: str,
     num_rows: int,
-    hold: bool,
     now: datetime,
 ) -> None:
     values = {
         **{c: getattr(release, c) for c in _VERSION_COLUMNS if hasattr(release, c)},
         "model_name": target.identifier,
         "version": number,
-        "status": HELD if hold else SERVING,
+        "status": status,
         "kind": str(release.kind),
         "num_rows": num_rows,
         "created_at": now,
-        "served_at": None if hold else now,
+        "served_at": now if status == SERVING else None,
     }
     _insert(warehouse, target.named(VERSIONS), _VERSION_COLUMNS, [values])
     figures = [
@@ -402,8 +423,9 @@ def _history_select(warehouse: Warehouse, target: JobTarget, number: int, kind: 
         raise DataError(f"the history of {target.identifier} is gone: there is nothing to go back to")
     others = {c for columns in KIND_COLUMNS.values() for c in columns} - set(KIND_COLUMNS[kind])
     names = [n for n, _ in warehouse.describe(_sql(warehouse, history)) if n not in others]
-    names = [n for n in names if n not in _VERSION_MARKS] + list(_VERSION_MARKS)
-    return exp.select(*_quoted(names)).from_(_table(history)).where(_is(model_version=number))
+    marks = [name for name, _ in _MARKS]
+    names = [n for n in names if n not in marks] + marks
+    return exp.select(*sql.columns(names)).from_(_table(history)).where(_is(model_version=number))
 
 
 def unknown_model_hint(name: str, versions: pa.Table) -> str:
@@ -416,17 +438,13 @@ def _table(target: JobTarget) -> exp.Table:
 
 
 def _sql(warehouse: Warehouse, target: JobTarget) -> str:
-    return _table(target).sql(dialect=warehouse.dialect)
+    return _text(warehouse, _table(target))
 
 
-def _column(name: str) -> exp.Column:
-    return exp.column(exp.to_identifier(name, quoted=True))
-
-
-def _quoted(names: Iterable[str]) -> list[exp.Expression]:
-    return [_column(name) for name in names]
+def _text(warehouse: Warehouse, table: exp.Table) -> str:
+    return table.sql(dialect=warehouse.dialect)
 
 
 def _is(**equal: Any) -> exp.Expression:
-    conditions = [exp.EQ(this=_column(name), expression=exp.convert(value)) for name, value in equal.items()]
+    conditions = [exp.EQ(this=sql.column(name), expression=exp.convert(value)) for name, value in equal.items()]
     return exp.and_(*conditions)  # type: ignore[return-value]  # sqlglot types a condition apart

@@ -31,6 +31,7 @@
       'target_path': dbt_rfm.target_path(model),
       'empty': invocation_args_dict.get('empty', false),
       'full_refresh': should_full_refresh(),
+      'rfm_schema': dbt_rfm.rfm_schema(this.schema),
   }) -%}
 {% endmacro %}
 

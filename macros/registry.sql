@@ -1,11 +1,17 @@
 {#
-  What dbt_rfm/versions.py keeps beside a prediction, for the operations and tests that read it without Python:
-  <name>__history, rfm_versions and rfm_metrics in the prediction's schema.
+  What dbt_rfm/versions.py keeps of a prediction, for the operations and tests that read it without Python:
+  <name>__history, rfm_versions and rfm_metrics in the prediction's schema, or in that of the var dbt_rfm_schema.
 #}
 
-{# Another table in the schema of `relation`. #}
+{# The schema of what is kept of predictions in `schema`: the var dbt_rfm_schema, by default the same. #}
+{% macro rfm_schema(schema) %}
+  {%- do return(var('dbt_rfm_schema', none) or schema) -%}
+{% endmacro %}
+
+
+{# A table of what is kept of the prediction `relation`. #}
 {% macro beside(relation, identifier) %}
-  {%- do return(api.Relation.create(database=relation.database, schema=relation.schema, identifier=identifier, type='table')) -%}
+  {%- do return(api.Relation.create(database=relation.database, schema=dbt_rfm.rfm_schema(relation.schema), identifier=identifier, type='table')) -%}
 {% endmacro %}
 
 

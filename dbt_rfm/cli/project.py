@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,16 @@ class OpenedProject:
                 return _target_of(node)
         return JobTarget(None, self.project.schema, model)
 
+    def registry(self, model: str) -> JobTarget:
+        """Where what is kept of a prediction model is."""
+        published = self.home(model)
+        return replace(published, schema=self.project.rfm_schema or published.schema)
+
     def homes(self) -> list[JobTarget]:
-        """Every schema that may hold a registry: the target's, and those of the project's prediction models."""
+        """Every schema that may hold a registry: that of the var dbt_rfm_schema, or else the target's and those of the
+        project's prediction models."""
+        if self.project.rfm_schema:
+            return [JobTarget(None, self.project.rfm_schema, _NO_TABLE)]
         published = [_target_of(node) for node in self._nodes() if _may_predict(node)]
         schemas = dict.fromkeys([self.project.schema, *(home.schema for home in published)])
         return [JobTarget(None, schema, _NO_TABLE) for schema in schemas]

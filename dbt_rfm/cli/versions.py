@@ -69,5 +69,5 @@ def rollback(
         stages("rolling back"),
         open_project(project_dir, profiles_dir, target, read_only=False) as opened,
     ):
-        number = go_back(opened.warehouse, opened.home(model), version)
+        number = go_back(opened.warehouse, opened.home(model), version, home=opened.registry(model))
     say(f"{model} serves version {number} again")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 class Warehouse(Protocol):
     dialect: str  # sqlglot's name of the SQL dialect
+    transactional_ddl: bool  # whether CREATE, ALTER and DROP take part in a transaction, or end it
 
     def describe(self, relation: str) -> list[tuple[str, str]]:
         """(column, data type) of `select * from relation`, in order. Raises ProjectError if it cannot be read."""

@@ -42,6 +42,7 @@ class DuckDB:
     """A `Warehouse` on a given DuckDB cursor."""
 
     dialect = "duckdb"
+    transactional_ddl = True
 
     def __init__(self, cursor: Any) -> None:
         self._cursor = cursor

@@ -14,9 +14,11 @@
     {%- endfor -%}
   {%- endif -%}
   {%- set lines = [] -%}
+  {%- set seen = [] -%}
   {%- for schema in schemas -%}
     {%- set registry = dbt_rfm.beside(schema, 'rfm_versions') -%}
-    {%- if dbt_rfm.relation_kind(registry) is not none -%}
+    {%- if registry | string not in seen and dbt_rfm.relation_kind(registry) is not none -%}
+      {%- do seen.append(registry | string) -%}
       {%- do lines.extend(dbt_rfm.version_lines(registry, schema.identifier)) -%}
     {%- endif -%}
   {%- endfor -%}

@@ -163,3 +163,19 @@ class TestPrediction:
         assert failed.results == {"churn": "error", "leavers": "skipped"}
         assert "amuont" in failed.messages["churn"] and "amount" in failed.messages["churn"]
         assert shop.rows("select * from churn order by customer_id") == before
+
+
+class TestSchemaForWhatIsKept:
+    def test__build__var_dbt_rfm_schema__keeps_registry_and_history_there(self, shop: Project) -> None:
+        shop.write("models/churn.sql", predict())
+        kept = ("--vars", "{dbt_rfm_schema: rfm}")
+
+        assert shop.dbt("run", "--select", "churn", *kept).success
+        assert shop.dbt("run", "--select", "churn", *kept).success
+        back = shop.dbt("run-operation", "rfm_rollback", "--args", "{model: churn}", *kept)
+
+        assert "churn serves version 1 again" in back.log
+        assert shop.rows("select distinct model_version from churn") == [(1,)]
+        assert shop.rows(
+            "select table_name from information_schema.tables where table_schema = 'rfm' order by table_name"
+        ) == [("churn__history",), ("rfm_metrics",), ("rfm_versions",)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -24,6 +25,7 @@ def test__job__to_json_and_back__is_the_same() -> None:
         unique_id="model.shop.churn",
         invocation_id="run",
         empty=True,
+        rfm_schema="rfm",
     )
     assert Job.from_json(job.to_json()) == job
 
@@ -37,3 +39,9 @@ def test__job__missing_optional_fields__take_defaults() -> None:
 def test__job__of_another_version__is_refused_with_a_hint(text: str) -> None:
     with pytest.raises(ProjectError, match="job"):
         Job.from_json(text)
+
+
+def test__job__with_a_schema_for_what_it_keeps__has_its_home_there() -> None:
+    job = Job(query="q", tables=(), target=JobTarget("db", "marts", "churn"))
+    assert job.home == job.target
+    assert replace(job, rfm_schema="rfm").home == JobTarget("db", "rfm", "churn")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import duckdb
 import pyarrow as pa
 import pytest
-from sqlglot import parse_one
+from sqlglot import exp, parse_one
 
 from dbt_rfm import versions
 from dbt_rfm.errors import DataError, ProjectError
@@ -56,8 +58,16 @@ def release(run_id: str = "run", kind: TaskKind = TaskKind.BINARY) -> versions.R
     )
 
 
-def publish(warehouse: DuckDB, table: pa.Table, *, hold: bool = False, contract: Contract = PLAIN, **also) -> int:
-    return versions.publish(warehouse, TARGET, table, release(**also), hold=hold, contract=contract)
+def publish(
+    warehouse: DuckDB,
+    table: pa.Table | exp.Table,
+    *,
+    kind: TaskKind = TaskKind.BINARY,
+    hold: bool = False,
+    contract: Contract = PLAIN,
+    **also,
+) -> int:
+    return versions.publish(warehouse, TARGET, table, release(kind=kind), hold=hold, contract=contract, **also)
 
 
 def fetch(warehouse: DuckDB, text: str) -> list[tuple]:
@@ -102,7 +112,7 @@ def test__publish__contract_broken__names_each_column_and_writes_nothing(warehou
     message = str(error.value)
     assert "churn_score is declared but not produced" in message
     assert "probability is produced but not declared" in message
-    assert "customer_id is declared varchar but is int64" in message
+    assert "customer_id is declared varchar but is BIGINT" in message
     assert served(warehouse) == [(1, 0.25, 1)]
     assert len(versions.list_versions(warehouse, TARGET)) == 1
 
@@ -168,6 +178,84 @@ def test__publish__a_column_the_history_lacks__is_added(warehouse: DuckDB) -> No
     publish(warehouse, rows(0.25).drop_columns(["prediction"]))
     publish(warehouse, rows(0.5))
     assert fetch(warehouse, "select prediction from churn__history order by model_version") == [(None,), (True,)]
+
+
+def test__publish__ready__is_in_the_history_and_the_last_version_serves_on(warehouse: DuckDB) -> None:
+    publish(warehouse, rows(0.25))
+    assert publish(warehouse, rows(0.75), serving=versions.Serving.READY) == 2
+    assert served(warehouse) == [(1, 0.25, 1)]
+    listed = {
+        v["version"]: (v["status"], v["served_at"]) for v in versions.list_versions(warehouse, TARGET).to_pylist()
+    }
+    assert listed[1][0] == "serving"
+    assert listed[2] == ("ready", None)
+    assert fetch(warehouse, "select probability from churn__history where model_version = 2") == [(0.75,)]
+
+
+def test__publish__ready_but_worse__is_held(warehouse: DuckDB) -> None:
+    publish(warehouse, rows(0.75), hold=True, serving=versions.Serving.READY)
+    assert fetch(warehouse, "select status from rfm_versions") == [("held",)]
+
+
+def test__publish__from_a_table_of_the_warehouse__copies_its_rows(warehouse: DuckDB) -> None:
+    warehouse.load_temporary("answers", rows(0.25, 0.75))
+    assert publish(warehouse, exp.to_table("answers")) == 1
+    assert served(warehouse) == [(1, 0.25, 1), (2, 0.75, 1)]
+    assert fetch(warehouse, "select num_rows from rfm_versions") == [(2,)]
+    assert fetch(warehouse, "select count(*) from answers") == [(2,)]
+
+
+def test__publish__a_home_of_its_own__keeps_registry_and_history_there(warehouse: DuckDB) -> None:
+    warehouse.execute(parse_one("create schema rfm"))
+    home = JobTarget(None, "rfm", "churn")
+    publish(warehouse, rows(0.25), home=home)
+    publish(warehouse, rows(0.5), home=home)
+    assert served(warehouse) == [(1, 0.5, 2)]
+    tables = fetch(warehouse, "select table_schema, table_name from information_schema.tables order by 1, 2")
+    assert tables == [("main", "churn"), ("rfm", "churn__history"), ("rfm", "rfm_metrics"), ("rfm", "rfm_versions")]
+    assert versions.rollback(warehouse, TARGET, home=home) == 1
+    assert served(warehouse) == [(1, 0.25, 1)]
+
+
+def test__publish__guard_raises__nothing_is_written(warehouse: DuckDB) -> None:
+    publish(warehouse, rows(0.25))
+
+    def lost() -> None:
+        raise DataError("the job belongs to another worker")
+
+    with pytest.raises(DataError, match="another worker"):
+        publish(warehouse, rows(0.75), guard=lost)
+    assert served(warehouse) == [(1, 0.25, 1)]
+    assert fetch(warehouse, "select count(*) from churn__history") == [(1,)]
+    assert len(versions.list_versions(warehouse, TARGET)) == 1
+
+
+class DDLEndsTransactions(DuckDB):
+    """As Snowflake: a CREATE inside a transaction commits it, so there must be none."""
+
+    transactional_ddl = False
+    inside = False
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with super().transaction():
+            self.inside = True
+            try:
+                yield
+            finally:
+                self.inside = False
+
+    def execute(self, sql: exp.Expression) -> None:
+        assert not (self.inside and isinstance(sql, exp.Create | exp.Alter | exp.Drop)), sql
+        super().execute(sql)
+
+
+def test__publish__ddl_ends_transactions__only_rows_move_inside_one() -> None:
+    warehouse = DDLEndsTransactions(duckdb.connect())
+    publish(warehouse, rows(0.25).drop_columns(["prediction"]), serving=versions.Serving.READY)
+    publish(warehouse, rows(0.75), serving=versions.Serving.READY)
+    found = fetch(warehouse, "select probability, prediction, model_version from churn__history order by 3")
+    assert found == [(0.25, None, 1), (0.75, True, 2)]
 
 
 def test__rollback__without_a_number__serves_the_one_before(warehouse: DuckDB) -> None:
