@@ -72,6 +72,9 @@ class Outcome:
     version: int | None = None
 
 
+Settle = Callable[[Outcome], None]
+
+
 @dataclass(frozen=True)
 class Understood:
     """A job's query bound to its schema."""
@@ -151,15 +154,21 @@ def _model_options(options: Options, quick: bool) -> dict[str, object]:
 
 
 def publish(
-    job: Job, warehouse: Warehouse, *, replace_served: bool = True, guard: Callable[[], None] = lambda: None
+    job: Job,
+    warehouse: Warehouse,
+    *,
+    replace_served: bool = True,
+    settle: Settle = lambda outcome: None,
+    progress: Progress = lambda stage: None,
 ) -> Outcome:
     """Answer the job and make the result the next version of its target.
 
     Without `replace_served` the served table is left to dbt, which makes it from the history: the version is `ready`
-    until then. `guard` is called inside the publishing transaction and may raise, for instance where a worker has lost
-    its job.
+    until then. `settle` is told the outcome as the last thing in the publishing transaction, and undoes it by raising,
+    for instance where a worker has lost its job; `progress` may raise as well.
     """
-    return _publish(job, warehouse, Serving.HERE if replace_served else Serving.READY, guard)
+    serving = Serving.HERE if replace_served else Serving.READY
+    return _publish(job, warehouse, serving, settle=settle, progress=progress)
 
 
 def predict_table(job: Job, warehouse: Warehouse) -> tuple[pa.Table, Outcome]:
@@ -176,18 +185,34 @@ def predict_table(job: Job, warehouse: Warehouse) -> tuple[pa.Table, Outcome]:
     return rows, outcome
 
 
-def _publish(job: Job, warehouse: Warehouse, serving: Serving, guard: Callable[[], None] = lambda: None) -> Outcome:
+def _publish(
+    job: Job,
+    warehouse: Warehouse,
+    serving: Serving,
+    *,
+    settle: Settle = lambda outcome: None,
+    progress: Progress = lambda stage: None,
+) -> Outcome:
     if job.target is None:
         raise ProjectError("the job names no table to publish", where=job.unique_id)
     if job.empty:
-        return _publish_empty(job, warehouse, serving)
+        return _publish_empty(job, warehouse, serving, settle)
+    progress("reading the schema")
     understood = understand(job, warehouse)
     findings = _check_rows(job, understood, warehouse)
-    result = answer(job, warehouse, with_rows=True, understood=understood)
+    result = answer(job, warehouse, with_rows=True, understood=understood, progress=progress)
     held = _is_held(result)
     folder = _keep_bundle(job, result)
     release = _release(job, result, bundle_sha(folder) if folder else "")
-    number = versions.publish(
+    done: list[Outcome] = []
+
+    def settled(number: int, status: str) -> None:
+        message = "\n".join([_headline(job, result, number, status), *findings, *result.notes])
+        done.append(Outcome("published" if status == versions.SERVING else status, message, number))
+        settle(done[0])
+
+    progress("publishing")
+    versions.publish(
         warehouse,
         job.target,
         result.predictions,
@@ -196,21 +221,22 @@ def _publish(job: Job, warehouse: Warehouse, serving: Serving, guard: Callable[[
         contract=job.contract,
         serving=serving,
         home=job.home,
-        guard=guard,
+        settle=settled,
     )
-    status = "held" if held else "ready" if serving is Serving.READY else "published"
-    message = "\n".join([_headline(job, result, number, status), *findings, *result.notes])
-    return Outcome(status, message, number)
+    return done[0]
 
 
-def _publish_empty(job: Job, warehouse: Warehouse, serving: Serving) -> Outcome:
+def _publish_empty(job: Job, warehouse: Warehouse, serving: Serving, settle: Settle) -> Outcome:
     """`dbt --empty`: the table with its columns and no rows; no model runs and no version is made."""
     assert job.target is not None and job.home is not None
     known = understand(job, warehouse)
     rows = as_asked(empty_rows(known.task, warehouse), known.task, known.schema, warehouse)
     as_table = job.home.named(f"{job.target.identifier}__empty") if serving is Serving.READY else None
-    versions.serve_empty(warehouse, job.target, rows, job.contract, as_table=as_table)
-    return Outcome("empty", "built without rows (--empty): no prediction, no version")
+    outcome = Outcome("empty", "built without rows (--empty): no prediction, no version")
+    with warehouse.transaction():
+        versions.serve_empty(warehouse, job.target, rows, job.contract, as_table=as_table)
+        settle(outcome)
+    return outcome
 
 
 def empty_rows(task: Task, warehouse: Warehouse) -> pa.Table:

@@ -118,13 +118,13 @@ def publish(
     contract: Contract,
     serving: Serving = Serving.HERE,
     home: JobTarget | None = None,
-    guard: Callable[[], None] = lambda: None,
+    settle: Callable[[int, str], None] = lambda number, status: None,
 ) -> int:
     """Record `rows`, or those of a table that is in the warehouse already, as the next version. Returns its number.
 
-    `home`: where history and registry are, if not beside the served table. `guard` runs inside the transaction before
-    it writes: what it raises undoes everything. Raises ProjectError if the rows break the contract, before anything is
-    written.
+    `home`: where history and registry are, if not beside the served table. `settle` is told number and status at
+    the end of the transaction, and what it raises undoes everything. Raises ProjectError if the rows break the
+    contract, before anything is written.
     """
     home = home or target
     now = datetime.now(UTC).replace(tzinfo=None)
@@ -135,7 +135,6 @@ def publish(
         if not warehouse.transactional_ddl:
             _prepare(warehouse, home, source, columns)
         with warehouse.transaction():
-            guard()
             if warehouse.transactional_ddl:
                 _prepare(warehouse, home, source, columns)
             number = _next_number(warehouse, home)
@@ -147,6 +146,7 @@ def publish(
                 _serve(warehouse, target, _as_declared(warehouse, target, marked.copy(), columns, contract))
             status = HELD if hold else READY if serving is Serving.READY else SERVING
             _insert_release(warehouse, home, number, release, status, _count(warehouse, source), now)
+            settle(number, status)
         _drop_loaded(warehouse)
     return number
 
@@ -164,7 +164,12 @@ def serve_empty(
         marked = _marked(source, columns, 0, "", datetime.now(UTC).replace(tzinfo=None))
         select = _as_declared(warehouse, target, marked, columns, contract)
         with warehouse.transaction():
-            _serve(warehouse, as_table or target, select)
+            if as_table is None:
+                _serve(warehouse, target, select)
+            else:
+                # Not every warehouse can replace a table; this one is nobody's but ours.
+                warehouse.execute(exp.Drop(tables=[_table(as_table)], kind="TABLE", exists=True))
+                warehouse.execute(exp.Create(this=_table(as_table), kind="TABLE", expression=select))
         _drop_loaded(warehouse)
 
 

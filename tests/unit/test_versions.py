@@ -217,14 +217,15 @@ def test__publish__a_home_of_its_own__keeps_registry_and_history_there(warehouse
     assert served(warehouse) == [(1, 0.25, 1)]
 
 
-def test__publish__guard_raises__nothing_is_written(warehouse: DuckDB) -> None:
+def test__publish__settle_raises__nothing_is_written(warehouse: DuckDB) -> None:
     publish(warehouse, rows(0.25))
 
-    def lost() -> None:
+    def lost(number: int, status: str) -> None:
+        assert (number, status) == (2, versions.SERVING)
         raise DataError("the job belongs to another worker")
 
     with pytest.raises(DataError, match="another worker"):
-        publish(warehouse, rows(0.75), guard=lost)
+        publish(warehouse, rows(0.75), settle=lost)
     assert served(warehouse) == [(1, 0.25, 1)]
     assert fetch(warehouse, "select count(*) from churn__history") == [(1,)]
     assert len(versions.list_versions(warehouse, TARGET)) == 1
