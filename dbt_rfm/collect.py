@@ -39,7 +39,7 @@ from dbt_rfm.plan.examples import (
 )
 from dbt_rfm.plan.features import derived_of, feature_plan
 from dbt_rfm.plan.labels import LABEL_TYPE
-from dbt_rfm.plan.neighbours import neighbours_plan
+from dbt_rfm.plan.neighbours import neighbours_plan, shown_graph
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.plan.staleness import Staleness, staleness_of
 from dbt_rfm.plan.values import Scope
@@ -294,6 +294,7 @@ def _snapshot(
         notes=(*notes, *more, *([reason] if reason else [])),
         options={name: getattr(options, name) for name in ("model", "context_size", "seed", "anchor")},
         label_shares=_label_shares(session, task.kind, options, choice, examples),
+        graph=shown_graph(graph.schema, task.entity.table.name) if rows else {},
     )
 
 

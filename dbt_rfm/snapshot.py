@@ -61,6 +61,9 @@ class Snapshot:
     label_shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     #: of a recommendation: item (the key's name), number (length of a list), items (how many there are).
     ranking: Mapping[str, Any] = field(default_factory=dict)
+    #: of `rows`: entity (its table), tables (name -> key, columns with their semantic types), links (child, column,
+    #: parent, its key); empty without rows.
+    graph: Mapping[str, Any] = field(default_factory=dict)
 
 
 FORMAT = 1
@@ -81,6 +84,7 @@ _ENTRIES = frozenset(
         "options",
         "label_shares",
         "ranking",
+        "graph",
     ]
 )
 
@@ -114,6 +118,7 @@ def write_bundle(snapshot: Snapshot, folder: str | Path) -> str:
         "options": dict(snapshot.options),
         "label_shares": {split: dict(shares) for split, shares in snapshot.label_shares.items()},
         "ranking": dict(snapshot.ranking),
+        "graph": dict(snapshot.graph),
         "files": {name: _sha(folder / name) for name in tables},
     }
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
@@ -152,6 +157,7 @@ def read_bundle(folder: str | Path) -> Snapshot:
         options=manifest["options"],
         label_shares=manifest["label_shares"],
         ranking=manifest["ranking"],
+        graph=manifest["graph"],
     )
 
 

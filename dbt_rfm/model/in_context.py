@@ -56,6 +56,7 @@ class InContextOptions:
 
 class InContextModel:
     name = "rfm"
+    reads_rows = False
 
     def __init__(
         self,

@@ -10,12 +10,15 @@ The convention follows in-context learners (context, labels, query), so that oth
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from dbt_rfm.errors import ModelError
 from dbt_rfm.task_kind import TaskKind
+
+if TYPE_CHECKING:
+    from dbt_rfm.model.neighbourhood import Neighbourhood
 
 NUMERICAL = "numerical"
 CATEGORICAL = "categorical"
@@ -31,6 +34,7 @@ class FeatureTable:
     names: tuple[str, ...]
     kinds: tuple[str, ...]
     columns: tuple[np.ndarray, ...]
+    rows: Neighbourhood | None = None  # of the same examples, for models that read them
 
     def __post_init__(self) -> None:
         if not len(self.names) == len(self.kinds) == len(self.columns):
@@ -50,7 +54,8 @@ class FeatureTable:
 
     def take(self, rows: np.ndarray) -> FeatureTable:
         """The given rows (positions or a mask), in that order."""
-        return FeatureTable(self.names, self.kinds, tuple(column[rows] for column in self.columns))
+        around = self.rows.take(rows) if self.rows is not None else None
+        return FeatureTable(self.names, self.kinds, tuple(column[rows] for column in self.columns), around)
 
     def select(self, positions: tuple[int, ...]) -> FeatureTable:
         """The columns at the given positions, in that order."""
@@ -58,6 +63,7 @@ class FeatureTable:
             tuple(self.names[i] for i in positions),
             tuple(self.kinds[i] for i in positions),
             tuple(self.columns[i] for i in positions),
+            self.rows,
         )
 
 
@@ -89,9 +95,10 @@ class Predictions:
 
 
 class RelationalModel(Protocol):
-    """A model that answers from labelled examples, without training."""
+    """A model that answers from labelled examples."""
 
     name: str
+    reads_rows: bool  # whether its tables should bring the rows around the examples (`FeatureTable.rows`)
 
     @property
     def version(self) -> str:

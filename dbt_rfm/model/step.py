@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from dbt_rfm.model.forecast import predict_forecast
 from dbt_rfm.model.interface import CATEGORICAL, FeatureTable, Predictions, RelationalModel
+from dbt_rfm.model.neighbourhood import neighbourhood
 from dbt_rfm.model.ranking import group_numbers, rank_pairs, ranked_rows
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
@@ -64,10 +65,15 @@ def _predict(
             times_query=times[query],
         )
         return _at_true_shares(ranked, labels, snapshot.label_shares.get(context_split, {}))
+
+    def examples(positions: np.ndarray) -> FeatureTable:
+        taken = table.take(positions)
+        return replace(taken, rows=neighbourhood(snapshot, positions)) if model.reads_rows else taken
+
     predictions = model.predict(
-        table.take(context),
+        examples(context),
         labels,
-        table.take(query),
+        examples(query),
         snapshot.kind,
         snapshot.classes,
         seed=seed,

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlglot import exp
 
@@ -24,7 +25,7 @@ from dbt_rfm.plan.blocks import Names, Step
 from dbt_rfm.plan.children import link_label
 from dbt_rfm.plan.paths import exists_at, own_time, still_valid, time_of
 from dbt_rfm.plan.values import Scope
-from dbt_rfm.schema.types import Column, Link, SemanticType, Table
+from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 
 _EXAMPLE, _AS_OF, _SELF, _KEY, _SEQ, _TIME = (f"rfm_{n}" for n in ("example_id", "as_of", "self", "key", "seq", "time"))
 _RESULT = ("example_id", "hop", "link")
@@ -60,6 +61,24 @@ def neighbours_plan(scope: Scope, names: Names, table: Table, key: str, sizes: S
         if found:
             rows[t.name] = _ordered(t, sql.union_all(found))
     return Neighbours(tuple(p.step for p in picks), rows)
+
+
+def shown_graph(schema: RelationalSchema, entity: str) -> dict[str, Any]:
+    """What the rows of the bundle are to each other, for `Snapshot.graph`."""
+    return {
+        "entity": entity,
+        "tables": {
+            t.name: {
+                "key": [_shown_name(k) for k in t.primary_key],
+                "columns": {_shown_name(c.name): str(c.semantic_type) for c in t.columns},
+            }
+            for t in schema.tables
+        },
+        "links": [
+            [link.child, _shown_name(link.child_column), link.parent, _shown_name(link.parent_column)]
+            for link in schema.links
+        ],
+    }
 
 
 class _Build:

@@ -28,6 +28,7 @@ class OwnTimes:
     """Ranks what the entity had most often first."""
 
     name, version, checkpoint_sha = "own times", "1", ""
+    reads_rows = False
 
     def predict(
         self, context: FeatureTable, labels: np.ndarray, query: FeatureTable, kind: TaskKind, classes, **_: object

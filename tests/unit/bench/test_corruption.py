@@ -41,6 +41,7 @@ class OwnHistory:
     name = "own"
     version = "own"
     checkpoint_sha = ""
+    reads_rows = False
 
     def predict(
         self, context: FeatureTable, labels: np.ndarray, query: FeatureTable, kind: TaskKind, classes, **_: object

@@ -107,6 +107,7 @@ class Averages:
 
     name = version = "averages"
     checkpoint_sha = ""
+    reads_rows = False
 
     def predict(
         self, context: FeatureTable, labels: np.ndarray, query: FeatureTable, kind: TaskKind, classes, **_: object

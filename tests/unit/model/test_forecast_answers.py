@@ -22,6 +22,7 @@ class Constant:
     value: float = 1.0
     seen: list = field(default_factory=list)
     name = version = checkpoint_sha = "constant"
+    reads_rows = False
 
     def predict(self, context, labels, query, kind, classes, **more) -> Predictions:
         self.seen.append((context, labels, query, kind))

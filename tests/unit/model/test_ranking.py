@@ -17,6 +17,7 @@ class Fixed:
     """Gives every pair the probability in its column `truth`, and remembers how many it was asked."""
 
     name, version, checkpoint_sha = "fixed", "1", ""
+    reads_rows = False
 
     def __init__(self) -> None:
         self.asked = 0

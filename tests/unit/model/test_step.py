@@ -52,6 +52,7 @@ class Recorder:
     """A model that notes what it is given and answers evenly."""
 
     name, version, checkpoint_sha = "recorder", "recorder 1", "0"
+    reads_rows = False
 
     def __init__(self) -> None:
         self.calls: list[tuple] = []

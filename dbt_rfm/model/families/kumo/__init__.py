@@ -1,0 +1,3 @@
+"""NVIDIA's Kumo Relational: open weights, fetched from their hub when first asked for."""
+
+READS_ROWS = True

@@ -1,0 +1,224 @@
+"""Kumo Relational behind our interface: `fit` on the context once, then any number of queries in chunks.
+
+In and out: see `interface.py`. The past labels and the summaries of an entity go along as features of the task, the
+rows around it as related tables. Classes: 2 to 10, which is what the weights were made for.
+Source: NVIDIA, structured-data-models (Apache-2.0); the weights have a licence of their own, which is named once per
+process when they are first loaded.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import logging
+import os
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from dbt_rfm.errors import DataError, ModelError
+from dbt_rfm.model.interface import FeatureTable, Predictions, RelationalModel
+from dbt_rfm.task_kind import TaskKind
+
+REVISION = "v1.0.1"
+MAX_CLASSES = 10
+_CHUNK = 1024
+_LEVELS = tuple(i / 1000 for i in range(1, 1000))
+_PACKAGE = "pip install 'dbt-rfm[kumo]'"
+log = logging.getLogger("dbt_rfm")
+
+_loaded: dict[tuple[str, bool, str], tuple[Any, str]] = {}
+_loading = threading.Lock()
+
+
+@dataclass(frozen=True)
+class KumoOptions:
+    """`estimators`: answers that are averaged. `hops`: links that messages follow. `pretrained` False: random weights,
+    to try the way of the data where the hub cannot be reached; its answers mean nothing."""
+
+    context_size: int = 10_000
+    estimators: int = 1
+    hops: int = 2
+    pretrained: bool = True
+
+    @classmethod
+    def read(cls, given: dict[str, Any]) -> KumoOptions:
+        known = ("context_size", "estimators", "hops", "pretrained")
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            raise ModelError(f"the model kumo has no option {unknown[0]}", hint=f"Its options: {', '.join(known)}.")
+        return cls(**given)
+
+
+def load(device: str, options: dict[str, Any]) -> RelationalModel:
+    """Raises ModelError where the package is not installed or the weights cannot be had."""
+    read = KumoOptions.read(options)
+    try:
+        import sdm  # noqa: F401  # the package is an extra
+    except ImportError as error:
+        raise ModelError(
+            f"the model kumo needs the package structured-data-models: {error}", hint=f"Install it: {_PACKAGE}"
+        ) from error
+    return KumoModel(device, read)
+
+
+class KumoModel:
+    name = "kumo"
+    reads_rows = True
+
+    def __init__(self, device: str, options: KumoOptions) -> None:
+        self.device, self.options = device, options
+        self._sha = ""
+
+    @property
+    def version(self) -> str:
+        return f"kumo-relational-{REVISION}" if self.options.pretrained else "kumo-relational-random"
+
+    @property
+    def checkpoint_sha(self) -> str:
+        return self._sha
+
+    def predict(
+        self,
+        context: FeatureTable,
+        labels: np.ndarray,
+        query: FeatureTable,
+        kind: TaskKind,
+        classes: tuple[str, ...],
+        *,
+        seed: int = 0,
+        times_context: np.ndarray | None = None,
+        times_query: np.ndarray | None = None,
+    ) -> Predictions:
+        """See `interface.RelationalModel`. Raises ModelError for more classes than the weights know."""
+        return self.prepare(context, labels, kind, classes, seed=seed, times=times_context).answer(query)
+
+    def prepare(
+        self,
+        context: FeatureTable,
+        labels: np.ndarray,
+        kind: TaskKind,
+        classes: tuple[str, ...],
+        *,
+        seed: int = 0,
+        times: np.ndarray | None = None,
+    ) -> Fitted:
+        """Read the context. The newest `context_size` of its examples are kept."""
+        from dbt_rfm.model.families.kumo.tables import related_tables, target_column, task_table
+
+        if context.num_rows < 2:
+            raise DataError("there is nothing to learn from: fewer than 2 labelled examples")
+        numbers = kind == TaskKind.REGRESSION
+        if not numbers and len(classes) > MAX_CLASSES:
+            raise ModelError(
+                f"the model kumo knows at most {MAX_CLASSES} classes, and the target has {len(classes)}",
+                hint="Use the model 'rfm', or ask about groups of classes.",
+            )
+        if context.num_rows > self.options.context_size:
+            newest = _newest(context.num_rows, self.options.context_size, times)
+            context, labels = context.take(newest), labels[newest]
+        seen = np.arange(0) if numbers else np.unique(labels)
+        network = self._network("regression" if numbers else "classification")
+        given = labels if numbers else np.searchsorted(seen, labels)
+        network.fit(
+            task_table(context, self.device),
+            target_column(given, numbers=numbers, device=self.device),
+            related_tables(context, self.device),
+            num_estimators=self.options.estimators,
+            generator=torch.Generator(self.device).manual_seed(seed),
+            num_hops=self.options.hops,
+        )
+        return Fitted(network, kind, classes, seen, self.device)
+
+    def _network(self, task: str) -> Any:
+        """The weights, shared, with a cache of the context that is only this answer's."""
+        key = (task, self.options.pretrained, self.device)
+        with _loading:
+            if key not in _loaded:
+                _loaded[key] = (_pretrained if self.options.pretrained else _random)(task, self.device)
+        network, self._sha = _loaded[key]
+        return copy.copy(network)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A context that has been read and is kept as keys and values inside `network`."""
+
+    network: Any
+    kind: TaskKind
+    classes: tuple[str, ...]
+    seen: np.ndarray  # class positions that the context has
+    device: str
+
+    def answer(self, query: FeatureTable) -> Predictions:
+        starts = range(0, max(query.num_rows, 1), _CHUNK)
+        parts = [self._part(query.take(np.arange(s, min(s + _CHUNK, query.num_rows)))) for s in starts]
+        found = np.concatenate(parts)
+        if self.kind == TaskKind.REGRESSION:
+            return Predictions(self.kind, (), mean=found.mean(axis=1), levels=_LEVELS, quantiles=np.sort(found, axis=1))
+        probabilities = np.zeros((query.num_rows, len(self.classes)))
+        probabilities[:, self.seen] = found / found.sum(axis=1, keepdims=True)
+        return Predictions(self.kind, self.classes, probabilities=probabilities)
+
+    def _part(self, query: FeatureTable) -> np.ndarray:
+        from dbt_rfm.model.families.kumo.tables import as_numpy, related_tables, task_table
+
+        if not query.num_rows:
+            return np.empty((0, len(self.seen) or len(_LEVELS)))
+        return as_numpy(self.network.predict(task_table(query, self.device), related_tables(query, self.device)))
+
+
+def _newest(count: int, size: int, times: np.ndarray | None) -> np.ndarray:
+    order = np.argsort(times, kind="stable") if times is not None else np.arange(count)
+    return np.sort(order[-size:])
+
+
+def _random(task: str, device: str) -> tuple[Any, str]:
+    """Weights drawn anew, the same each time; also those that training would begin at zero, so that cells matter."""
+    from sdm.models import KumoRelational
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = KumoRelational(task=task, pretrained=False, device=device)
+        with torch.no_grad():
+            for values in network.parameters():
+                values.add_(0.02 * torch.randn(values.shape).to(values.device))
+    return network, _sha(network)
+
+
+def _pretrained(task: str, device: str) -> tuple[Any, str]:
+    from sdm.models import KumoRelational
+
+    log.warning(
+        "Kumo Relational: weights nvidia/Kumo-Relational %s, under the licence on that page of huggingface.co", REVISION
+    )
+    # The hub's client would tell of every attempt; one message is enough.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    try:
+        network = KumoRelational(task=task, pretrained=True, device=device)
+    except Exception as error:  # the hub's client raises a dozen kinds; each means that there are no weights
+        raise ModelError(
+            f"the weights of Kumo Relational ({REVISION}) cannot be had: {type(error).__name__}", hint=_offline_hint()
+        ) from error
+    return network, _sha(network)
+
+
+def _offline_hint() -> str:
+    home = os.environ.get("HF_HOME", "~/.cache/huggingface")
+    return (
+        f"They are read from the cache {home} (variable HF_HOME) and, the first time, fetched from huggingface.co. "
+        "On a machine without a way there: run this once where there is one (`hf download nvidia/Kumo-Relational "
+        f"--revision {REVISION}`), copy the folder, set HF_HOME to it. Until then use the model 'rfm'."
+    )
+
+
+def _sha(network: Any) -> str:
+    """sha256 over all weights, in order of their names."""
+    digest = hashlib.sha256()
+    for name, values in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(values.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
