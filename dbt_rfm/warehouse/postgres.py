@@ -1,0 +1,372 @@
+"""Postgres over ADBC: Arrow out by binary COPY, Arrow in by COPY, one connection per session.
+
+In: sqlglot expressions. Out: Arrow. Session tables are temporary tables of the one connection, analyzed when made,
+because Postgres never does that for them and its plans depend on it. Times without a zone are UTC: the session says so.
+NUMERIC has no width of its own in Arrow: it comes as a decimal where the column declares one or all values are whole,
+else as a double. Types that Arrow lacks come as text.
+
+`one_state` is what the plan runs in: REPEATABLE READ, so that all tables are seen as of one moment. It is not READ
+ONLY, which would forbid session tables; that the graph stays as it is comes from the grants of the role.
+An error names the cause in one line and repeats neither values nor credentials: both would end in dbt's log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from dbt_rfm.errors import DataError, ProjectError, RfmError, did_you_mean
+from dbt_rfm.warehouse.messages import first_line, without_values
+
+try:
+    import adbc_driver_manager
+    from adbc_driver_postgresql import dbapi
+except ImportError as error:
+    raise ProjectError(
+        "the driver for Postgres is not installed", hint="Install it with `pip install 'dbt-rfm[postgres]'`."
+    ) from error
+
+if TYPE_CHECKING:
+    from typing import Self
+
+_NAMES = {"pass": "password", "database": "dbname"}  # dbt has two names for each
+_TO_LIBPQ = (
+    *("host", "port", "user", "password", "dbname", "connect_timeout", "application_name"),
+    *("keepalives_idle", "sslmode", "sslcert", "sslkey", "sslrootcert"),
+)
+_CONNECT_TIMEOUT = 10  # seconds, as dbt waits
+#: Plans of this package are wide: compiling their expressions takes longer than running them.
+_SESSION = ("SET TIME ZONE 'UTC'", "SET jit = off", "SET client_min_messages = warning")
+_MISSING_TABLE = re.compile(r'relation "(.+)" does not exist')
+_GONE = re.compile("closed the connection|no connection to the server")
+_MAX_DIGITS = 38
+_CONNECTION_FAILURE = "08006"
+
+
+class Postgres:
+    """A `Warehouse` on one connection to Postgres."""
+
+    dialect = "postgres"
+    transactional_ddl = True
+
+    def __init__(self, connection: dbapi.Connection) -> None:
+        """`connection` commits each statement by itself (`autocommit`)."""
+        self._connection = connection
+        self._in_transaction = False
+
+    @classmethod
+    def open(cls, settings: Mapping[str, Any]) -> Self:
+        """A connection as an output of type postgres in dbt's profiles.yml describes it.
+
+        Raises ProjectError if the server cannot be reached or refuses.
+        """
+        settings = {_NAMES.get(name, name): value for name, value in settings.items()}
+        try:
+            warehouse = cls(dbapi.connect(_dsn(settings), autocommit=True))
+        except adbc_driver_manager.Error as error:
+            raise _not_connected(error, settings) from error
+        try:
+            for statement in _SESSION:
+                warehouse._run(statement)
+            warehouse._take_role(settings.get("role"))
+        except RfmError:
+            warehouse.close()
+            raise
+        return warehouse
+
+    def _take_role(self, role: str | None) -> None:
+        if not role:
+            return
+        try:
+            self._run(f"SET ROLE {_quoted(role)}")
+        except DataError as error:
+            raise ProjectError(f"Postgres has no role {role}", hint="Correct `role` in profiles.yml.") from error
+
+    def close(self) -> None:
+        # A connection that is gone already has nothing left to close.
+        with suppress(adbc_driver_manager.Error):
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def describe(self, relation: str) -> list[tuple[str, str]]:
+        """(column, data type) of `select * from relation`, in order. Raises ProjectError if it cannot be read."""
+        try:
+            select = exp.select("*").from_(relation, dialect=self.dialect)
+        except SqlglotError as error:
+            raise ProjectError(f"expected a relation, got {relation}: {first_line(error)}") from error
+        text = select.sql(dialect=self.dialect)
+        with self._errors(), self._connection.cursor() as cursor:
+            fields = list(cursor.adbc_execute_schema(text))
+        if not fields:
+            return []
+        names = self._type_names(text, [field.name for field in fields])
+        return [(field.name, _with_digits(name, field)) for field, name in zip(fields, names, strict=True)]
+
+    def query(self, sql: exp.Expression) -> pa.Table:
+        """Rows of a SELECT, as Arrow."""
+        with self._errors(), self._reading(self._text(sql)) as reader:
+            rows = reader.read_all()
+            return _plain(rows, _plain_schema(rows))
+
+    def batches(self, sql: exp.Expression, size: int) -> Iterator[pa.RecordBatch]:
+        """Rows of a SELECT, `size` at a time; read or close it before the next statement."""
+        with self._errors(), self._reading(self._text(sql)) as reader:
+            schema = None
+            for rows in _regrouped(reader, size):
+                schema = schema or _plain_schema(rows)
+                yield from _plain(rows, schema).combine_chunks().to_batches()
+
+    def execute(self, sql: exp.Expression) -> None:
+        """A statement without result."""
+        self._run(self._text(sql))
+
+    def create_temporary(self, name: str, select: exp.Expression) -> None:
+        """(Re)create a table that only this connection sees."""
+        self._drop_temporary(name)
+        self._run(f"CREATE TEMPORARY TABLE {_quoted(name)} AS {self._text(select)}")
+        self._run(f"ANALYZE pg_temp.{_quoted(name)}")
+
+    def load_temporary(self, name: str, rows: pa.Table) -> None:
+        """(Re)create a session table from Arrow rows."""
+        self._drop_temporary(name)
+        with self._errors(), self._connection.cursor() as cursor:
+            cursor.adbc_ingest(name, _loadable(rows), mode="create", temporary=True)
+        self._run(f"ANALYZE pg_temp.{_quoted(name)}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All statements inside take effect together, or none; inside an open one it joins."""
+        with self._begun("BEGIN"):
+            yield
+
+    @contextmanager
+    def one_state(self) -> Iterator[None]:
+        """All statements inside see the tables as they are now, whatever others commit meanwhile."""
+        with self._begun("BEGIN ISOLATION LEVEL REPEATABLE READ"):
+            yield
+
+    @contextmanager
+    def _begun(self, begin: str) -> Iterator[None]:
+        if self._in_transaction:
+            yield
+            return
+        self._run(begin)
+        self._in_transaction = True
+        try:
+            yield
+        except BaseException:
+            # If the connection is gone, so is the transaction; the first error is what counts.
+            with suppress(RfmError):
+                self._run("ROLLBACK")
+            raise
+        else:
+            self._run("COMMIT")
+        finally:
+            self._in_transaction = False
+
+    def _drop_temporary(self, name: str) -> None:
+        # Qualified, so that a lasting table of that name is never meant.
+        self._run(f"DROP TABLE IF EXISTS pg_temp.{_quoted(name)}")
+
+    def _type_names(self, text: str, columns: Sequence[str]) -> list[str]:
+        """What Postgres calls the types; a domain is its base type."""
+        base = "coalesce(nullif(t.typbasetype, 0), t.oid)"
+        named = f"CASE WHEN t.typtype = 'e' THEN 'enum' ELSE format_type({base}, NULL) END"
+        asked = ", ".join(
+            f"(SELECT {named} FROM pg_catalog.pg_type AS t WHERE t.oid = pg_typeof(q.{_quoted(name)})) AS c{i}"
+            for i, name in enumerate(columns)
+        )
+        one = f"SELECT {asked} FROM (SELECT 1) AS one LEFT JOIN ({text} LIMIT 0) AS q ON TRUE"
+        with self._errors(), self._reading(one) as reader:
+            return [column[0].as_py() for column in reader.read_all().columns]
+
+    def _text(self, sql: exp.Expression) -> str:
+        # A plan's expressions are large, and written out once: a copy first would double the time.
+        return sql.sql(dialect=self.dialect, copy=False)
+
+    @contextmanager
+    def _reading(self, text: str) -> Iterator[pa.RecordBatchReader]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(text)
+            reader = cursor.fetch_record_batch()
+            if any(_is_opaque(field) for field in reader.schema):
+                reader.close()
+                cursor.execute(_opaque_as_text(text, reader.schema))
+                reader = cursor.fetch_record_batch()
+            try:
+                yield reader
+            finally:
+                reader.close()
+
+    def _run(self, text: str) -> None:
+        with self._errors(), self._connection.cursor() as cursor:
+            cursor.executescript(text)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (adbc_driver_manager.Error, pa.ArrowException, OSError) as error:
+            # Arrow hands on an error in the middle of a stream as OSError.
+            raise self._as_ours(error) from error
+
+    def _as_ours(self, error: Exception) -> RfmError:
+        state, line = getattr(error, "sqlstate", None) or "", _primary(error)
+        if not state and (isinstance(error, adbc_driver_manager.OperationalError) or _GONE.search(line)):
+            state = _CONNECTION_FAILURE  # libpq gives none when the server is gone
+        missing = _MISSING_TABLE.search(line) if state == "42P01" else None
+        if missing:
+            return ProjectError(f"table {missing[1]} does not exist in Postgres", hint=self._missing_hint(missing[1]))
+        return _by_state(state, line)
+
+    def _missing_hint(self, name: str) -> str:
+        build = "Build it first, e.g. with `dbt build`."
+        if self._in_transaction:
+            return build  # the failed statement ended it: nothing can be asked any more
+        known = self.query(exp.select("table_name").from_("information_schema.tables")).column(0).to_pylist()
+        near = did_you_mean(name.rsplit(".", 1)[-1], known)
+        return f"{build} {near}" if near.startswith("Did") else build
+
+
+def _dsn(settings: Mapping[str, Any]) -> str:
+    """libpq's connection string."""
+    given = {"connect_timeout": _CONNECT_TIMEOUT, "application_name": "dbt-rfm"}
+    given |= {name: settings[name] for name in _TO_LIBPQ if settings.get(name)}
+    given["client_encoding"] = "UTF8"
+    if settings.get("search_path"):
+        path = re.sub(r"([\\ ])", r"\\\1", str(settings["search_path"]))
+        given["options"] = f"-c search_path={path}"
+    escaped = {name: str(value).replace("\\", "\\\\").replace("'", "\\'") for name, value in given.items()}
+    return " ".join(f"{name}='{value}'" for name, value in escaped.items())
+
+
+def _not_connected(error: Exception, settings: Mapping[str, Any]) -> ProjectError:
+    where = f"{settings.get('host', 'the local socket')}:{settings.get('port') or 5432}"
+    line = first_line(error).split("Failed to connect: ")[-1]
+    reason = re.split(r"(?:FATAL|failed): +", line)[-1]
+    hint = "Check the target in profiles.yml and that the server runs."
+    return ProjectError(f"Postgres at {where} does not let us in: {reason}", hint=hint)
+
+
+def _by_state(state: str, line: str) -> RfmError:
+    """The error for a state (SQLSTATE, Appendix A of the Postgres manual) and its message."""
+    if state.startswith(("08", "57P")):
+        return ProjectError("the connection to Postgres is gone", hint="Is the server still running? Try again.")
+    if state == "42501":
+        return ProjectError(f"Postgres says {line}", hint="Grant the role what it needs: docs/operations.md lists it.")
+    if state == "53100":
+        return DataError("Postgres has no disk space left", hint="Free some, or lower context_size.")
+    if state.startswith("53"):
+        return DataError(f"Postgres has not enough of something: {line}", hint="Try again later or lower context_size.")
+    if state == "57014":
+        return ProjectError(f"Postgres stopped a statement: {line}", hint="Raise statement_timeout for this role.")
+    if state == "25006":
+        return ProjectError("the database is read-only and takes no changes")
+    if not state or state.startswith(("21", "22", "23")):
+        return DataError(f"Postgres cannot compute this: {without_values(line)}")
+    return ProjectError(f"Postgres refuses this: {line}")
+
+
+def _primary(error: Exception) -> str:
+    """The message of the server without the statement, its position and its values."""
+    for name, value in getattr(error, "details", None) or ():
+        if name == b"PG_DIAG_MESSAGE_PRIMARY":
+            return value.decode("utf-8", "replace").strip().split("\n", 1)[0]
+    return re.sub(r"^.*?(?:ERROR|FATAL): +", "", first_line(error))
+
+
+def _quoted(name: str) -> str:
+    return exp.to_identifier(name, quoted=True).sql(dialect=Postgres.dialect)
+
+
+def _is_opaque(field: pa.Field) -> bool:
+    """A type that Arrow lacks, in Postgres's own bytes."""
+    if isinstance(field.type, pa.OpaqueType):
+        return pa.types.is_binary(field.type.storage_type)
+    return isinstance(field.type, pa.UuidType)
+
+
+def _opaque_as_text(text: str, schema: pa.Schema) -> str:
+    columns = [f"q.{_quoted(f.name)}{'::text' if _is_opaque(f) else ''} AS {_quoted(f.name)}" for f in schema]
+    return f"SELECT {', '.join(columns)} FROM ({text}) AS q"
+
+
+def _digits(field: pa.Field) -> tuple[int, int] | None:
+    """(precision, scale) that a NUMERIC column declares, packed in its type modifier; None without or if unusual."""
+    packed = int((field.metadata or {}).get(b"POSTGRESQL:typmod", b"-1")) - 4
+    precision, scale = packed >> 16, packed & 0x7FF
+    return (precision, scale) if packed >= 0 and precision <= _MAX_DIGITS and scale <= precision else None
+
+
+def _is_numeric(field: pa.Field) -> bool:
+    return isinstance(field.type, pa.OpaqueType) and field.type.type_name == "numeric"
+
+
+def _with_digits(name: str, field: pa.Field) -> str:
+    digits = _digits(field) if _is_numeric(field) else None
+    return f"{name}({digits[0]},{digits[1]})" if digits else name
+
+
+def _plain_schema(rows: pa.Table) -> pa.Schema:
+    """Without the driver's own types and notes."""
+    return pa.schema([pa.field(f.name, _plain_type(f, rows.column(i))) for i, f in enumerate(rows.schema)])
+
+
+def _plain_type(field: pa.Field, values: pa.ChunkedArray) -> pa.DataType:
+    if _is_numeric(field):
+        digits = _digits(field)
+        if digits:
+            return pa.decimal128(*digits)
+        whole = pc.all(pc.match_substring_regex(_storage(values), r"^-?\d{1,38}$"), skip_nulls=True, min_count=1)
+        return pa.decimal128(_MAX_DIGITS, 0) if whole.as_py() else pa.float64()
+    return field.type.storage_type if isinstance(field.type, pa.BaseExtensionType) else field.type
+
+
+def _plain(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = [_as_plain(rows.column(i), field) for i, field in enumerate(schema)]
+    return pa.table(columns, schema=schema)
+
+
+def _as_plain(values: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    if not isinstance(values.type, pa.BaseExtensionType):
+        return values
+    stored = _storage(values)
+    if pa.types.is_decimal(field.type):
+        # A decimal of Arrow has no NaN and no infinity; in a column of numbers they mean missing.
+        stored = pc.if_else(pc.match_substring_regex(stored, r"^[-\d.]+$"), stored, None)
+    return stored.cast(field.type)
+
+
+def _storage(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pa.chunked_array([chunk.storage for chunk in values.chunks], type=values.type.storage_type)
+
+
+def _regrouped(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Table]:
+    """The rows in tables of `size`; the driver cuts by bytes."""
+    kept: list[pa.RecordBatch] = []
+    for batch in batches:
+        kept.append(batch)
+        while sum(b.num_rows for b in kept) >= size:
+            rows = pa.Table.from_batches(kept)
+            yield rows.slice(0, size)
+            kept = rows.slice(size).to_batches()
+    if kept:
+        yield pa.Table.from_batches(kept)
+
+
+def _loadable(rows: pa.Table) -> pa.Table:
+    """Columns without any value have no type in Arrow; Postgres wants one."""
+    fields = [pa.field(f.name, pa.string()) if pa.types.is_null(f.type) else f for f in rows.schema]
+    return rows.cast(pa.schema(fields))
