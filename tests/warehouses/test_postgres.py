@@ -1,0 +1,262 @@
+"""The Postgres warehouse on a real server: types, session tables, transactions, one state, errors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+from sqlglot import exp, parse_one
+
+from dbt_rfm.errors import DataError, ProjectError
+from dbt_rfm.warehouse.postgres import Postgres
+
+
+def sql(text: str) -> exp.Expression:
+    return parse_one(text, dialect="postgres")
+
+
+@pytest.fixture
+def orders(postgres):
+    postgres.execute(
+        sql("create table orders as select x as order_id, x % 3 as customer_id from generate_series(0, 9) x")
+    )
+    return postgres
+
+
+def test__describe__relation_and_subquery__names_and_types(orders):
+    assert orders.describe('"public"."orders"') == [("order_id", "integer"), ("customer_id", "integer")]
+    assert orders.describe("(select 1::bigint as a from orders where false limit 0) as q") == [("a", "bigint")]
+
+
+def test__describe__types_of_postgres__as_it_names_them(postgres):
+    postgres.execute(exp.Command(this="CREATE", expression="TYPE mood AS ENUM ('good', 'bad')"))
+    postgres.execute(exp.Command(this="CREATE", expression="DOMAIN price AS numeric(10, 2)"))
+    postgres.execute(
+        exp.Command(
+            this="CREATE",
+            expression="TABLE t (m mood, p price, n numeric, v varchar(9), z timestamptz(3), d float8, a int[])",
+        )
+    )
+    assert dict(postgres.describe("t")) == {
+        "m": "enum",
+        "p": "numeric(10,2)",
+        "n": "numeric",
+        "v": "character varying",
+        "z": "timestamp with time zone",
+        "d": "double precision",
+        "a": "integer[]",
+    }
+
+
+@pytest.mark.parametrize("relation", ["orders; drop table orders", "select", "(select 1"])
+def test__describe__no_relation__refused_and_nothing_runs(orders, relation):
+    with pytest.raises(ProjectError):
+        orders.describe(relation)
+    assert len(orders.describe("orders")) == 2
+
+
+def test__query__numeric__decimal_where_declared_or_whole_else_double(postgres):
+    got = postgres.query(
+        sql(
+            "select 1.25::numeric(10, 2) as declared, 12345678901234567890::numeric as whole, avg(x) as mean, "
+            "'nan'::numeric(5, 1) as missing from generate_series(1, 2) as x"
+        )
+    )
+    assert got.schema.field("declared").type == pa.decimal128(10, 2)
+    assert got.to_pylist() == [
+        {"declared": Decimal("1.25"), "whole": Decimal("12345678901234567890"), "mean": 1.5, "missing": None}
+    ]
+
+
+def test__query__types_arrow_lacks__text(postgres):
+    postgres.execute(exp.Command(this="CREATE", expression="TYPE mood AS ENUM ('good', 'bad')"))
+    got = postgres.query(
+        sql(
+            "select 'good'::mood as m, '10.0.0.1'::inet as i, '{\"a\": 1}'::jsonb as j, "
+            "'6f1ab4bc-4b9c-4c0c-8f0e-0f1a2b3c4d5e'::uuid as u, null::point as p"
+        )
+    )
+    assert {str(t) for t in got.schema.types} == {"string"}
+    assert got.to_pylist() == [
+        {"m": "good", "i": "10.0.0.1/32", "j": '{"a": 1}', "u": "6f1ab4bc-4b9c-4c0c-8f0e-0f1a2b3c4d5e", "p": None}
+    ]
+
+
+def test__query__time_with_zone__moment_in_utc_whatever_the_server_s_zone(postgres):
+    got = postgres.query(sql("select '2024-03-01 00:30+02'::timestamptz::timestamp as t"))
+    assert got.to_pydict() == {"t": [datetime(2024, 2, 29, 22, 30)]}
+
+
+def test__query__no_rows__keeps_types(orders):
+    got = orders.query(sql("select order_id from orders where false"))
+    assert got.num_rows == 0
+    assert got.schema.field("order_id").type == pa.int32()
+
+
+def test__batches__size__all_rows_in_pieces(orders):
+    sizes = [batch.num_rows for batch in orders.batches(sql("select * from orders"), 4)]
+    assert sizes == [4, 4, 2]
+
+
+def test__batches__more_than_the_driver_fetches_at_once__in_order_and_complete(postgres):
+    batches = list(postgres.batches(sql("select x from generate_series(1, 3000000) as x"), 700_000))
+    assert [batch.num_rows for batch in batches] == [700_000] * 4 + [200_000]
+    assert pa.Table.from_batches(batches)["x"].to_numpy().tolist() == list(range(1, 3_000_001))
+
+
+def test__batches__left_half_read__next_statement_works(postgres):
+    stream = postgres.batches(sql("select x from generate_series(1, 5000000) as x"), 1000)
+    assert next(stream).num_rows == 1000
+    stream.close()
+    postgres.load_temporary("dbt_rfm_x", pa.table({"a": [1]}))
+    assert postgres.query(sql("select a from dbt_rfm_x")).to_pydict() == {"a": [1]}
+
+
+def test__batches__bad_value_midway__data_error_without_the_value(postgres):
+    text = (
+        "select cast(case when x = 90000 then 'secret' else '1' end as int) as v from generate_series(1, 100000) as x"
+    )
+    with pytest.raises(DataError) as error:
+        for _ in postgres.batches(sql(text), 1000):
+            pass
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test__create_temporary__twice__replaced_and_private(postgres, postgres_output):
+    postgres.create_temporary("dbt_rfm_t", sql("select 1 as a"))
+    postgres.create_temporary("dbt_rfm_t", sql("select 2 as b"))
+    assert postgres.query(sql('select * from "dbt_rfm_t"')).to_pydict() == {"b": [2]}
+    with Postgres.open(postgres_output) as other, pytest.raises(ProjectError, match="does not exist"):
+        other.query(sql('select * from "dbt_rfm_t"'))
+
+
+def test__create_temporary__lasting_table_of_that_name__untouched(orders):
+    orders.create_temporary("orders", sql("select 1 as a"))
+    assert orders.query(sql("select count(*) as n from public.orders")).to_pydict() == {"n": [10]}
+
+
+def test__load_temporary__quoted_name_and_types__rows_arrive(postgres):
+    rows = pa.table(
+        {
+            "Größe": [1.5, None],
+            "t": pa.array([0, 1], pa.timestamp("us")),
+            "z": pa.array([0, None], pa.timestamp("us", "UTC")),
+            "d": pa.array([Decimal("7"), None], pa.decimal128(38, 0)),
+            "nothing": pa.nulls(2),
+            "word": pa.array(["a", "b"]).dictionary_encode(),
+            "yes": [True, None],
+        }
+    )
+    postgres.load_temporary('odd "name"', rows)
+    table = exp.Table(this=exp.to_identifier('odd "name"', quoted=True))
+    got = postgres.query(exp.select("*").from_(table))
+    assert got.to_pylist() == rows.to_pylist()
+    assert got["z"][0].as_py() == datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def test__load_temporary__no_rows__table_with_its_types(postgres):
+    postgres.load_temporary("dbt_rfm_none", pa.table({"a": pa.array([], pa.int64()), "b": pa.array([], pa.string())}))
+    assert postgres.describe("dbt_rfm_none") == [("a", "bigint"), ("b", "text")]
+
+
+def test__transaction__failure_inside__nothing_remains(orders):
+    with pytest.raises(ZeroDivisionError), orders.transaction():
+        orders.execute(sql("insert into orders values (100, 1)"))
+        raise ZeroDivisionError
+    assert orders.query(sql("select count(*) as n from orders")).to_pydict() == {"n": [10]}
+
+
+def test__transaction__failed_statement_inside__rolled_back_and_usable(orders):
+    with pytest.raises(ProjectError, match="table nowhere does not exist"), orders.transaction():
+        orders.execute(sql("insert into orders values (100, 1)"))
+        orders.execute(sql("insert into nowhere values (1)"))
+    assert orders.query(sql("select count(*) as n from orders")).to_pydict() == {"n": [10]}
+
+
+def test__transaction__nested__outer_decides(orders):
+    with pytest.raises(ZeroDivisionError), orders.transaction():
+        with orders.transaction():
+            orders.execute(sql("insert into orders values (100, 1)"))
+        raise ZeroDivisionError
+    assert orders.query(sql("select count(*) as n from orders")).to_pydict() == {"n": [10]}
+
+
+def test__one_state__others_commit_meanwhile__sees_the_same_rows_and_makes_session_tables(orders, postgres_output):
+    counted = sql("select count(*) as n from orders")
+    with orders.one_state():
+        assert orders.query(counted).to_pydict() == {"n": [10]}
+        with Postgres.open(postgres_output) as other:
+            other.execute(sql("insert into orders values (100, 1)"))
+        orders.create_temporary("dbt_rfm_counted", counted)
+        assert orders.query(counted).to_pydict() == {"n": [10]}
+    assert orders.query(counted).to_pydict() == {"n": [11]}
+    assert orders.query(sql("select n from dbt_rfm_counted")).to_pydict() == {"n": [10]}
+
+
+def test__errors__missing_table__candidate_and_what_to_do(orders):
+    with pytest.raises(ProjectError, match=r"table order does not exist.*\n.*dbt build.*Did you mean orders\?"):
+        orders.query(sql('select * from "order"'))
+
+
+def test__errors__missing_column__project_error_in_one_line(orders):
+    with pytest.raises(ProjectError) as error:
+        orders.query(sql("select nope from orders"))
+    assert str(error.value) == 'Postgres refuses this: column "nope" does not exist'
+
+
+def test__errors__value_that_cannot_be_converted__not_repeated(postgres):
+    with pytest.raises(DataError) as error:
+        postgres.query(sql("select cast('secret' as integer)"))
+    assert "secret" not in str(error.value)
+
+
+def test__errors__no_right_to_read__names_table_and_grants(orders, postgres_output):
+    orders.execute(exp.Command(this="CREATE", expression="ROLE reader LOGIN"))
+    try:
+        denied = pytest.raises(ProjectError, match=r"permission denied for table orders\n.*operations\.md")
+        with Postgres.open({**postgres_output, "user": "reader"}) as reader, denied:
+            reader.query(sql("select * from orders"))
+    finally:
+        orders.execute(exp.Command(this="DROP", expression="ROLE reader"))
+
+
+def test__errors__connection_ended_by_the_server__says_it_is_gone(postgres, postgres_output):
+    pid = postgres.query(sql("select pg_backend_pid() as pid"))["pid"][0].as_py()
+    stream = postgres.batches(sql("select x, repeat('a', 1000) as a from generate_series(1, 1000000) as x"), 1000)
+    next(stream)
+    with Postgres.open(postgres_output) as other:
+        other.query(sql(f"select pg_terminate_backend({pid})"))
+    with pytest.raises(ProjectError, match="connection to Postgres is gone"):
+        for _ in stream:
+            pass
+    with pytest.raises(ProjectError, match="connection to Postgres is gone"):
+        postgres.query(sql("select 1 as one"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"port": 1}, "Connection refused"),
+        ({"user": "nobody_we_know"}, 'role "nobody_we_know" does not exist'),
+        ({"dbname": "no_such_database"}, 'database "no_such_database" does not exist'),
+        ({"sslmode": "require"}, "SSL"),
+        ({"role": "no_such_role"}, "no role no_such_role"),
+    ],
+)
+def test__open__cannot__one_line_why_and_no_password(postgres_output, wrong, message):
+    with pytest.raises(ProjectError) as error:
+        Postgres.open({**postgres_output, "password": "hunter2 '\\", **wrong})
+    assert message in error.value.problem
+    assert "\n" not in error.value.problem
+    assert "hunter2" not in str(error.value)
+
+
+def test__open__settings_of_dbt__role_and_search_path_hold(postgres, postgres_output):
+    postgres.execute(exp.Command(this="CREATE", expression='SCHEMA "my shop"'))
+    postgres.execute(sql('create table "my shop".orders as select 1 as a'))
+    with Postgres.open({**postgres_output, "role": "pg_read_all_data", "search_path": '"my shop", public'}) as reader:
+        assert reader.query(sql("select a from orders")).to_pydict() == {"a": [1]}
+        assert reader.query(sql("select current_user as who")).to_pydict() == {"who": ["pg_read_all_data"]}
