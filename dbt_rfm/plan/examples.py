@@ -130,7 +130,7 @@ def _drawn(names: Names, seed: int, conditions: Sequence[exp.Expression]) -> exp
 def _draw(alias: str, seed: int, purpose: str) -> exp.Expression:
     parts = [
         sql.as_text(sql.column("entity", alias)),
-        sql.as_text(sql.column("anchor_time", alias)),
+        sql.moment_as_text(sql.column("anchor_time", alias)),
         exp.Literal.string(f"{purpose} {seed}"),
     ]
     text = parts[0]

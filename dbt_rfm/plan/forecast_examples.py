@@ -160,9 +160,9 @@ def _entity_draw(seed: int, purpose: str) -> exp.Expression:
 
 def _draw(alias: str, seed: int, purpose: str) -> exp.Expression:
     text: exp.Expression = sql.as_text(sql.column("entity", alias))
-    for name in ("anchor_time", "step"):
+    for part in (sql.moment_as_text(sql.column("anchor_time", alias)), sql.as_text(sql.column("step", alias))):
         separated = exp.DPipe(this=text, expression=exp.Literal.string("|"))
-        text = exp.DPipe(this=separated, expression=sql.as_text(sql.column(name, alias)))
+        text = exp.DPipe(this=separated, expression=part)
     return exp.MD5(this=exp.DPipe(this=text, expression=exp.Literal.string(f"|{purpose} {seed}")))
 
 

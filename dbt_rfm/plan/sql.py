@@ -16,10 +16,12 @@ from sqlglot import exp
 
 from dbt_rfm.pql.ast import Scalar
 from dbt_rfm.pql.literals import EXACT
+from dbt_rfm.schema.data_types import has_zone
 from dbt_rfm.schema.types import Table
 
 BEGINNING = datetime(1, 1, 1)  # earlier than every row: the start of a window that goes back for ever
 SECONDS_PER_DAY = 86_400
+_MOMENT = "moment"
 MAX_SCALE = 12  # digits behind the point of a decimal number; a smaller one is written in double precision
 
 
@@ -107,10 +109,9 @@ def utc(value: datetime) -> datetime:
 
 def as_timestamp(expression: exp.Expression, data_type: str) -> exp.Expression:
     """The moment in UTC; a column with a zone keeps its moment, a date is its midnight."""
-    kind = data_type.upper()
-    if kind in ("TIMESTAMP", "TIMESTAMP_NTZ"):
+    if data_type.upper() in ("TIMESTAMP", "TIMESTAMP_NTZ"):
         return expression
-    if ("TIME ZONE" in kind and "WITHOUT" not in kind) or kind.startswith(("TIMESTAMPTZ", "TIMESTAMP_TZ")):
+    if has_zone(data_type):
         expression = exp.AtTimeZone(this=expression, zone=exp.Literal.string("UTC"))
     return exp.Cast(this=expression, to=exp.DataType.build("timestamp"))
 
@@ -121,6 +122,17 @@ def as_double(expression: exp.Expression) -> exp.Expression:
 
 def as_text(expression: exp.Expression) -> exp.Expression:
     return exp.Cast(this=expression, to=exp.DataType.build("text"))
+
+
+def moment_as_text(expression: exp.Expression) -> exp.Expression:
+    """A timestamp as text, the same in every warehouse: 2024-06-30 12:00:00, and .5 where there are fractions."""
+    text = as_text(expression)
+    text.meta[_MOMENT] = True  # for dialects in which a plain cast prints something else
+    return text
+
+
+def is_moment(cast: exp.Expression) -> bool:
+    return bool(cast.meta.get(_MOMENT))
 
 
 def later(moment: exp.Expression, number: int, unit: str) -> exp.Expression:
