@@ -64,6 +64,9 @@ class Snapshot:
     #: of `rows`: entity (its table), tables (name -> key, columns with their semantic types), links (child, column,
     #: parent, its key); empty without rows.
     graph: Mapping[str, Any] = field(default_factory=dict)
+    #: of a large answer, of whose query examples only the first shard is here: bounds (their example_ids, from one shard
+    #: to the next), blocks (tables of features in the warehouse), of a recommendation groups (how many in all).
+    shards: Mapping[str, Any] = field(default_factory=dict)
 
 
 FORMAT = 1
@@ -85,6 +88,7 @@ _ENTRIES = frozenset(
         "label_shares",
         "ranking",
         "graph",
+        "shards",
     ]
 )
 
@@ -119,6 +123,7 @@ def write_bundle(snapshot: Snapshot, folder: str | Path) -> str:
         "label_shares": {split: dict(shares) for split, shares in snapshot.label_shares.items()},
         "ranking": dict(snapshot.ranking),
         "graph": dict(snapshot.graph),
+        "shards": dict(snapshot.shards),
         "files": {name: _sha(folder / name) for name in tables},
     }
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
@@ -158,6 +163,7 @@ def read_bundle(folder: str | Path) -> Snapshot:
         label_shares=manifest["label_shares"],
         ranking=manifest["ranking"],
         graph=manifest["graph"],
+        shards=manifest["shards"],
     )
 
 

@@ -12,13 +12,14 @@ Where the context holds nothing below zero, nothing below zero is forecast.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dbt_rfm.forecast_names import LEVEL, RECENT, SERIES
 from dbt_rfm.model.interface import NUMERICAL, FeatureTable, Predictions, RelationalModel
 from dbt_rfm.model.linear import NumberLine
+from dbt_rfm.model.prepared import Prepared, prepared
 from dbt_rfm.model.reading import Question
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.task_kind import TaskKind
@@ -30,60 +31,69 @@ _LEVELS = (0.1, 0.5, 0.9)
 _COLUMNS = 64
 
 
-def predict_forecast(
+@dataclass(frozen=True)
+class PreparedForecast:
+    """A context that has been read on the scale that suits it."""
+
+    sources: tuple[str, ...]
+    everybody: float
+    share: float | None
+    least: float
+    read: Prepared
+
+    def answer(self, query: FeatureTable) -> Predictions:
+        size = _scale(query, self.everybody, self.share)
+        found = self.read.answer(_scaled(query, self.sources, size))
+        assert found.mean is not None and found.quantiles is not None, "a number has a mean and quantiles"
+        mean = np.maximum(found.mean * size, self.least)
+        quantiles = np.maximum(found.quantiles * size[:, None], self.least)
+        return replace(found, kind=TaskKind.FORECAST, mean=mean, quantiles=quantiles)
+
+
+def prepare_forecast(
     model: RelationalModel,
-    table: FeatureTable,
+    context: FeatureTable,
     sources: tuple[str, ...],
-    labels: np.ndarray,  # [C] of the context
-    context: np.ndarray,  # [C] rows of the table
-    query: np.ndarray,  # [Q]
+    labels: np.ndarray,  # [C]
     *,
     seed: int,
-    ends: np.ndarray,  # [rows] when each window ends: its label is known from then on
-) -> Predictions:
-    chosen, scale = _on_its_scale(table, sources, labels, context, ends[context], seed)
-    found = model.predict(
-        chosen.take(context),
-        labels / scale[context],
-        chosen.take(query),
-        TaskKind.REGRESSION,
-        (),
-        seed=seed,
-        times_context=ends[context],
-        times_query=ends[query],
-    )
-    assert found.mean is not None and found.quantiles is not None, "a number has a mean and quantiles"
-    size = scale[query]
-    least = 0.0 if labels.min() >= 0 else -np.inf
-    mean, quantiles = np.maximum(found.mean * size, least), np.maximum(found.quantiles * size[:, None], least)
-    return replace(found, kind=TaskKind.FORECAST, mean=mean, quantiles=quantiles)
+    ends: np.ndarray,  # [C] when each window ends: its label is known from then on
+) -> PreparedForecast:
+    everybody = float(_sizes(context, LEVEL).mean() or 1.0)
+    share = _best_share(context, everybody, sources, labels, ends, seed)
+    scale = _scale(context, everybody, share)
+    scaled = _scaled(context, sources, scale)
+    read = prepared(model, scaled, labels / scale, TaskKind.REGRESSION, (), seed=seed, times=ends)
+    return PreparedForecast(sources, everybody, share, 0.0 if labels.min() >= 0 else -np.inf, read)
 
 
-def _on_its_scale(
-    table: FeatureTable, sources: tuple[str, ...], labels: np.ndarray, context: np.ndarray, ends: np.ndarray, seed: int
-) -> tuple[FeatureTable, np.ndarray]:
-    """The table and the scale that foretell the newer part of the context best, the usual one unless clearly beaten."""
+def _best_share(
+    context: FeatureTable, everybody: float, sources: tuple[str, ...], labels: np.ndarray, ends: np.ndarray, seed: int
+) -> float | None:
+    """Of the scale that foretells the newer part of the context best, the usual one unless clearly beaten."""
 
-    def on(share: float | None) -> tuple[np.ndarray, FeatureTable, np.ndarray]:
-        scale = _scale(table, context, share)
-        scaled = _scaled(table, sources, scale)
-        return _loss(scaled, labels, context, scale, ends, seed), scaled, scale
+    def loss(share: float | None) -> np.ndarray:
+        scale = _scale(context, everybody, share)
+        return _loss(_scaled(context, sources, scale), labels, scale, ends, seed)
 
-    usual, best, best_scale = on(_SHARE)
-    least = 1.0
+    best: float | None = _SHARE
+    usual, least = loss(_SHARE), 1.0
     for share, margin in _OTHER_SHARES:
-        losses, scaled, scale = on(share)
-        part = float((losses / np.maximum(usual, 1e-12)).max())
+        part = float((loss(share) / np.maximum(usual, 1e-12)).max())
         if part < min(least, 1 - margin) and usual.min() > 0:
-            least, best, best_scale = part, scaled, scale
-    return best, best_scale
+            least, best = part, share
+    return best
 
 
-def _scale(table: FeatureTable, context: np.ndarray, share: float | None) -> np.ndarray:
+def _sizes(table: FeatureTable, name: str) -> np.ndarray:
+    return np.abs(np.nan_to_num(table.columns[table.names.index(name)]))
+
+
+def _scale(table: FeatureTable, everybody: float, share: float | None) -> np.ndarray:
     """[rows] the entity's recent mean plus a share of everybody's, always above 0; None: the same for all."""
-    recent, level = (np.abs(np.nan_to_num(table.columns[table.names.index(name)])) for name in (RECENT, LEVEL))
-    everybody = level[context].mean() or 1.0
-    return np.full(table.num_rows, everybody) if share is None else (recent + level) / 2 + share * everybody
+    if share is None:
+        return np.full(table.num_rows, everybody)
+    return (_sizes(table, RECENT) + _sizes(table, LEVEL)) / 2 + share * everybody
 
 
 def _scaled(table: FeatureTable, sources: tuple[str, ...], scale: np.ndarray) -> FeatureTable:
@@ -94,9 +104,7 @@ def _scaled(table: FeatureTable, sources: tuple[str, ...], scale: np.ndarray) ->
     return FeatureTable((*table.names, "series.scale"), (*table.kinds, NUMERICAL), (*columns, scale))
 
 
-def _loss(
-    table: FeatureTable, labels: np.ndarray, context: np.ndarray, scale: np.ndarray, ends: np.ndarray, seed: int
-) -> np.ndarray:
+def _loss(context: FeatureTable, labels: np.ndarray, scale: np.ndarray, ends: np.ndarray, seed: int) -> np.ndarray:
     """Absolute error of the median, and pinball loss, of a linear reading of the older windows on the newer ones.
 
     In the unit of the label; 0 where the context cannot be parted in time.
@@ -104,12 +112,11 @@ def _loss(
     older = _older_half(ends)
     if older is None:
         return np.zeros(2)
-    rows, asked = context[older], context[~older]
-    question = Question(table.take(rows), labels[older] / scale[rows], TaskKind.REGRESSION, 0, seed, None)
-    reading = question.read(context_size=len(rows), columns=_COLUMNS)
+    question = Question(context.take(older), labels[older] / scale[older], TaskKind.REGRESSION, 0, seed, None)
+    reading = question.read(context_size=int(older.sum()), columns=_COLUMNS)
     line = NumberLine.fit(reading.matrix, reading.categorical, reading.targets[:, 0], abs(seed))
-    scores = line.quantiles(reading.matrix_of(table.take(asked)), _LEVELS)
-    found = TargetScale.of(reading.labels).to_label(scores) * scale[asked][:, None]
+    scores = line.quantiles(reading.matrix_of(context.take(~older)), _LEVELS)
+    found = TargetScale.of(reading.labels).to_label(scores) * scale[~older][:, None]
     error = labels[~older][:, None] - found
     levels = np.array(_LEVELS)
     pinball = np.maximum(levels * error, (levels - 1) * error).mean()

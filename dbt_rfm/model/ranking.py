@@ -10,12 +10,15 @@ scaled down where they would overtake.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 
 from dbt_rfm.model.columns import ColumnCodes
 from dbt_rfm.model.interface import FeatureTable, Predictions, RelationalModel
 from dbt_rfm.model.linear import ClassLine
+from dbt_rfm.model.prepared import Prepared, prepared
 from dbt_rfm.snapshot import Snapshot
 from dbt_rfm.task_kind import TaskKind
 
@@ -25,37 +28,45 @@ _CHUNK = 200_000
 CLASSES = ("false", "true")
 
 
-def rank_pairs(
+@dataclass(frozen=True)
+class PreparedRanking:
+    """Labelled pairs that have been read; without a `line` they are of one kind, and nothing ranks."""
+
+    share: float  # of true pairs
+    number: int  # length of a list
+    line: _Line | None = None
+    read: Prepared | None = None
+
+    def answer(self, asked: FeatureTable, groups: np.ndarray, *, of: int | None = None) -> Predictions:
+        """Probabilities of the asked pairs. `groups` [Q]: which belong together, in runs; `of`: how many groups there
+        are in all, where this is a part of them."""
+        if self.line is None or self.read is None:
+            return _as_predictions(np.full(asked.num_rows, self.share))
+        first = self.line.probabilities(asked)
+        depth = depth_for(len(np.unique(groups)) if of is None else of, self.number)
+        read = np.flatnonzero(places_in(groups, first) < depth)
+        predicted = self.read.answer(asked.take(read))
+        assert predicted.probabilities is not None, "a binary prediction has probabilities"
+        found = np.full(asked.num_rows, np.nan)
+        found[read] = _between(predicted.probabilities[:, 1], first[read])
+        return _as_predictions(_with_the_rest(groups, found, first))
+
+
+def prepare_ranking(
     model: RelationalModel,
     context: FeatureTable,
     labels: np.ndarray,  # [N] 0 or 1
-    asked: FeatureTable,
-    groups: np.ndarray,  # [Q] which pairs belong together, in runs
     *,
-    number: int,  # length of a list
+    number: int,
     seed: int,
-    times_context: np.ndarray,
-    times_query: np.ndarray,
-) -> Predictions:
-    """Probabilities of the asked pairs. With labels of one kind only, nothing ranks: each gets the same."""
+    times: np.ndarray,
+) -> PreparedRanking:
+    share = float((labels.sum() + 0.5) / (len(labels) + 1))
     if len(np.unique(labels)) == 1:
-        return _as_predictions(np.full(asked.num_rows, (labels.sum() + 0.5) / (len(labels) + 1)))
-    first = _linear(context, labels, asked, seed)
-    read = np.flatnonzero(places_in(groups, first) < depth_for(len(np.unique(groups)), number))
-    predicted = model.predict(
-        context,
-        labels,
-        asked.take(read),
-        TaskKind.BINARY,
-        CLASSES,
-        seed=seed,
-        times_context=times_context,
-        times_query=times_query[read],
-    )
-    assert predicted.probabilities is not None, "a binary prediction has probabilities"
-    found = np.full(asked.num_rows, np.nan)
-    found[read] = _between(predicted.probabilities[:, 1], first[read])
-    return _as_predictions(_with_the_rest(groups, found, first))
+        return PreparedRanking(share, number)
+    line = _Line.fit(context, labels, seed)
+    read = prepared(model, context, labels, TaskKind.BINARY, CLASSES, seed=seed, times=times)
+    return PreparedRanking(share, number, line, read)
 
 
 def depth_for(groups: int, number: int) -> int:
@@ -84,17 +95,28 @@ def places_in(groups: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return places
 
 
-def _linear(context: FeatureTable, labels: np.ndarray, asked: FeatureTable, seed: int) -> np.ndarray:
-    """[Q] the linear probability of each asked pair, in chunks at flat memory."""
-    codes = ColumnCodes.of(context)
-    matrix = codes.matrix(context)
-    varied = [j for j in range(matrix.shape[1]) if _varies(matrix[:, j])]
-    line = ClassLine.fit(matrix[:, varied], codes.categorical[varied], labels, 2, abs(seed))
-    parts = []
-    for start in range(0, max(asked.num_rows, 1), _CHUNK):
-        some = codes.matrix(asked.take(np.arange(start, min(start + _CHUNK, asked.num_rows))))[:, varied]
-        parts.append(np.exp(line.log_odds(some)[:, 1]))
-    return np.concatenate(parts)
+@dataclass(frozen=True)
+class _Line:
+    """A linear reading of the labelled pairs."""
+
+    codes: ColumnCodes
+    varied: list[int]
+    line: ClassLine
+
+    @classmethod
+    def fit(cls, context: FeatureTable, labels: np.ndarray, seed: int) -> _Line:
+        codes = ColumnCodes.of(context)
+        matrix = codes.matrix(context)
+        varied = [j for j in range(matrix.shape[1]) if _varies(matrix[:, j])]
+        return cls(codes, varied, ClassLine.fit(matrix[:, varied], codes.categorical[varied], labels, 2, abs(seed)))
+
+    def probabilities(self, asked: FeatureTable) -> np.ndarray:
+        """[Q] of each asked pair, in chunks at flat memory."""
+        parts = []
+        for start in range(0, max(asked.num_rows, 1), _CHUNK):
+            some = asked.take(np.arange(start, min(start + _CHUNK, asked.num_rows)))
+            parts.append(np.exp(self.line.log_odds(self.codes.matrix(some)[:, self.varied])[:, 1]))
+        return np.concatenate(parts)
 
 
 def _varies(column: np.ndarray) -> bool:

@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dbt_rfm.model.forecast import predict_forecast
+from dbt_rfm.model.forecast import PreparedForecast, prepare_forecast
 from dbt_rfm.model.interface import CATEGORICAL, FeatureTable, Predictions, RelationalModel
 from dbt_rfm.model.neighbourhood import neighbourhood
-from dbt_rfm.model.ranking import group_numbers, rank_pairs, ranked_rows
+from dbt_rfm.model.prepared import Prepared, prepared
+from dbt_rfm.model.ranking import PreparedRanking, group_numbers, prepare_ranking, ranked_rows
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
 
@@ -33,54 +34,61 @@ class StepResult:
 
 def run_step(snapshot: Snapshot, model: RelationalModel, *, seed: int) -> StepResult:
     started = time.perf_counter()
-    query = _predict(snapshot, model, CONTEXT, QUERY, seed)
-    backtest = _predict(snapshot, model, BACKTEST_CONTEXT, BACKTEST, seed)
+    query = predict_split(snapshot, model, CONTEXT, QUERY, seed=seed)
+    backtest = predict_split(snapshot, model, BACKTEST_CONTEXT, BACKTEST, seed=seed)
     return StepResult(query=query, backtest=backtest, seconds=time.perf_counter() - started)
 
 
-def _predict(
-    snapshot: Snapshot, model: RelationalModel, context_split: str, query_split: str, seed: int
+def predict_split(
+    snapshot: Snapshot, model: RelationalModel, context: str, query: str, *, seed: int
 ) -> Predictions | None:
-    context, query = split_rows(snapshot, context_split), split_rows(snapshot, query_split)
-    if not len(context) or not len(query):
+    """One split learnt from another; None where either is empty."""
+    if not len(split_rows(snapshot, context)) or not len(split_rows(snapshot, query)):
         return None
-    table = feature_table(snapshot)
-    times = _seconds(snapshot.examples.column("anchor_time"))
-    labels = label_array(snapshot, context)
+    return learn(snapshot, model, context, seed=seed).answer(snapshot, query)
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A context that has been read, to be asked any number of times about snapshots of the same features."""
+
+    read: Prepared | PreparedRanking | PreparedForecast
+    labels: np.ndarray
+    shares: Mapping[str, float]
+    with_rows: bool
+
+    def answer(self, snapshot: Snapshot, split: str) -> Predictions:
+        query = split_rows(snapshot, split)
+        asked = _examples(snapshot, query, self.with_rows)
+        if isinstance(self.read, PreparedRanking):
+            said = self.read.answer(asked, group_numbers(snapshot, query), of=snapshot.shards.get("groups"))
+        else:
+            said = self.read.answer(asked)
+        return _at_true_shares(said, self.labels, self.shares)
+
+
+def learn(snapshot: Snapshot, model: RelationalModel, split: str, *, seed: int) -> Learnt:
+    """Read the examples of a split that has some."""
+    rows = split_rows(snapshot, split)
+    labels = label_array(snapshot, rows)
+    shares = snapshot.label_shares.get(split, {})
     if snapshot.kind == TaskKind.FORECAST:
-        sources = tuple(f.source for f in snapshot.features_meta)
-        ends = _seconds(snapshot.examples.column("forecast_until"))
-        return predict_forecast(model, table, sources, labels, context, query, seed=seed, ends=ends)
+        sources, ends = tuple(f.source for f in snapshot.features_meta), _seconds(snapshot, "forecast_until", rows)
+        context = _examples(snapshot, rows, with_rows=False)
+        return Learnt(prepare_forecast(model, context, sources, labels, seed=seed, ends=ends), labels, {}, False)
+    times = _seconds(snapshot, "anchor_time", rows)
     if snapshot.kind == TaskKind.LINK:
-        groups = group_numbers(snapshot, query)
-        ranked = rank_pairs(
-            model,
-            table.take(context),
-            labels,
-            table.take(query),
-            groups,
-            number=int(snapshot.ranking["number"]),
-            seed=seed,
-            times_context=times[context],
-            times_query=times[query],
-        )
-        return _at_true_shares(ranked, labels, snapshot.label_shares.get(context_split, {}))
+        number, context = int(snapshot.ranking["number"]), _examples(snapshot, rows, with_rows=False)
+        read = prepare_ranking(model, context, labels, number=number, seed=seed, times=times)
+        return Learnt(read, labels, shares, False)
+    context = _examples(snapshot, rows, model.reads_rows)
+    kept = prepared(model, context, labels, snapshot.kind, snapshot.classes, seed=seed, times=times)
+    return Learnt(kept, labels, shares, model.reads_rows)
 
-    def examples(positions: np.ndarray) -> FeatureTable:
-        taken = table.take(positions)
-        return replace(taken, rows=neighbourhood(snapshot, positions)) if model.reads_rows else taken
 
-    predictions = model.predict(
-        examples(context),
-        labels,
-        examples(query),
-        snapshot.kind,
-        snapshot.classes,
-        seed=seed,
-        times_context=times[context],
-        times_query=times[query],
-    )
-    return _at_true_shares(predictions, labels, snapshot.label_shares.get(context_split, {}))
+def _examples(snapshot: Snapshot, rows: np.ndarray, with_rows: bool) -> FeatureTable:
+    taken = feature_table(snapshot, rows)
+    return replace(taken, rows=neighbourhood(snapshot, rows)) if with_rows else taken
 
 
 def _at_true_shares(predictions: Predictions, labels: np.ndarray, shares: Mapping[str, float]) -> Predictions:
@@ -99,11 +107,12 @@ def split_rows(snapshot: Snapshot, split: str) -> np.ndarray:
     return np.flatnonzero(pc.equal(snapshot.examples.column("split"), split).to_numpy(zero_copy_only=False))
 
 
-def feature_table(snapshot: Snapshot) -> FeatureTable:
-    """The bundle's features as the model takes them."""
+def feature_table(snapshot: Snapshot, rows: np.ndarray | None = None) -> FeatureTable:
+    """The features of the examples at these positions, or of all, as the model takes them."""
     columns = []
+    taken = snapshot.features if rows is None else snapshot.features.take(pa.array(rows, type=pa.int64()))
     for feature in snapshot.features_meta:
-        values = snapshot.features.column(feature.name)
+        values = taken.column(feature.name)
         if feature.kind == CATEGORICAL:
             columns.append(np.array(values.cast(pa.string()).to_pylist(), dtype=object))
         else:
@@ -185,5 +194,6 @@ def _present(values: np.ndarray | None) -> np.ndarray:
     return values
 
 
-def _seconds(times: pa.ChunkedArray) -> np.ndarray:
+def _seconds(snapshot: Snapshot, column: str, rows: np.ndarray) -> np.ndarray:
+    times = snapshot.examples.column(column).take(pa.array(rows, type=pa.int64()))
     return times.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy(zero_copy_only=False) / 1e6

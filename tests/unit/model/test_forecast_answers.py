@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dbt_rfm.forecast_names import LEVEL, RECENT, SERIES
-from dbt_rfm.model.forecast import predict_forecast
+from dbt_rfm.model.forecast import prepare_forecast
 from dbt_rfm.model.interface import FeatureTable, Predictions
 from dbt_rfm.task_kind import TaskKind
 
@@ -41,16 +41,9 @@ def forecast(model: Constant, levels: np.ndarray, labels: np.ndarray, asked: int
     """The last `asked` rows are queries; windows end one after the other."""
     table, sources = series(levels, **more)
     rows = np.arange(len(levels))
-    return predict_forecast(
-        model,
-        table,
-        sources,
-        labels,
-        rows[: len(levels) - asked],
-        rows[len(levels) - asked :],
-        seed=0,
-        ends=rows.astype(float),
-    )
+    context, query = rows[: len(levels) - asked], rows[len(levels) - asked :]
+    ready = prepare_forecast(model, table.take(context), sources, labels, seed=0, ends=context.astype(float))
+    return ready.answer(table.take(query))
 
 
 def test__forecast__level__is_divided_out_and_multiplied_back() -> None:

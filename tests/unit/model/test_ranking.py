@@ -8,7 +8,7 @@ import pytest
 
 from dbt_rfm.model import ranking
 from dbt_rfm.model.interface import FeatureTable, Predictions
-from dbt_rfm.model.ranking import depth_for, places_in, rank_pairs, ranked_rows
+from dbt_rfm.model.ranking import depth_for, places_in, prepare_ranking, ranked_rows
 from dbt_rfm.snapshot import Snapshot
 from dbt_rfm.task_kind import TaskKind
 
@@ -39,23 +39,13 @@ def pairs(number: int, seed: int = 0) -> tuple[FeatureTable, np.ndarray]:
 def ranked(model: Fixed, groups: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
     context, drawn = pairs(400, seed=1)
     asked, _ = pairs(len(groups), seed=2)
-    times = np.zeros(400)
-    found = rank_pairs(
-        model,
-        context,
-        drawn if labels is None else labels,
-        asked,
-        groups,
-        number=12,
-        seed=0,
-        times_context=times,
-        times_query=np.zeros(len(groups)),
-    )
+    given = drawn if labels is None else labels
+    found = prepare_ranking(model, context, given, number=12, seed=0, times=np.zeros(400)).answer(asked, groups)
     assert found.probabilities is not None and found.kind is TaskKind.LINK
     return found.probabilities[:, 1]
 
 
-def test__rank_pairs__many_candidates__the_model_reads_the_best_of_each_group(monkeypatch) -> None:
+def test__ranking__many_candidates__the_model_reads_the_best_of_each_group(monkeypatch) -> None:
     monkeypatch.setattr(ranking, "MAX_DEPTH", 10)
     model, groups = Fixed(), np.repeat(np.arange(3), 30)
 
@@ -72,7 +62,7 @@ def test__rank_pairs__many_candidates__the_model_reads_the_best_of_each_group(mo
         assert (score[mine] > 0).all() and (score[mine] < 1).all()
 
 
-def test__rank_pairs__labels_of_one_kind__everybody_gets_the_same() -> None:
+def test__ranking__labels_of_one_kind__everybody_gets_the_same() -> None:
     model = Fixed()
 
     score = ranked(model, np.zeros(5, dtype=int), labels=np.zeros(400, dtype=np.int64))
