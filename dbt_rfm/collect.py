@@ -292,7 +292,7 @@ def _snapshot(
         features=features,
         rows=rows,
         notes=(*notes, *more, *([reason] if reason else [])),
-        options={name: getattr(options, name) for name in ("model", "context_size", "seed", "anchor")},
+        options=options.recorded(),
         label_shares=_label_shares(session, task.kind, options, choice, examples),
         graph=shown_graph(graph.schema, task.entity.table.name) if rows else {},
     )

@@ -111,7 +111,7 @@ def forecast_snapshot(
         features=features,
         rows=rows,
         notes=(*found, *more, *([reason] if reason else [])),
-        options={name: getattr(options, name) for name in ("model", "context_size", "seed", "anchor")},
+        options=options.recorded(),
     )
 
 

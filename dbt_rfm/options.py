@@ -10,12 +10,14 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from dbt_rfm.errors import ProjectError, did_you_mean
+from dbt_rfm.model import MODELS, max_context
 
 
 @dataclass(frozen=True)
 class Options:
     model: str = "rfm"
-    context_size: int = 10_000  # labelled examples the model reads, 2 to 10,000
+    model_options: Mapping[str, Any] = field(default_factory=dict)  # the model family's own, e.g. estimators of 'kumo'
+    context_size: int = 10_000  # labelled examples the model reads, from 2 to what its family can
     anchor: str = "latest"  # 'latest' event of the graph | 'now' | a timestamp
     backtest: bool = True
     on_worse: str = "warn"  # 'warn' | 'hold': what a backtest below its baseline does to the version
@@ -42,17 +44,33 @@ class Options:
         options._check(where)
         return options
 
+    def recorded(self) -> dict[str, Any]:
+        """What a snapshot keeps of them: enough to repeat the prediction."""
+        names = ("model", "model_options", "context_size", "seed", "anchor")
+        return {name: getattr(self, name) for name in names}
+
+    def for_model(self) -> dict[str, Any]:
+        """What the model is loaded with."""
+        return {"context_size": self.context_size, **self.model_options}
+
     def _check(self, where: str) -> None:
         def expect(ok: bool, name: str, expected: str) -> None:
             if not ok:
                 got = getattr(self, name)
                 raise ProjectError(f"option meta.rfm.{name} is {got!r}, expected {expected}", where=where)
 
-        expect(isinstance(self.model, str), "model", "the name of a model, such as 'rfm'")
+        if self.model not in MODELS:
+            raise ProjectError(
+                f"there is no model {self.model!r} (option meta.rfm.model)",
+                where=where,
+                hint=did_you_mean(str(self.model), MODELS),
+            )
+        expect(isinstance(self.model_options, Mapping), "model_options", "a mapping of the model's own options")
+        most = max_context(self.model)
         expect(
-            _whole(self.context_size) and 2 <= self.context_size <= 10_000,
+            _whole(self.context_size) and 2 <= self.context_size <= most,
             "context_size",
-            "a whole number from 2 to 10000",
+            f"a whole number from 2 to {most}",
         )
         expect(isinstance(self.backtest, bool), "backtest", "true or false")
         expect(self.on_worse in ("warn", "hold"), "on_worse", "'warn' or 'hold'")

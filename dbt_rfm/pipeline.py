@@ -24,7 +24,7 @@ from dbt_rfm.collect import collect, named_anchor
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.evaluate import Backtest, backtest
 from dbt_rfm.job import Job
-from dbt_rfm.model import load_model, reads_rows
+from dbt_rfm.model import load_model, quick_options, reads_rows
 from dbt_rfm.model.interface import RelationalModel
 from dbt_rfm.model.step import prediction_rows, run_step
 from dbt_rfm.options import Options
@@ -44,8 +44,7 @@ from dbt_rfm.warehouse.base import Warehouse
 
 log = logging.getLogger("dbt_rfm")
 
-QUICK_CONTEXT = 1000  # labelled examples behind a quick answer,
-QUICK_ATTENDED = 512  # and those of them the network attends to
+QUICK_CONTEXT = 1000  # labelled examples behind a quick answer
 
 Progress = Callable[[str], None]  # told the name of each stage as it starts
 
@@ -149,8 +148,7 @@ def answer(
 
 
 def _model_options(options: Options, quick: bool) -> dict[str, object]:
-    given: dict[str, object] = {"context_size": options.context_size}
-    return given | {"thorough": False, "attended": QUICK_ATTENDED} if quick else given
+    return options.for_model() | quick_options(options.model) if quick else options.for_model()
 
 
 def publish(

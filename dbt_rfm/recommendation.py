@@ -251,7 +251,7 @@ def _snapshot(run: _Run, anchor: datetime, notes: Sequence[str], *, nobody: str)
         examples=examples,
         features=features,
         notes=(*notes, *_notes(splits, options, f"{nobody}{asked}")),
-        options={name: getattr(options, name) for name in ("model", "context_size", "seed", "anchor")},
+        options=options.recorded(),
         label_shares=shares,
         ranking={
             "item": ranking.link.parent_column,

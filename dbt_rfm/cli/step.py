@@ -36,7 +36,7 @@ def step(
         snapshot = read_bundle(bundle)
         options = Options.read(snapshot.options, where=str(bundle))
         progress("predicting")
-        model = load_model(options.model, device or options.device, {"context_size": options.context_size})
+        model = load_model(options.model, device or options.device, options.for_model())
         result = run_step(snapshot, model, seed=options.seed)
         rows = prediction_rows(snapshot, result.query)
     try:

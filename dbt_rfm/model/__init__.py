@@ -9,20 +9,40 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+from types import ModuleType
 from typing import Any
 
 from dbt_rfm.errors import ModelError, did_you_mean
 from dbt_rfm.model import families
 from dbt_rfm.model.interface import FeatureTable, Predictions, RelationalModel
 
-__all__ = ["MODELS", "FeatureTable", "Predictions", "RelationalModel", "load_model", "reads_rows"]
+__all__ = [
+    "MODELS",
+    "FeatureTable",
+    "Predictions",
+    "RelationalModel",
+    "load_model",
+    "max_context",
+    "quick_options",
+    "reads_rows",
+]
 
 MODELS = tuple(sorted(found.name for found in pkgutil.iter_modules(families.__path__)))
 
 
 def reads_rows(name: str) -> bool:
     """Whether the model reads the rows around each entity, so that the snapshot must have them."""
-    return bool(importlib.import_module(f"{families.__name__}.{_known(name)}").READS_ROWS)
+    return bool(_family(name).READS_ROWS)
+
+
+def max_context(name: str) -> int:
+    """How many labelled examples the model reads at most."""
+    return int(_family(name).MAX_CONTEXT)
+
+
+def quick_options(name: str) -> dict[str, Any]:
+    """The options under which the model answers a question about a few entities."""
+    return dict(_family(name).QUICK)
 
 
 def load_model(name: str = "rfm", device: str = "cpu", options: dict[str, Any] | None = None) -> RelationalModel:
@@ -31,7 +51,7 @@ def load_model(name: str = "rfm", device: str = "cpu", options: dict[str, Any] |
     `options` are the family's own. Device 'auto' is a CUDA device if there is one. Raises ModelError for an unknown
     name, option or device, or where the family's weights or packages are missing.
     """
-    _known(name)
+    _family(name)
     # Threads that spin while they wait double the time of an answer on a busy machine. OpenMP reads this only once.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # torch takes a second to import: only a process that predicts should pay for it.
@@ -45,7 +65,7 @@ def load_model(name: str = "rfm", device: str = "cpu", options: dict[str, Any] |
     return family.load(device, dict(options or {}))
 
 
-def _known(name: str) -> str:
+def _family(name: str) -> ModuleType:
     if name not in MODELS:
         raise ModelError(f"there is no model named {name!r}", hint=did_you_mean(name, MODELS))
-    return name
+    return importlib.import_module(f"{families.__name__}.{name}")

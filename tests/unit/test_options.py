@@ -39,3 +39,22 @@ def test__options__value_of_the_wrong_form__says_what_is_expected(given: dict, e
         Options.read(given, where="model.shop.churn")
     assert expected in str(error.value)
     assert str(error.value).startswith("model.shop.churn: ")
+
+
+def test__options__unknown_model__names_the_nearest() -> None:
+    with pytest.raises(
+        ProjectError, match=r"there is no model 'kumoo' \(option meta\.rfm\.model\)\n  Did you mean kumo"
+    ):
+        Options.read({"model": "kumoo"})
+
+
+def test__options__context__may_be_as_large_as_the_model_can_read() -> None:
+    assert Options.read({"model": "kumo", "context_size": 20_000}).context_size == 20_000
+    with pytest.raises(ProjectError, match="from 2 to 20000"):
+        Options.read({"model": "kumo", "context_size": 20_001})
+
+
+def test__options__of_the_model__are_kept_with_the_snapshot_and_reach_the_model() -> None:
+    options = Options.read({"model": "kumo", "context_size": 50, "model_options": {"estimators": 2}})
+    assert options.for_model() == {"context_size": 50, "estimators": 2}
+    assert Options.read(options.recorded()) == options
