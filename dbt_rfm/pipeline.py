@@ -25,7 +25,7 @@ from dbt_rfm.errors import ProjectError
 from dbt_rfm.evaluate import Backtest, backtest
 from dbt_rfm.job import Job
 from dbt_rfm.model import load_model, quick_options, reads_rows
-from dbt_rfm.model.interface import RelationalModel
+from dbt_rfm.model.interface import Provenance
 from dbt_rfm.model.step import prediction_rows, run_step
 from dbt_rfm.options import Options
 from dbt_rfm.pql.ast import Scalar
@@ -51,15 +51,16 @@ Progress = Callable[[str], None]  # told the name of each stage as it starts
 
 @dataclass(frozen=True)
 class Answer:
-    """`predictions` has the form of the prediction table without its version columns."""
+    """`predictions` has the form of the prediction table without its version columns; of a large answer it is the
+    table of the warehouse that has them."""
 
     task: Task
     schema: RelationalSchema
     options: Options
     snapshot: Snapshot
-    predictions: pa.Table
+    predictions: pa.Table | exp.Table
     backtest: Backtest | None
-    model: RelationalModel
+    provenance: Provenance
     seconds: dict[str, float]  # plan, model
     notes: tuple[str, ...]
 
@@ -110,10 +111,11 @@ def answer(
     understood: Understood | None = None,
     quick: bool = False,
     progress: Progress = lambda stage: None,
+    tables: RunTables | None = None,
 ) -> Answer:
     """Answer the job's query. `entity_ids` and `at` override what the query and the options say; `understood` is
     what `understand` gave, where the caller has it already. A `quick` answer reads at most QUICK_CONTEXT examples, by
-    network and line alone: for a question about a few entities.
+    network and line alone: for a question about a few entities. `tables`: where a large answer may be kept.
 
     Raises an RfmError for whatever the user can mend.
     """
@@ -128,8 +130,11 @@ def answer(
     progress("collecting examples and features")
     run = run_of(job)
     kept = run.features if run is not None else None
-    with_rows = with_rows or reads_rows(options.model)
-    snapshot = collect(task, schema, warehouse, options, labels=job.labels, with_rows=with_rows, kept=kept)
+    if reads_rows(options.model):
+        with_rows, tables = True, None
+    snapshot = collect(
+        task, schema, warehouse, options, labels=job.labels, with_rows=with_rows, kept=kept, tables=tables
+    )
     planned = time.perf_counter() - started
     progress("predicting")
     model = load_model(options.model, options.device, _model_options(options, quick))
@@ -141,9 +146,9 @@ def answer(
         snapshot=snapshot,
         predictions=as_asked(prediction_rows(snapshot, step.query), task, schema, warehouse),
         backtest=backtest(snapshot, step.backtest),
-        model=model,
         seconds={"plan": planned, "model": step.seconds},
-        notes=(*schema.notes, *snapshot.notes),
+        provenance=step.provenance,
+        notes=(*schema.notes, *snapshot.notes, *step.provenance.notes),
     )
 
 
@@ -327,8 +332,8 @@ def _release(job: Job, result: Answer, snapshot_sha: str) -> versions.Release:
         query=result.task.text,
         kind=result.task.kind,
         schema_fingerprint=fingerprint(result.schema),
-        rfm_model=result.model.version,
-        checkpoint_sha=result.model.checkpoint_sha,
+        rfm_model=result.provenance.version,
+        checkpoint_sha=result.provenance.checkpoint_sha,
         snapshot_sha=snapshot_sha,
         anchor_time=result.snapshot.anchor,
         package_version=__version__,

@@ -132,7 +132,7 @@ def _as_json(result: Answer, limit: int | None) -> dict[str, object]:
         "query": result.task.text,
         "kind": result.task.kind,
         "anchor_time": result.snapshot.anchor,
-        "model": result.model.version,
+        "model": result.provenance.version,
         "predictions": rows.to_pylist(),
         "seconds": result.seconds,
         "notes": result.notes,

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dbt_rfm.forecast_names import LEVEL, RECENT, SERIES
-from dbt_rfm.model.interface import NUMERICAL, FeatureTable, Predictions, RelationalModel
+from dbt_rfm.model.interface import NUMERICAL, FeatureTable, Predictions, Provenance, RelationalModel
 from dbt_rfm.model.linear import NumberLine
 from dbt_rfm.model.prepared import Prepared, prepared
 from dbt_rfm.model.reading import Question
@@ -40,6 +40,10 @@ class PreparedForecast:
     share: float | None
     least: float
     read: Prepared
+
+    @property
+    def provenance(self) -> Provenance | None:
+        return self.read.provenance
 
     def answer(self, query: FeatureTable) -> Predictions:
         size = _scale(query, self.everybody, self.share)

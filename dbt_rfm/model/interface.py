@@ -94,6 +94,15 @@ class Predictions:
         return self.quantiles[:, right - 1] * (1 - share) + self.quantiles[:, right] * share
 
 
+@dataclass(frozen=True)
+class Provenance:
+    """Whose answer it is, for the registry and the reader."""
+
+    version: str  # name and release of the weights
+    checkpoint_sha: str  # sha256 of the weights, hexadecimal
+    notes: tuple[str, ...] = ()  # how they came about, where the question itself had a part in it
+
+
 class RelationalModel(Protocol):
     """A model that answers from labelled examples."""
 

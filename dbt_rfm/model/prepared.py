@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dbt_rfm.model.interface import FeatureTable, Predictions, RelationalModel
+from dbt_rfm.model.interface import FeatureTable, Predictions, Provenance, RelationalModel
 from dbt_rfm.model.log_odds import normalised
 from dbt_rfm.model.mixing import Mix
 from dbt_rfm.model.network import QUANTILE_LEVELS
@@ -24,6 +24,11 @@ _MEDIAN = QUANTILE_LEVELS.index(0.5)
 
 
 class Prepared(Protocol):
+    @property
+    def provenance(self) -> Provenance | None:
+        """Of weights that this context made or chose; None for the model's own."""
+        ...
+
     def answer(self, query: FeatureTable) -> Predictions:
         """One row per query row. Raises ModelError if the columns are not those of the context."""
         ...
@@ -54,6 +59,7 @@ class _ReadAnew:
     classes: tuple[str, ...]
     seed: int
     times: np.ndarray
+    provenance: Provenance | None = None
 
     def answer(self, query: FeatureTable) -> Predictions:
         given = (self.context, self.labels, query, self.kind, self.classes)
@@ -67,6 +73,7 @@ class PreparedConstant:
     kind: TaskKind
     classes: tuple[str, ...]
     labels: np.ndarray
+    provenance: Provenance | None = None
 
     def answer(self, query: FeatureTable) -> Predictions:
         if self.kind is TaskKind.REGRESSION:
@@ -84,6 +91,7 @@ class PreparedClasses:
     opinions: ClassOpinions
     mix: Mix
     slots: ClassSlots
+    provenance: Provenance | None = None
 
     def answer(self, query: FeatureTable) -> Predictions:
         found = np.concatenate([self._probabilities(part) for part in _parts(query)])
@@ -104,6 +112,7 @@ class PreparedNumber:
     tree_errors: np.ndarray | None  # [H] on rows held out, on the normal scale
     tail: Tail | None
     numbers: tuple[int, ...]  # the columns among which the tail's is one
+    provenance: Provenance | None = None
 
     def answer(self, query: FeatureTable) -> Predictions:
         return number_predictions(np.concatenate([self._quantiles(part) for part in _parts(query)]))

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from dbt_rfm.model.columns import ColumnCodes
-from dbt_rfm.model.interface import FeatureTable, Predictions, RelationalModel
+from dbt_rfm.model.interface import FeatureTable, Predictions, Provenance, RelationalModel
 from dbt_rfm.model.linear import ClassLine
 from dbt_rfm.model.prepared import Prepared, prepared
 from dbt_rfm.snapshot import Snapshot
@@ -36,6 +36,10 @@ class PreparedRanking:
     number: int  # length of a list
     line: _Line | None = None
     read: Prepared | None = None
+
+    @property
+    def provenance(self) -> Provenance | None:
+        return self.read.provenance if self.read is not None else None
 
     def answer(self, asked: FeatureTable, groups: np.ndarray, *, of: int | None = None) -> Predictions:
         """Probabilities of the asked pairs. `groups` [Q]: which belong together, in runs; `of`: how many groups there

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dbt_rfm.model.forecast import PreparedForecast, prepare_forecast
-from dbt_rfm.model.interface import CATEGORICAL, FeatureTable, Predictions, RelationalModel
+from dbt_rfm.model.interface import CATEGORICAL, FeatureTable, Predictions, Provenance, RelationalModel
 from dbt_rfm.model.neighbourhood import neighbourhood
 from dbt_rfm.model.prepared import Prepared, prepared
 from dbt_rfm.model.ranking import PreparedRanking, group_numbers, prepare_ranking, ranked_rows
@@ -30,22 +30,24 @@ class StepResult:
     query: Predictions | None
     backtest: Predictions | None
     seconds: float
+    provenance: Provenance  # of the answer to the query
 
 
 def run_step(snapshot: Snapshot, model: RelationalModel, *, seed: int) -> StepResult:
     started = time.perf_counter()
-    query = predict_split(snapshot, model, CONTEXT, QUERY, seed=seed)
-    backtest = predict_split(snapshot, model, BACKTEST_CONTEXT, BACKTEST, seed=seed)
-    return StepResult(query=query, backtest=backtest, seconds=time.perf_counter() - started)
+    query, made_by = predict_split(snapshot, model, CONTEXT, QUERY, seed=seed)
+    backtest, _ = predict_split(snapshot, model, BACKTEST_CONTEXT, BACKTEST, seed=seed)
+    return StepResult(query, backtest, seconds=time.perf_counter() - started, provenance=made_by)
 
 
 def predict_split(
     snapshot: Snapshot, model: RelationalModel, context: str, query: str, *, seed: int
-) -> Predictions | None:
-    """One split learnt from another; None where either is empty."""
+) -> tuple[Predictions | None, Provenance]:
+    """One split learnt from another, and whose answer it is; None where either is empty."""
     if not len(split_rows(snapshot, context)) or not len(split_rows(snapshot, query)):
-        return None
-    return learn(snapshot, model, context, seed=seed).answer(snapshot, query)
+        return None, Provenance(model.version, model.checkpoint_sha)
+    learnt = learn(snapshot, model, context, seed=seed)
+    return learnt.answer(snapshot, query), learnt.provenance
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class Learnt:
     labels: np.ndarray
     shares: Mapping[str, float]
     with_rows: bool
+    weights: Provenance  # of the model as it was loaded
+
+    @property
+    def provenance(self) -> Provenance:
+        return self.read.provenance or self.weights
 
     def answer(self, snapshot: Snapshot, split: str) -> Predictions:
         query = split_rows(snapshot, split)
@@ -72,18 +79,20 @@ def learn(snapshot: Snapshot, model: RelationalModel, split: str, *, seed: int) 
     rows = split_rows(snapshot, split)
     labels = label_array(snapshot, rows)
     shares = snapshot.label_shares.get(split, {})
+    weights = Provenance(model.version, model.checkpoint_sha)
     if snapshot.kind == TaskKind.FORECAST:
         sources, ends = tuple(f.source for f in snapshot.features_meta), _seconds(snapshot, "forecast_until", rows)
         context = _examples(snapshot, rows, with_rows=False)
-        return Learnt(prepare_forecast(model, context, sources, labels, seed=seed, ends=ends), labels, {}, False)
+        series = prepare_forecast(model, context, sources, labels, seed=seed, ends=ends)
+        return Learnt(series, labels, {}, False, weights)
     times = _seconds(snapshot, "anchor_time", rows)
     if snapshot.kind == TaskKind.LINK:
         number, context = int(snapshot.ranking["number"]), _examples(snapshot, rows, with_rows=False)
         read = prepare_ranking(model, context, labels, number=number, seed=seed, times=times)
-        return Learnt(read, labels, shares, False)
+        return Learnt(read, labels, shares, False, weights)
     context = _examples(snapshot, rows, model.reads_rows)
     kept = prepared(model, context, labels, snapshot.kind, snapshot.classes, seed=seed, times=times)
-    return Learnt(kept, labels, shares, model.reads_rows)
+    return Learnt(kept, labels, shares, model.reads_rows, weights)
 
 
 def _examples(snapshot: Snapshot, rows: np.ndarray, with_rows: bool) -> FeatureTable:

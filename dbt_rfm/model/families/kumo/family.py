@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from dbt_rfm.errors import DataError, ModelError
-from dbt_rfm.model.interface import FeatureTable, Predictions, RelationalModel
+from dbt_rfm.model.interface import FeatureTable, Predictions, Provenance, RelationalModel
 from dbt_rfm.task_kind import TaskKind
 
 REVISION = "v1.0.1"
@@ -71,7 +71,6 @@ class KumoModel:
 
     def __init__(self, device: str, options: KumoOptions) -> None:
         self.device, self.options = device, options
-        self._sha = ""
 
     @property
     def version(self) -> str:
@@ -79,7 +78,8 @@ class KumoModel:
 
     @property
     def checkpoint_sha(self) -> str:
-        return self._sha
+        """Each task has weights of its own, which are read when it is known."""
+        return ""
 
     def predict(
         self,
@@ -121,7 +121,7 @@ class KumoModel:
             newest = _newest(context.num_rows, self.options.context_size, times)
             context, labels = context.take(newest), labels[newest]
         seen = np.arange(0) if numbers else np.unique(labels)
-        network = self._network("regression" if numbers else "classification")
+        network, sha = self._network("regression" if numbers else "classification")
         given = labels if numbers else np.searchsorted(seen, labels)
         network.fit(
             task_table(context, self.device),
@@ -131,16 +131,16 @@ class KumoModel:
             generator=torch.Generator(self.device).manual_seed(seed),
             num_hops=self.options.hops,
         )
-        return Fitted(network, kind, classes, seen, self.device)
+        return Fitted(network, kind, classes, seen, self.device, Provenance(self.version, sha))
 
-    def _network(self, task: str) -> Any:
+    def _network(self, task: str) -> tuple[Any, str]:
         """The weights, shared, with a cache of the context that is only this answer's."""
         key = (task, self.options.pretrained, self.device)
         with _loading:
             if key not in _loaded:
                 _loaded[key] = (_pretrained if self.options.pretrained else _random)(task, self.device)
-        network, self._sha = _loaded[key]
-        return copy.copy(network)
+        network, sha = _loaded[key]
+        return copy.copy(network), sha
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,7 @@ class Fitted:
     classes: tuple[str, ...]
     seen: np.ndarray  # class positions that the context has
     device: str
+    provenance: Provenance | None = None
 
     def answer(self, query: FeatureTable) -> Predictions:
         starts = range(0, max(query.num_rows, 1), _CHUNK)

@@ -1,0 +1,5 @@
+"""A graph transformer trained for one task on the rows around its examples: no weights come with the package."""
+
+READS_ROWS = True
+MAX_CONTEXT = 40_000  # labelled examples with rows that a snapshot can hold beside its queries
+QUICK: dict[str, object] = {"minutes": 0.5, "members": 1}  # options of a quick answer

@@ -1,0 +1,92 @@
+"""The options of the graph transformer (`meta.rfm.model_options`), checked once, with their defaults.
+
+What decides the answer and what only decides where and how fast it is worked out (`PLACE`) are told apart: a training
+that was interrupted goes on under the same of the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from dbt_rfm.errors import ModelError, did_you_mean
+
+PLACE = ("folder", "minutes")
+
+
+@dataclass(frozen=True)
+class GraphTransformerOptions:
+    """`members` networks are trained and their answers averaged: the first finds out on the newest `held_out` share of
+    the context how many passes to make, the others make as many over all of it. `features`: also read the features
+    that the model 'rfm' reads. `folder`: where a training that was interrupted goes on from; '' for nowhere."""
+
+    context_size: int = 10_000
+    channels: int = 64
+    layers: int = 2
+    heads: int = 4
+    dropout: float = 0.2
+    row_dropout: float = 0.1  # share of the rows that a training step does not see
+    features: bool = True
+    members: int = 3
+    epochs: int = 30
+    patience: int = 4  # passes without a better answer on the held-out part, after which no further is made
+    minutes: float = 30.0
+    batch: int = 128
+    rate: float = 1e-3
+    weight_decay: float = 0.05
+    held_out: float = 0.15
+    folder: str = ""
+
+    @classmethod
+    def read(cls, given: dict[str, Any]) -> GraphTransformerOptions:
+        """Raises ModelError for an unknown name or a value of the wrong form."""
+        known = [f.name for f in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise ModelError(
+                    f"the model graph_transformer has no option {name}",
+                    hint=f"{did_you_mean(name, known)} Its options: {', '.join(known)}.".strip(),
+                )
+        options = cls(**given)
+        options._check()
+        return options
+
+    def deciding(self) -> dict[str, Any]:
+        """Those that the weights depend on."""
+        return {name: value for name, value in asdict(self).items() if name not in PLACE}
+
+    def _check(self) -> None:
+        least = {
+            "context_size": 2,
+            "channels": 8,
+            "layers": 1,
+            "heads": 1,
+            "members": 1,
+            "epochs": 1,
+            "patience": 1,
+            "batch": 2,
+        }
+        for name, smallest in least.items():
+            value = getattr(self, name)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            _expect(whole and value >= smallest, name, value, f"a whole number from {smallest}")
+        _expect(self.channels % self.heads == 0, "channels", self.channels, f"a multiple of heads ({self.heads})")
+        for name in ("dropout", "row_dropout"):
+            _expect(_number(getattr(self, name)) and 0 <= getattr(self, name) < 1, name, getattr(self, name), "0 to 0.9")
+        _expect(_number(self.held_out) and 0 < self.held_out < 0.6, "held_out", self.held_out, "a share from 0 to 0.5")
+        for name in ("minutes", "rate"):
+            _expect(
+                _number(getattr(self, name)) and getattr(self, name) > 0, name, getattr(self, name), "a number above 0"
+            )
+        _expect(_number(self.weight_decay) and self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
+        _expect(isinstance(self.features, bool), "features", self.features, "true or false")
+        _expect(isinstance(self.folder, str), "folder", self.folder, "a path")
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _expect(ok: bool, name: str, got: object, expected: str) -> None:
+    if not ok:
+        raise ModelError(f"the option {name} of the model graph_transformer is {got!r}, expected {expected}")
