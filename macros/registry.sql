@@ -17,26 +17,95 @@
 
 {# 'BASE TABLE', 'VIEW', … or none: asked of the warehouse, since dbt's cache does not know what Python created. #}
 {% macro relation_kind(relation) %}
-  {%- set found = run_query(
-      'select table_type from information_schema.tables where lower(table_catalog) = lower(' ~ dbt_rfm.text(relation.database)
-      ~ ') and lower(table_schema) = lower(' ~ dbt_rfm.text(relation.schema)
-      ~ ') and lower(table_name) = lower(' ~ dbt_rfm.text(relation.identifier) ~ ')'
-  ) -%}
+  {%- set found = run_query('select table_type from ' ~ dbt_rfm.information_schema(relation, 'tables') ~ ' where ' ~ dbt_rfm.is_relation(relation)) -%}
   {%- do return(found.rows[0][0] if found.rows | length else none) -%}
 {% endmacro %}
 
 
-{# Names of a relation's columns, without opening dbt's transaction as adapter.get_columns_in_relation would. #}
-{% macro column_names(relation) %}
-  {%- set names = [] -%}
-  {%- for row in run_query('describe ' ~ relation).rows -%}{%- do names.append(row[0]) -%}{%- endfor -%}
-  {%- do return(names) -%}
+{# (name, type with its sizes) of each column in order, without opening dbt's transaction as
+   adapter.get_columns_in_relation would. #}
+{% macro column_types(relation) %}
+  {%- set sql -%}
+    select column_name, data_type, character_maximum_length, numeric_precision, numeric_scale
+    from {{ dbt_rfm.information_schema(relation, 'columns') }}
+    where {{ dbt_rfm.is_relation(relation) }}
+    order by ordinal_position
+  {%- endset -%}
+  {%- set columns = [] -%}
+  {%- for row in run_query(sql).rows -%}
+    {%- do columns.append((row[0], row[1:] | map('string') | join(' '))) -%}
+  {%- endfor -%}
+  {%- do return(columns) -%}
 {% endmacro %}
 
 
-{# A text as an SQL literal. #}
+{# Names of a relation's columns. #}
+{% macro column_names(relation) %}
+  {%- do return(dbt_rfm.column_types(relation) | map('first') | list) -%}
+{% endmacro %}
+
+
+{% macro information_schema(relation, view) %}
+  {%- do return(adapter.dispatch('information_schema', 'dbt_rfm')(relation, view)) -%}
+{% endmacro %}
+
+
+{% macro default__information_schema(relation, view) %}
+  {%- do return('information_schema.' ~ view) -%}
+{% endmacro %}
+
+
+{# There, each database has one of its own. #}
+{% macro snowflake__information_schema(relation, view) %}
+  {%- do return(relation.information_schema(view)) -%}
+{% endmacro %}
+
+
+{# The rows of an information schema that are about a relation. #}
+{% macro is_relation(relation) %}
+  {%- set conditions = [] -%}
+  {%- for column, value in [('table_catalog', relation.database), ('table_schema', relation.schema), ('table_name', relation.identifier)] -%}
+    {%- do conditions.append('lower(' ~ column ~ ') = lower(' ~ dbt_rfm.text(value) ~ ')') -%}
+  {%- endfor -%}
+  {%- do return(conditions | join(' and ')) -%}
+{% endmacro %}
+
+
+{# A text as an SQL literal. Whatever is in it stays in it: dbt's own escaping leaves backslashes alone, which end a
+   literal of Snowflake, or of Postgres with standard_conforming_strings off. #}
 {% macro text(value) %}
-  {%- do return(dbt.string_literal(dbt.escape_single_quotes(value | string))) -%}
+  {%- do return(adapter.dispatch('text', 'dbt_rfm')(value | string)) -%}
+{% endmacro %}
+
+
+{% macro default__text(value) %}
+  {%- do return("'" ~ value | replace("'", "''") ~ "'") -%}
+{% endmacro %}
+
+
+{% macro postgres__text(value) %}
+  {%- do return("E'" ~ value | replace('\\', '\\\\') | replace("'", "''") ~ "'") -%}
+{% endmacro %}
+
+
+{% macro snowflake__text(value) %}
+  {%- do return("'" ~ value | replace('\\', '\\\\') | replace("'", "''") ~ "'") -%}
+{% endmacro %}
+
+
+{# A column as a project or we name it, in SQL: what has no capitals here is all capitals in Snowflake. #}
+{% macro column(name) %}
+  {%- do return(adapter.dispatch('column', 'dbt_rfm')(name)) -%}
+{% endmacro %}
+
+
+{% macro default__column(name) %}
+  {%- do return(adapter.quote(name)) -%}
+{% endmacro %}
+
+
+{% macro snowflake__column(name) %}
+  {%- do return(adapter.quote(name | upper if modules.re.match('[A-Za-z_][A-Za-z0-9_]*$', name) else name)) -%}
 {% endmacro %}
 
 

@@ -51,7 +51,7 @@ select
     baseline_value,
     case when value is null then 'no backtest figure' else 'not better than its baseline' end as problem
 from verdicts
-where beats is not true
+where not coalesce(beats, false)
 union all
 select null, null, null, null, 'no version is serving'
 where not exists (select 1 from serving)

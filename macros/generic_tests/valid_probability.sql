@@ -3,10 +3,10 @@
   of its groups also sum to one, as those of the classes of one entity do.
 #}
 {% test valid_probability(model, column_name, sum_to_one_by=none) %}
-  {%- set probability = adapter.quote(column_name) -%}
+  {%- set probability = dbt_rfm.column(column_name) -%}
   {%- set keys = [] -%}
   {%- for key in ([sum_to_one_by] if sum_to_one_by is string else sum_to_one_by or []) -%}
-    {%- do keys.append(adapter.quote(key)) -%}
+    {%- do keys.append(dbt_rfm.column(key)) -%}
   {%- endfor %}
 select {{ probability }} as value, 'null or outside 0 to 1' as problem
 from {{ model }}

@@ -50,11 +50,6 @@
 {% endmaterialization %}
 
 
-{% materialization prediction, default %}
-  {%- do dbt_rfm.raise_error('predictions run on DuckDB only in this version of dbt-rfm, and this target is ' ~ target.type, 'Build this model on a duckdb target.') -%}
-{% endmaterialization %}
-
-
 {#
   The Python that dbt-duckdb runs: it calls model(dbt, con), then materialize(). An error it raised would be printed as a
   traceback, so what the user can mend becomes the outcome, here as in dbt_rfm.embedded.

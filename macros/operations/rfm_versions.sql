@@ -35,20 +35,21 @@
 {% macro version_lines(registry, model_name) %}
   {%- set sql -%}
     select
-        model_name,
-        cast(version as varchar),
-        status,
-        strftime(anchor_time, '%Y-%m-%d %H:%M'),
-        cast(num_rows as varchar),
-        coalesce(backtest_metric || ' ' || cast(round(backtest_value, 4) as varchar), 'none'),
-        coalesce(cast(round(baseline_value, 4) as varchar) || case when beats_baseline then '' else ' (not beaten)' end, ''),
-        strftime(created_at, '%Y-%m-%d %H:%M')
+        model_name, version, status, anchor_time, num_rows,
+        backtest_metric, backtest_value, baseline_value, beats_baseline, created_at
     from {{ registry }}
     {%- if model_name %} where model_name = {{ dbt_rfm.text(model_name) }}{% endif %}
     order by model_name, version desc
   {%- endset -%}
   {%- set lines = [] -%}
-  {%- for row in run_query(sql).rows -%}{%- do lines.append(row.values() | map('string') | list) -%}{%- endfor -%}
+  {%- for row in run_query(sql).rows -%}
+    {%- set backtest = row[5] ~ ' ' ~ row[6] | float | round(4) if row[5] is not none else 'none' -%}
+    {%- set baseline = row[7] | float | round(4) ~ ('' if row[8] else ' (not beaten)') if row[7] is not none else '' -%}
+    {%- do lines.append([
+        row[0], row[1] | int | string, row[2], row[3].strftime('%Y-%m-%d %H:%M'), row[4] | int | string,
+        backtest, baseline, row[9].strftime('%Y-%m-%d %H:%M'),
+    ]) -%}
+  {%- endfor -%}
   {%- do return(lines) -%}
 {% endmacro %}
 

@@ -6,7 +6,8 @@ import ast
 import re
 from pathlib import Path
 
-from dbt_rfm.evaluate import LOWER_IS_BETTER
+from dbt_rfm import bus
+from dbt_rfm.scores import LOWER_IS_BETTER
 from dbt_rfm.versions import KIND_COLUMNS
 
 MACROS = Path(__file__).resolve().parents[2] / "macros"
@@ -19,7 +20,14 @@ def test__beats_baseline__knows_which_figures_are_errors() -> None:
 
 
 def test__rollback__knows_the_columns_of_each_kind() -> None:
-    text = (MACROS / "operations" / "rfm_rollback.sql").read_text()
+    text = (MACROS / "bus" / "serve.sql").read_text()
     found = re.search(r"set kinds = (\{.*?\})", text, re.DOTALL)
     assert found
     assert {k: tuple(v) for k, v in ast.literal_eval(found[1]).items()} == {str(k): v for k, v in KIND_COLUMNS.items()}
+
+
+def test__jobs_table__has_the_columns_of_the_bus() -> None:
+    text = (MACROS / "bus" / "jobs.sql").read_text()
+    found = re.search(r"create table if not exists \{\{ jobs \}\} \((.*?)\n      \)", text, re.DOTALL)
+    assert found
+    assert dict(line.split() for line in found[1].strip().split(",\n")) == bus.COLUMNS

@@ -1,0 +1,53 @@
+{#
+  How a session talks to a worker through the warehouse: writing so that others see it, reading what others wrote, and
+  waiting. dbt-postgres leaves a transaction open after each query, in which current_timestamp stands still; dbt-snowflake
+  commits each statement.
+#}
+
+{# Runs statements that change something, and commits them. #}
+{% macro run_committed(sql) %}
+  {%- do adapter.dispatch('run_committed', 'dbt_rfm')(sql) -%}
+{% endmacro %}
+
+
+{% macro default__run_committed(sql) %}
+  {%- call statement('rfm_committed', auto_begin=false) -%}{{ sql }}; commit;{%- endcall -%}
+{% endmacro %}
+
+
+{% macro snowflake__run_committed(sql) %}
+  {%- call statement('rfm_committed', auto_begin=false) -%}{{ sql }};{%- endcall -%}
+{% endmacro %}
+
+
+{# Rows of a query as of now, with no transaction left open. #}
+{% macro run_fresh(sql) %}
+  {%- do return(adapter.dispatch('run_fresh', 'dbt_rfm')(sql)) -%}
+{% endmacro %}
+
+
+{% macro default__run_fresh(sql) %}
+  {%- do return(run_query('commit; ' ~ sql)) -%}
+{% endmacro %}
+
+
+{% macro snowflake__run_fresh(sql) %}
+  {%- do return(run_query(sql)) -%}
+{% endmacro %}
+
+
+{# Lets the warehouse wait, since Jinja cannot. #}
+{% macro wait_seconds(seconds) %}
+  {%- do adapter.dispatch('wait_seconds', 'dbt_rfm')(seconds) -%}
+{% endmacro %}
+
+
+{% macro default__wait_seconds(seconds) %}
+  {%- do dbt_rfm.run_fresh('select pg_sleep(' ~ seconds ~ ')') -%}
+{% endmacro %}
+
+
+{# The var is for servers that stand in for Snowflake in tests and have no system$wait. #}
+{% macro snowflake__wait_seconds(seconds) %}
+  {%- do run_query(var('dbt_rfm_wait_sql', 'call system$wait({s})') | replace('{s}', seconds | string)) -%}
+{% endmacro %}

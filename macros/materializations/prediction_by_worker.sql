@@ -1,0 +1,56 @@
+{#
+  A prediction on every warehouse but DuckDB: the query answered by a `dbt-rfm worker`, with the warehouse between us.
+
+  The worker writes a new version into history and registry; this block then makes the served table from it, so only
+  dbt's role needs rights on it. Whatever fails, or whoever dies, before that leaves the last good table as it was.
+#}
+{% materialization prediction, default, supported_languages=['sql'] %}
+  {%- do dbt_rfm.require_worker_adapter() -%}
+  {%- set target_relation = this.incorporate(type='table') -%}
+  {%- set existing = load_cached_relation(this) -%}
+  {%- set grant_config = config.get('grants') -%}
+  {%- set job = dbt_rfm.prediction_job(model, compiled_code) -%}
+
+  {{ run_hooks(pre_hooks, inside_transaction=False) }}
+  {#- The worker has to see what they do, so these are committed before it begins. -#}
+  {{ dbt_rfm.begin() }}
+  {{ run_hooks(pre_hooks, inside_transaction=True) }}
+  {{ dbt_rfm.commit() }}
+
+  {%- set outcome = dbt_rfm.answer_by_worker(job) -%}
+  {%- set state = target_relation.identifier ~ ' version ' ~ outcome.version -%}
+  {%- do log(outcome.message | replace(state ~ ' ready', state ~ ' serving', 1), info=true) -%}
+
+  {{ dbt_rfm.begin() }}
+  {%- if outcome.status == 'ready' -%}
+    {%- do dbt_rfm.serve_version(target_relation, outcome.version | int, dbt_rfm.served_columns(target_relation, outcome.version | int, model)) -%}
+  {%- elif outcome.status == 'empty' -%}
+    {%- set empty = dbt_rfm.beside(this, this.identifier ~ '__empty') -%}
+    {%- do dbt_rfm.serve_rows(target_relation, 'select * from ' ~ empty, '', typed=true) -%}
+  {%- else -%}
+    {%- call statement('main') -%}select 'nothing is served anew'{%- endcall -%}
+  {%- endif -%}
+
+  {#- A first version that is held back serves nothing. -#}
+  {%- set served = outcome.status != 'held' or existing is not none -%}
+  {%- if served and existing is not none and not existing.is_table -%}
+    {%- do adapter.cache_dropped(existing) -%}
+  {%- endif -%}
+  {{ run_hooks(post_hooks, inside_transaction=True) }}
+  {%- if served -%}
+    {%- do apply_grants(target_relation, grant_config, should_revoke=should_revoke(existing, full_refresh_mode=True)) -%}
+    {%- do persist_docs(target_relation, model) -%}
+  {%- endif -%}
+  {{ dbt_rfm.commit() }}
+  {{ run_hooks(post_hooks, inside_transaction=False) }}
+
+  {{ return({'relations': [target_relation] if served else []}) }}
+{% endmaterialization %}
+
+
+{# Adapters whose warehouse a worker can open. #}
+{% macro require_worker_adapter() %}
+  {%- if target.type not in ['postgres', 'snowflake'] -%}
+    {%- do dbt_rfm.raise_error('predictions run on DuckDB, Postgres and Snowflake, and this target is ' ~ target.type, 'Build this model on a target of one of these types.') -%}
+  {%- endif -%}
+{% endmacro %}
