@@ -6,36 +6,27 @@ same rows, and whether the model is ahead of both.
     entity history  the mean (binary, regression) or the latest (multiclass) of the entity's own closed labels as of
                     the example's anchor, the constant where it has none
     history of …    of events: the same over the outcomes of each parent's events (the terminal's) known by then
-Lists are compared in `evaluate_ranking.py`, forecasts in `evaluate_forecast.py`.
-MAE is scored on the median of the predictive distribution and RMSE on its mean, each on the point that minimises it.
+Lists are compared in `evaluate_ranking.py`, forecasts in `evaluate_forecast.py`; what the figures are, `scores.py` says.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from dbt_rfm import metrics as m
 from dbt_rfm.evaluate_forecast import forecast_figures
 from dbt_rfm.evaluate_ranking import tested_lists
 from dbt_rfm.model.interface import Predictions
 from dbt_rfm.model.step import label_array, split_rows
 from dbt_rfm.plan.event_history import KNOWN_LATEST, KNOWN_MEAN
 from dbt_rfm.plan.past_labels import HISTORY_LATEST, HISTORY_MEAN
+from dbt_rfm.scores import LOWER_IS_BETTER, is_better, primary_of, score
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, Snapshot
 from dbt_rfm.task_kind import TaskKind
 
 CONSTANT, ENTITY_HISTORY = "constant", "entity history"
-#: The figures that decide between model and baseline, best first; the first that is defined counts.
-PRIMARY = {
-    TaskKind.BINARY: ("auroc", "logloss"),
-    TaskKind.MULTICLASS: ("accuracy",),
-    TaskKind.REGRESSION: ("mae",),
-}
-LOWER_IS_BETTER = frozenset({"mae", "rmse", "logloss", "ece", "wape", "pinball", "total_wape"})
 
 
 @dataclass(frozen=True)
@@ -86,9 +77,8 @@ def backtest(snapshot: Snapshot, predictions: Predictions | None) -> Backtest | 
         CONSTANT: score(snapshot.kind, labels, _constant(snapshot, context_labels, len(rows))),
         **{name: score(snapshot.kind, labels, p) for name, p in _histories(snapshot, context_labels, rows).items()},
     }
-    primary = next(p for p in PRIMARY[snapshot.kind] if not math.isnan(figures[p]))
-    sign = -1 if primary in LOWER_IS_BETTER else 1
-    beats = all(sign * figures[primary] > sign * b[primary] for b in baselines.values())
+    primary = primary_of(snapshot.kind, figures)
+    beats = all(is_better(primary, figures[primary], b[primary]) for b in baselines.values())
     return Backtest(figures, baselines, primary, beats, rows=len(rows), context=len(context))
 
 
@@ -97,34 +87,6 @@ def _tested_lists(snapshot: Snapshot, predictions: Predictions, rows: np.ndarray
     test = tested_lists(snapshot, predictions.probabilities, rows)
     beats = all(test.figures[test.primary] > figures[test.primary] for figures in test.baselines.values())
     return Backtest(test.figures, test.baselines, test.primary, beats, rows=test.lists, context=context)
-
-
-def score(kind: TaskKind, labels: np.ndarray, predictions: Predictions) -> dict[str, float]:
-    """Figures by kind; NaN where a figure is undefined (AUROC of one class)."""
-    if kind == TaskKind.REGRESSION:
-        median, mean = predictions.quantile(0.5), predictions.mean
-        assert mean is not None
-        return {
-            "mae": m.mae(labels, median),
-            "rmse": m.rmse(labels, mean),
-            "spearman": m.spearman(labels, mean),
-        }
-    probabilities = predictions.probabilities
-    assert probabilities is not None
-    if kind == TaskKind.BINARY:
-        positive = probabilities[:, 1]
-        return {
-            "auroc": m.auroc(labels, positive),
-            "ap": m.average_precision(labels, positive),
-            "logloss": m.log_loss(labels, probabilities),
-            "ece": m.expected_calibration_error(labels, positive),
-            "accuracy": m.accuracy(labels, (positive >= 0.5).astype(np.int64)),
-        }
-    return {
-        "accuracy": m.accuracy(labels, probabilities.argmax(axis=1)),
-        "auroc": m.auroc_one_vs_rest(labels, probabilities),
-        "logloss": m.log_loss(labels, probabilities),
-    }
 
 
 def _constant(snapshot: Snapshot, context_labels: np.ndarray, rows: int) -> Predictions:

@@ -23,7 +23,7 @@ from dbt_rfm.bench.lists import compare
 from dbt_rfm.bench.suite import Dataset, SuiteTask, load
 from dbt_rfm.collect import collect_labelled
 from dbt_rfm.errors import DataError, QueryError
-from dbt_rfm.evaluate import CONSTANT, ENTITY_HISTORY, PRIMARY, score
+from dbt_rfm.evaluate import CONSTANT, ENTITY_HISTORY
 from dbt_rfm.model.interface import Predictions, RelationalModel
 from dbt_rfm.model.step import feature_table, label_array, run_step, split_rows
 from dbt_rfm.options import Options
@@ -32,6 +32,7 @@ from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import BoundColumn, Task
 from dbt_rfm.schema.types import RelationalSchema
+from dbt_rfm.scores import PRIMARY, score
 from dbt_rfm.snapshot import CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse

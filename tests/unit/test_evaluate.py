@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dbt_rfm.evaluate import CONSTANT, ENTITY_HISTORY, Backtest, backtest, point_prediction, score
+from dbt_rfm.evaluate import CONSTANT, ENTITY_HISTORY, Backtest, backtest, point_prediction
 from dbt_rfm.model.interface import Predictions
 from dbt_rfm.plan.past_labels import HISTORY_LATEST, HISTORY_MEAN
+from dbt_rfm.scores import score
 from dbt_rfm.snapshot import Snapshot
 from dbt_rfm.task_kind import TaskKind
 
