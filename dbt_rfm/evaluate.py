@@ -6,7 +6,8 @@ same rows, and whether the model is ahead of both.
     entity history  the mean (binary, regression) or the latest (multiclass) of the entity's own closed labels as of
                     the example's anchor, the constant where it has none
     history of …    of events: the same over the outcomes of each parent's events (the terminal's) known by then
-Lists are compared in `evaluate_ranking.py`, forecasts in `evaluate_forecast.py`; what the figures are, `scores.py` says.
+Lists are compared in `evaluate_ranking.py`, forecasts in `evaluate_forecast.py`. The figures are those of
+`scores.py`.
 """
 
 from __future__ import annotations
