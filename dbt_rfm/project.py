@@ -1,4 +1,4 @@
-"""A dbt project on disk, for the command line: its folders, its graph, its manifest and its database.
+"""A dbt project on disk, for the command line and the worker: its folders, its graph, its manifest, its warehouse.
 
 In: a directory. Out: a Project. Only what is needed is read, and only `env_var()` and `var()` are rendered; the rest
 of dbt's configuration does not matter once `target/manifest.json` is there. Relative paths start at the project, which
@@ -12,27 +12,41 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dbt_rfm.errors import ProjectError, did_you_mean
 
 if TYPE_CHECKING:
-    from dbt_rfm.warehouse.duckdb import DuckDB
+    from typing import Self
 
-_SUPPORTED = "duckdb"
+    from dbt_rfm.warehouse.base import Warehouse
+
+    class OpenWarehouse(Warehouse, Protocol):
+        """A warehouse with a connection of its own, which it gives back."""
+
+        def close(self) -> None: ...
+        def __enter__(self) -> Self: ...
+        def __exit__(self, *error: object) -> None: ...
+
+
+DUCKDB = "duckdb"
+ADAPTERS = (DUCKDB, "postgres", "snowflake")
 _REMOTE = ("md:", "motherduck:", "http://", "https://", "s3://", "ducklake:")
 
 
 @dataclass(frozen=True)
 class Project:
-    """`database` is the DuckDB file of the chosen target, `attached` further files by catalog name."""
+    """`output` is the chosen target as in profiles.yml, credentials included: it is never shown. `database` is a DuckDB
+    target's file, `attached` further files by catalog name."""
 
     name: str
     root: Path
     target_path: Path
     target: str
-    database: Path
     schema: str
+    adapter: str = DUCKDB
+    output: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    database: Path | None = None
     attached: Mapping[str, Path] = field(default_factory=dict)
     variables: Mapping[str, Any] = field(default_factory=dict)
 
@@ -66,11 +80,23 @@ class Project:
             raise ProjectError(f"{path} is no dbt manifest", hint="Run `dbt parse` again.")
         return manifest
 
-    def open(self, *, read_only: bool = True) -> DuckDB:
-        """The target's database. Raises ProjectError if it is not there or another process holds it."""
-        # The driver is an extra, and most commands that load a project never open it.
+    def open(self, *, read_only: bool = True) -> OpenWarehouse:
+        """The target's warehouse, as its user. Raises ProjectError if it cannot be reached or another process holds it.
+
+        `read_only` is for DuckDB, where writing takes the file for itself; elsewhere the role's grants decide.
+        """
+        # The drivers are extras, and only the one of this target has to be there.
+        if self.adapter == "postgres":
+            from dbt_rfm.warehouse.postgres import Postgres
+
+            return Postgres.open(self.output)
+        if self.adapter == "snowflake":
+            from dbt_rfm.warehouse.snowflake import Snowflake
+
+            return Snowflake.open(self.output)
         from dbt_rfm.warehouse.duckdb import DuckDB
 
+        assert self.database is not None, "a DuckDB target has a file"
         return DuckDB.open(self.database, read_only=read_only, attach=self.attached, search_path=self.root)
 
 
@@ -89,15 +115,17 @@ def find_project(
     render = _renderer(variables)
     named = profile or os.environ.get("DBT_PROFILE") or render(config.get("profile"), "profile in dbt_project.yml")
     chosen, output = _output(_profiles_file(root, profiles_dir), named, target or os.environ.get("DBT_TARGET"), render)
-    _check_adapter(output, chosen)
+    adapter = _adapter(output, chosen)
     return Project(
         name=str(config.get("name") or root.name),
         root=root,
         target_path=_target_path(root, config, render),
         target=chosen,
-        database=_database(root, output, chosen),
         schema=str(output.get("schema") or "main"),
-        attached=_attached(root, output),
+        adapter=adapter,
+        output=output,
+        database=_database(root, output, chosen) if adapter == DUCKDB else None,
+        attached=_attached(root, output) if adapter == DUCKDB else {},
         variables=variables,
     )
 
@@ -146,13 +174,14 @@ def _output(path: Path, profile: str | None, target: str | None, render: Any) ->
     return chosen, _rendered(outputs[chosen] or {}, f"target {chosen} of profile {profile}", render)
 
 
-def _check_adapter(output: Mapping[str, Any], target: str) -> None:
-    adapter = output.get("type")
-    if adapter != _SUPPORTED:
+def _adapter(output: Mapping[str, Any], target: str) -> str:
+    adapter = str(output.get("type"))
+    if adapter not in ADAPTERS:
         raise ProjectError(
-            f"target {target} uses {adapter}; the command line reads {_SUPPORTED} only",
-            hint=f"Choose a target of type {_SUPPORTED} with --target.",
+            f"target {target} is of type {adapter}; dbt-rfm works on {', '.join(ADAPTERS[:-1])} and {ADAPTERS[-1]}",
+            hint="Choose another target with --target.",
         )
+    return adapter
 
 
 def _database(root: Path, output: Mapping[str, Any], target: str) -> Path:
@@ -172,7 +201,7 @@ def _attached(root: Path, output: Mapping[str, Any]) -> dict[str, Path]:
     files = {}
     for entry in output.get("attach") or ():
         path = str(entry.get("path") or "")
-        if entry.get("type") in (None, _SUPPORTED) and path and not path.startswith(_REMOTE):
+        if entry.get("type") in (None, DUCKDB) and path and not path.startswith(_REMOTE):
             file = root / Path(path).expanduser()
             files[str(entry.get("alias") or file.stem)] = file
     return files

@@ -11,7 +11,7 @@ from typing import Any
 from dbt_rfm.job import Job, JobTarget
 from dbt_rfm.manifest import job_from_manifest
 from dbt_rfm.project import Project, find_project
-from dbt_rfm.warehouse.duckdb import DuckDB
+from dbt_rfm.warehouse.base import Warehouse
 
 #: Identifier of a target of which only the schema matters.
 _NO_TABLE = ""
@@ -21,7 +21,7 @@ _NO_TABLE = ""
 class OpenedProject:
     project: Project
     manifest: Mapping[str, Any]
-    warehouse: DuckDB
+    warehouse: Warehouse
 
     def job(self, query: str, *, options: Mapping[str, Any] | None = None) -> Job:
         """The job of a query on the project's graph."""

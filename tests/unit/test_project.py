@@ -94,8 +94,10 @@ def test__rendering__anything_else__one_message(root, text):
 
 
 def test__adapter__another__says_which_works(root):
-    (root / "profiles.yml").write_text(PROFILE.replace("type: duckdb", "type: postgres"))
-    with pytest.raises(ProjectError, match=r"target dev uses postgres; the command line reads duckdb only"):
+    (root / "profiles.yml").write_text(PROFILE.replace("type: duckdb", "type: bigquery"))
+    with pytest.raises(
+        ProjectError, match=r"target dev is of type bigquery; dbt-rfm works on duckdb, postgres and snowflake"
+    ):
         find_project(root)
 
 
