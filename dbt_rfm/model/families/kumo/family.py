@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from dbt_rfm.errors import DataError, ModelError
+from dbt_rfm.errors import ModelError
+from dbt_rfm.model.families.kumo.examples import check_question, newest
 from dbt_rfm.model.interface import FeatureTable, Predictions, Provenance, RelationalModel
 from dbt_rfm.task_kind import TaskKind
 
 REVISION = "v1.0.1"
-MAX_CLASSES = 10
 _CHUNK = 1024
 _LEVELS = tuple(i / 1000 for i in range(1, 1000))
 _PACKAGE = "pip install 'dbt-rfm[kumo]'"
@@ -109,17 +109,11 @@ class KumoModel:
         """Read the context. The newest `context_size` of its examples are kept."""
         from dbt_rfm.model.families.kumo.tables import related_tables, target_column, task_table
 
-        if context.num_rows < 2:
-            raise DataError("there is nothing to learn from: fewer than 2 labelled examples")
+        check_question(context, kind, classes)
         numbers = kind == TaskKind.REGRESSION
-        if not numbers and len(classes) > MAX_CLASSES:
-            raise ModelError(
-                f"the model kumo knows at most {MAX_CLASSES} classes, and the target has {len(classes)}",
-                hint="Use the model 'rfm', or ask about groups of classes.",
-            )
         if context.num_rows > self.options.context_size:
-            newest = _newest(context.num_rows, self.options.context_size, times)
-            context, labels = context.take(newest), labels[newest]
+            kept = newest(context.num_rows, self.options.context_size, times)
+            context, labels = context.take(kept), labels[kept]
         seen = np.arange(0) if numbers else np.unique(labels)
         network, sha = self._network("regression" if numbers else "classification")
         given = labels if numbers else np.searchsorted(seen, labels)
@@ -170,11 +164,6 @@ class Fitted:
         if not query.num_rows:
             return np.empty((0, len(self.seen) or len(_LEVELS)))
         return as_numpy(self.network.predict(task_table(query, self.device), related_tables(query, self.device)))
-
-
-def _newest(count: int, size: int, times: np.ndarray | None) -> np.ndarray:
-    order = np.argsort(times, kind="stable") if times is not None else np.arange(count)
-    return np.sort(order[-size:])
 
 
 def _random(task: str, device: str) -> tuple[Any, str]:
