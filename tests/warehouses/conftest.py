@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from postgres_server import Server, find_programs, running_server
 from sqlglot import exp
 
+from dbt_rfm.errors import ProjectError
 from dbt_rfm.warehouse.postgres import Postgres
+
+if TYPE_CHECKING:
+    from dbt_rfm.warehouse.snowflake import Snowflake
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +41,38 @@ def postgres_output(postgres_server: Server) -> Iterator[dict[str, Any]]:
 def postgres(postgres_output: dict[str, Any]) -> Iterator[Postgres]:
     """A warehouse on a new empty database."""
     with Postgres.open(postgres_output) as warehouse:
+        yield warehouse
+
+
+@pytest.fixture(scope="session")
+def snowflake_server() -> Iterator[dict[str, Any]]:
+    """One server per process of tests: a target of profiles.yml without a schema."""
+    try:
+        from snowflake_server import running_server as running_snowflake
+    except (ImportError, ProjectError):
+        _missing("no Snowflake here: fakesnow or snowflake-connector-python is not installed")
+    with running_snowflake() as output:
+        yield output
+
+
+@pytest.fixture
+def snowflake_output(snowflake_server: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A target of profiles.yml: a new empty schema, dropped at the end."""
+    from snowflake_server import opened
+
+    name = f"RFM_{uuid.uuid4().hex[:12]}".upper()
+    with opened(snowflake_server) as admin:
+        admin.execute(exp.Command(this="CREATE", expression=f"SCHEMA {name}"))
+        yield {**snowflake_server, "schema": name, "threads": 2}
+        admin.execute(exp.Command(this="DROP", expression=f"SCHEMA {name} CASCADE"))
+
+
+@pytest.fixture
+def snowflake(snowflake_output: dict[str, Any]) -> Iterator[Snowflake]:
+    """A warehouse on a new empty schema."""
+    from snowflake_server import opened
+
+    with opened(snowflake_output) as warehouse:
         yield warehouse
 
 
