@@ -65,8 +65,11 @@ class InContextModel:
         version: str,
         checkpoint_sha: str,
         options: InContextOptions | None = None,
+        tuned: RelationalTransformer | None = None,
     ) -> None:
-        self.network = network.eval()
+        """`tuned`: the same network adapted to a task (`fine_tune`), which is asked as well; sha and version are its."""
+        self.network, self.tuned = network.eval(), tuned
+        self.networks = (self.network,) if tuned is None else (self.network, tuned.eval())
         self.options = options or InContextOptions()
         self._version, self._sha = version, checkpoint_sha
 
@@ -81,7 +84,15 @@ class InContextModel:
     def with_options(self, **changes: Any) -> InContextModel:
         """The same network with other options."""
         options = InContextOptions.read(asdict(self.options) | changes)
-        return InContextModel(self.network, version=self._version, checkpoint_sha=self._sha, options=options)
+        names = {"version": self._version, "checkpoint_sha": self._sha}
+        return InContextModel(self.network, **names, options=options, tuned=self.tuned)
+
+    def with_tuned(self, tuned: RelationalTransformer, checkpoint_sha: str) -> InContextModel:
+        """The same model with a second network, adapted to a task, of which these are the weights."""
+        version = f"{self._version}-tuned-{checkpoint_sha[:8]}"
+        return InContextModel(
+            self.network, version=version, checkpoint_sha=checkpoint_sha, options=self.options, tuned=tuned
+        )
 
     def predict(
         self,
@@ -109,37 +120,51 @@ class InContextModel:
         times: np.ndarray | None = None,
     ) -> Prepared:
         """The context read and encoded, to be asked any number of times. Raises as `predict` does."""
-        labels = _checked(context, labels, kind, classes)
+        labels = checked_labels(context, labels, kind, classes)
         if len(np.unique(labels)) == 1:
             return PreparedConstant(kind, classes, labels)
-        if kind is TaskKind.REGRESSION:
-            return self._prepare_number(Question(context, labels, kind, 0, seed, times, self.options.chunk))
-        slots = ClassSlots.of(labels, len(classes))
-        positions = slots.position[labels]
-        question = Question(context, positions, kind, slots.number, seed, times, self.options.chunk)
-        reading, fit = self._read(question), self._fitting(question)
+        question, slots = self.question(context, labels, kind, classes, seed=seed, times=times)
+        if slots is None:
+            return self._prepare_number(question)
+        reading, fit = self.read(question), self._fitting(question)
         mix = Mix.equal(3 if self.options.thorough else 2)
         if (held := self._held_out(question, reading)) is not None:
-            said = ClassOpinions.fit(self.network, question, held.inner, **fit).log_odds(held.asked)
+            said = ClassOpinions.fit(self.networks, question, held.inner, **fit).log_odds(held.asked)
             mix = Mix.of_classes([odds - held.log_odds for odds in said], held.labels)  # to the shares of the drawn
-        opinions = ClassOpinions.fit(self.network, question, reading, **fit)
+        opinions = ClassOpinions.fit(self.networks, question, reading, **fit)
         return PreparedClasses(kind, classes, reading, opinions, mix, slots)
 
+    def question(
+        self,
+        context: FeatureTable,
+        labels: np.ndarray,
+        kind: TaskKind,
+        classes: tuple[str, ...],
+        *,
+        seed: int,
+        times: np.ndarray | None,
+    ) -> tuple[Question, ClassSlots | None]:
+        """What is asked, with the slots of the classes; of a number there are none. Labels are checked already."""
+        if kind is TaskKind.REGRESSION:
+            return Question(context, labels, kind, 0, seed, times, self.options.chunk), None
+        slots = ClassSlots.of(labels, len(classes))
+        return Question(context, slots.position[labels], kind, slots.number, seed, times, self.options.chunk), slots
+
     def _prepare_number(self, question: Question) -> Prepared:
-        reading, fit = self._read(question), self._fitting(question)
+        reading, fit = self.read(question), self._fitting(question)
         mix, errors = Mix.equal(3 if self.options.thorough else 2), None
         if (held := self._held_out(question, reading)) is not None:
-            inner = NumberOpinions.fit(self.network, question, held.inner, **fit)
+            inner = NumberOpinions.fit(self.networks, question, held.inner, **fit)
             assert inner.trees is not None, "only a thorough answer holds rows out"
             errors = np.mean(inner.scale.to_normal(held.labels), 0) - inner.trees.medians(held.asked)
             mix = Mix.of_numbers(inner.quantiles(held.asked, errors), held.labels, QUANTILE_LEVELS)
-        opinions = NumberOpinions.fit(self.network, question, reading, **fit)
+        opinions = NumberOpinions.fit(self.networks, question, reading, **fit)
         numbers = tuple(reading.chosen[~reading.categorical])
         raw = question.context.take(reading.rows).select(numbers).columns
         tail = Tail.of(raw, reading.labels, opinions.scale.to_label(opinions.line.held_out))
         return PreparedNumber(reading, opinions, mix, errors, tail, numbers)
 
-    def _read(self, question: Question) -> Reading:
+    def read(self, question: Question) -> Reading:
         return question.read(context_size=self.options.context_size, columns=self.options.columns)
 
     def _held_out(self, question: Question, reading: Reading) -> HeldOut | None:
@@ -150,7 +175,7 @@ class InContextModel:
         return {"attended": options.attended, "members": options.members, "thorough": options.thorough}
 
 
-def _checked(context: FeatureTable, labels: np.ndarray, kind: TaskKind, classes: tuple[str, ...]) -> np.ndarray:
+def checked_labels(context: FeatureTable, labels: np.ndarray, kind: TaskKind, classes: tuple[str, ...]) -> np.ndarray:
     """Labels as int64 or float64. Raises ModelError or DataError for what no answer can be given to."""
     if kind not in _KINDS:
         raise ModelError(f"the model 'rfm' does not answer {kind} tasks", hint=f"It answers: {', '.join(_KINDS)}.")

@@ -9,6 +9,7 @@ Shapes: R rows asked, C columns, K classes, L quantile levels.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,14 +29,14 @@ _forward = threading.Lock()  # two dbt threads take turns: side by side each wou
 
 @dataclass(frozen=True)
 class ClassOpinions:
-    members: list[_Member]
+    members: list[Member]
     line: ClassLine
     trees: ClassTrees | None
 
     @classmethod
     def fit(
         cls,
-        network: RelationalTransformer,
+        networks: Sequence[RelationalTransformer],
         question: Question,
         reading: Reading,
         *,
@@ -43,25 +44,20 @@ class ClassOpinions:
         members: int,
         thorough: bool,
     ) -> ClassOpinions:
-        number, seed = question.num_slots, abs(question.seed)
-        kind = "binary" if number == 2 else "multiclass"
-        made = []
-        for member in range(members):
-            part = reading.sampled(attended, question.rng(member, "attended"))
-            renamed = question.rng(member, "classes").permutation(number)  # slots mean nothing to the network: mix them
-            made.append(_Member.encode(network, question, part, renamed[part.labels], kind, member, renamed))
-        given = (reading.matrix, reading.categorical, reading.labels, number, seed)
+        """With several networks each reads as many times as there are `members`."""
+        made = class_members(networks, question, reading, attended=attended, members=members)
+        given = (reading.matrix, reading.categorical, reading.labels, question.num_slots, abs(question.seed))
         return cls(made, ClassLine.fit(*given), ClassTrees.fit(*given) if thorough else None)
 
     def log_odds(self, rows: np.ndarray) -> list[np.ndarray]:
         """[R, K] each."""
-        said = [np.mean([normalised(member.log_odds(rows)) for member in self.members], 0), self.line.log_odds(rows)]
+        said = [mean_log_odds(self.members, rows), self.line.log_odds(rows)]
         return said if self.trees is None else [*said, self.trees.log_odds(rows)]
 
 
 @dataclass(frozen=True)
 class NumberOpinions:
-    members: list[_Member]
+    members: list[Member]
     line: NumberLine
     trees: MedianTrees | None
     scale: TargetScale
@@ -69,7 +65,7 @@ class NumberOpinions:
     @classmethod
     def fit(
         cls,
-        network: RelationalTransformer,
+        networks: Sequence[RelationalTransformer],
         question: Question,
         reading: Reading,
         *,
@@ -77,13 +73,9 @@ class NumberOpinions:
         members: int,
         thorough: bool,
     ) -> NumberOpinions:
-        seed, made = abs(question.seed), []
-        for member in range(members):
-            part = reading.sampled(attended, question.rng(member, "attended"))
-            spread = np.abs(part.labels - np.median(part.labels)).mean() or 1.0
-            unit = (part.labels - np.median(part.labels)) / spread
-            made.append(_Member.encode(network, question, part, unit, "regression", member, None))
-        given = (reading.matrix, reading.categorical, reading.targets[:, 0], seed)
+        """With several networks each reads as many times as there are `members`."""
+        made = number_members(networks, question, reading, attended=attended, members=members)
+        given = (reading.matrix, reading.categorical, reading.targets[:, 0], abs(question.seed))
         trees = MedianTrees.fit(*given) if thorough else None
         return cls(made, NumberLine.fit(*given), trees, TargetScale.of(reading.labels))
 
@@ -92,8 +84,7 @@ class NumberOpinions:
 
         Trees give a median only: about it lie their errors on rows held out (normal scale), or the line's.
         """
-        network = np.mean([member.quantiles(rows) for member in self.members], 0)
-        said = [network, self.scale.to_label(self.line.quantiles(rows, QUANTILE_LEVELS))]
+        said = [mean_quantiles(self.members, rows), self.scale.to_label(self.line.quantiles(rows, QUANTILE_LEVELS))]
         if self.trees is None:
             return said
         about = self.line.errors if tree_errors is None else tree_errors
@@ -101,8 +92,51 @@ class NumberOpinions:
         return [*said, self.scale.to_label(around)]
 
 
+def class_members(
+    networks: Sequence[RelationalTransformer], question: Question, reading: Reading, *, attended: int, members: int
+) -> list[Member]:
+    """One reading by the network after the other, each of rows of its own."""
+    number, made = question.num_slots, []
+    kind = "binary" if number == 2 else "multiclass"
+    for member in range(members * len(networks)):
+        part = reading.sampled(attended, question.rng(member, "attended"))
+        renamed = question.rng(member, "classes").permutation(number)  # slots mean nothing to the network: mix them
+        network = networks[member % len(networks)]
+        made.append(Member.encode(network, question, part, renamed[part.labels], kind, member, renamed))
+    return made
+
+
+def number_members(
+    networks: Sequence[RelationalTransformer], question: Question, reading: Reading, *, attended: int, members: int
+) -> list[Member]:
+    """As `class_members`."""
+    made = []
+    for member in range(members * len(networks)):
+        part = reading.sampled(attended, question.rng(member, "attended"))
+        network = networks[member % len(networks)]
+        made.append(Member.encode(network, question, part, in_units(part.labels), "regression", member, None))
+    return made
+
+
+def in_units(labels: np.ndarray, of: np.ndarray | None = None) -> np.ndarray:
+    """Labels as their distance from the median of `of` (or of themselves) in mean distances from it."""
+    of = labels if of is None else of
+    middle = np.median(of)
+    return (labels - middle) / (np.abs(of - middle).mean() or 1.0)
+
+
+def mean_log_odds(members: Sequence[Member], rows: np.ndarray) -> np.ndarray:
+    """[R, K] log-probabilities, the mean of what each says."""
+    return np.mean([normalised(member.log_odds(rows)) for member in members], 0)
+
+
+def mean_quantiles(members: Sequence[Member], rows: np.ndarray) -> np.ndarray:
+    """[R, L] in the label's unit."""
+    return np.mean([member.quantiles(rows) for member in members], 0)
+
+
 @dataclass(frozen=True)
-class _Member:
+class Member:
     """The network with one part of the context encoded."""
 
     network: RelationalTransformer
@@ -123,7 +157,7 @@ class _Member:
         kind: str,
         member: int,
         renamed: np.ndarray | None,
-    ) -> _Member:
+    ) -> Member:
         draws = torch.Generator().manual_seed(int(question.rng(member, "identities").integers(2**62)))
         device, width = network.summary.device, len(part.categorical)
         with _forward, torch.inference_mode():
