@@ -25,7 +25,7 @@ from dbt_rfm import __version__
 from dbt_rfm.errors import RfmError
 from dbt_rfm.job import JobTarget
 from dbt_rfm.plan import sql
-from dbt_rfm.versions import exists
+from dbt_rfm.relations import exists
 from dbt_rfm.warehouse.base import Warehouse
 
 JOBS = "rfm_jobs"
@@ -88,6 +88,11 @@ class Bus:
     def is_there(self) -> bool:
         """Whether any job was ever asked for in this schema."""
         return exists(self._warehouse, self._jobs)
+
+    def any_open(self) -> bool:
+        """Whether a look at the jobs is worth it. The question has no time in it: while no job changes, Snowflake
+        answers it from its cache of results, and no virtual warehouse has to run."""
+        return bool(self._ids(_open()))
 
     def waiting(self) -> list[str]:
         """Jobs that may be claimed, oldest first."""

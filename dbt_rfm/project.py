@@ -56,9 +56,15 @@ class Project:
         return self._variable("dbt_rfm_graph")
 
     @property
+    def catalog(self) -> str | None:
+        """The database of the target, as dbt names it in relations; None: the one connected to."""
+        named = self.output.get("dbname") or self.output.get("database")
+        return plain_name(str(named), self.adapter) if named else None
+
+    @property
     def rfm_schema(self) -> str:
         """The var dbt_rfm_schema, where registries and histories are; '': beside each prediction."""
-        return str(self._variable("dbt_rfm_schema") or "")
+        return plain_name(str(self._variable("dbt_rfm_schema") or ""), self.adapter)
 
     def _variable(self, name: str) -> Any:
         """A var as dbt would look it up: the project's own scope first."""
@@ -100,6 +106,11 @@ class Project:
         return DuckDB.open(self.database, read_only=read_only, attach=self.attached, search_path=self.root)
 
 
+def plain_name(name: str, adapter: str) -> str:
+    """A name that dbt does not quote, as the rest of the package spells it: Snowflake makes no difference of case."""
+    return name.lower() if adapter == "snowflake" else name
+
+
 def find_project(
     directory: Path | None = None,
     *,
@@ -121,7 +132,7 @@ def find_project(
         root=root,
         target_path=_target_path(root, config, render),
         target=chosen,
-        schema=str(output.get("schema") or "main"),
+        schema=plain_name(str(output.get("schema") or "main"), adapter),
         adapter=adapter,
         output=output,
         database=_database(root, output, chosen) if adapter == DUCKDB else None,

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from dbt_rfm import __version__
-from dbt_rfm.cli import bench, demo, pretrain, query, schema, step, versions
+from dbt_rfm.cli import bench, demo, pretrain, query, schema, step, versions, worker
 from dbt_rfm.errors import RfmError
 
 DEBUG = "--debug"
@@ -32,6 +32,7 @@ demo.register(app)
 schema.register(app)
 query.register(app)
 versions.register(app)
+worker.register(app)
 step.register(app)
 bench.register(app)
 pretrain.register(app)

@@ -40,16 +40,11 @@ class OpenedProject:
         return replace(published, schema=self.project.rfm_schema or published.schema)
 
     def homes(self) -> list[JobTarget]:
-        """Every schema that may hold a registry: that of the var dbt_rfm_schema, or else the target's and those of the
-        project's prediction models."""
-        if self.project.rfm_schema:
-            return [JobTarget(None, self.project.rfm_schema, _NO_TABLE)]
-        published = [_target_of(node) for node in self._nodes() if _may_predict(node)]
-        schemas = dict.fromkeys([self.project.schema, *(home.schema for home in published)])
-        return [JobTarget(None, schema, _NO_TABLE) for schema in schemas]
+        """Every schema that may hold a registry."""
+        return homes_of(self.project, self.manifest)
 
     def _nodes(self) -> list[Mapping[str, Any]]:
-        return [node for node in self.manifest["nodes"].values() if node["resource_type"] == "model"]
+        return _models(self.manifest)
 
 
 @contextmanager
@@ -61,6 +56,20 @@ def open_project(
     manifest = project.manifest()
     with project.open(read_only=read_only) as warehouse:
         yield OpenedProject(project, manifest, warehouse)
+
+
+def homes_of(project: Project, manifest: Mapping[str, Any]) -> list[JobTarget]:
+    """Every schema that may hold a registry: that of the var dbt_rfm_schema, or else the target's and those of the
+    project's prediction models."""
+    if project.rfm_schema:
+        return [JobTarget(None, project.rfm_schema, _NO_TABLE)]
+    published = [_target_of(node) for node in _models(manifest) if _may_predict(node)]
+    schemas = dict.fromkeys([project.schema, *(home.schema for home in published)])
+    return [JobTarget(None, schema, _NO_TABLE) for schema in schemas]
+
+
+def _models(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
 
 
 def _may_predict(node: Mapping[str, Any]) -> bool:

@@ -104,5 +104,5 @@ def materialize(df, con):
 
 
 {% macro commit() %}
-  {%- if not adapter.disable_transactions() -%}{%- do adapter.commit() -%}{%- endif -%}
+  {%- if target.type != 'duckdb' or not adapter.disable_transactions() -%}{%- do adapter.commit() -%}{%- endif -%}
 {% endmacro %}

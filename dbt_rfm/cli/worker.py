@@ -1,0 +1,129 @@
+"""`dbt-rfm worker` and `dbt-rfm run`: answering the jobs that dbt leaves in a warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dbt_rfm.cli.arguments import ProfilesDir, ProjectDir, Target
+
+if TYPE_CHECKING:
+    from dbt_rfm.project import Project
+    from dbt_rfm.worker import Site
+
+Schemas = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--schema",
+        help="Schema in which to look for jobs; repeatable. Default: the var dbt_rfm_schema, or else the target's "
+        "schema and those of the project's predictions.",
+    ),
+]
+LogJson = Annotated[bool, typer.Option("--log-json", help="Write the log as JSON, one object a line.")]
+WorkDir = Annotated[Path | None, typer.Option("--work-dir", help="Where the private, wiped folder of a job is made.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(worker)
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
+
+
+def worker(
+    project_dir: ProjectDir = None,
+    profiles_dir: ProfilesDir = None,
+    target: Annotated[
+        list[str] | None, typer.Option("--target", "-t", help="Target of the profile to work for; repeatable.")
+    ] = None,
+    schema: Schemas = None,
+    once: Annotated[bool, typer.Option("--once", help="Answer the jobs that wait, then leave.")] = False,
+    max_jobs: Annotated[int | None, typer.Option(min=1, help="Leave after so many jobs.")] = None,
+    idle: Annotated[float, typer.Option(min=0.1, help="Longest pause between two looks for jobs, in seconds.")] = 5.0,
+    lease: Annotated[
+        int, typer.Option(min=2, help="Seconds without a sign of life after which others may take a job.")
+    ] = 120,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds a running job gets when the worker is told to stop.")
+    ] = 20.0,
+    work_dir: WorkDir = None,
+    health_file: Annotated[
+        Path | None, typer.Option(help="File to keep new while the worker lives, for a probe to look at.")
+    ] = None,
+    log_json: LogJson = False,
+) -> None:
+    """Answer the jobs that dbt leaves in a warehouse, until told to stop.
+
+    Runs where the GPU is; the warehouse is all it talks to. Credentials come from profiles.yml and the environment.
+    SIGTERM or Ctrl-C: the job that runs is finished within --grace, or given back for another worker.
+    """
+    from dbt_rfm.bus import Terms
+    from dbt_rfm.cli.beside import run_until_stopped
+    from dbt_rfm.project import find_project
+    from dbt_rfm.worker import Settings, Worker
+    from dbt_rfm.worker_log import Log
+
+    settings = Settings(
+        terms=Terms(lease=lease),
+        once=once,
+        max_jobs=max_jobs,
+        idle=idle,
+        grace=grace,
+        work_dir=work_dir,
+        health_file=health_file,
+    )
+    targets: list[str | None] = [*target] if target else [None]
+    projects = [find_project(project_dir, profiles_dir=profiles_dir, target=each) for each in targets]
+    sites = [site_of(project, schema or ()) for project in projects]
+    run_until_stopped(Worker(sites, settings, Log(as_json=log_json)))
+
+
+def run(
+    context: typer.Context,
+    project_dir: ProjectDir = None,
+    profiles_dir: ProfilesDir = None,
+    target: Target = None,
+    schema: Schemas = None,
+    work_dir: WorkDir = None,
+    log_file: Annotated[
+        Path | None, typer.Option(help="File for the worker's log; default: logs/dbt_rfm_worker.log of the project.")
+    ] = None,
+) -> None:
+    """Run a command, such as dbt build, with a worker beside it: dbt-rfm run -- dbt build.
+
+    The worker stops when the command ends; the exit code is the command's.
+    """
+    from dbt_rfm.cli.beside import run_beside
+    from dbt_rfm.project import find_project
+
+    if not context.args:
+        raise typer.BadParameter("name the command to run: dbt-rfm run -- dbt build")
+    project = find_project(project_dir, profiles_dir=profiles_dir, target=target)
+    log_file = log_file or project.root / "logs" / "dbt_rfm_worker.log"
+    raise typer.Exit(run_beside(context.args, site_of(project, schema or ()), log_file=log_file, work_dir=work_dir))
+
+
+def site_of(project: Project, schemas: Sequence[str]) -> Site:
+    """A target as a place to work for. Raises ProjectError for DuckDB, which needs no worker."""
+    from dbt_rfm.errors import ProjectError
+    from dbt_rfm.job import JobTarget
+    from dbt_rfm.project import DUCKDB, plain_name
+    from dbt_rfm.worker import Site
+
+    if project.adapter == DUCKDB:
+        raise ProjectError(
+            f"target {project.target} is a DuckDB file, where dbt answers predictions itself",
+            hint="Choose a target of type postgres or snowflake with --target.",
+        )
+    given = [plain_name(schema, project.adapter) for schema in schemas]
+    homes = tuple(JobTarget(project.catalog, schema, "") for schema in given or _schemas(project))
+    return Site(project.target, project.open, homes)
+
+
+def _schemas(project: Project) -> list[str]:
+    """Where dbt leaves jobs. A worker takes no job from elsewhere: whoever may write one borrows its rights."""
+    from dbt_rfm.cli.project import homes_of
+
+    built = (project.target_path / "manifest.json").is_file()
+    return [home.schema for home in homes_of(project, project.manifest() if built else {"nodes": {}})]
