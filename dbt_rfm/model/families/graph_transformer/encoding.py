@@ -1,9 +1,9 @@
 """Examples and the rows around them as arrays that a batch can be cut from.
 
-In: `FeatureTable`s with rows. Out: `Encoded`: per table the cells of its rows, and for every row the slot it has in its
-example's set of tokens; slot 0 is the example itself, whose cells are its features. Numbers are described by the rows of
-the context alone (its robust distance from their median, its rank among them), so are categories (a code each; the rare
-and the unseen share one).
+In: `FeatureTable`s with rows. Out: `Encoded`: per table the cells of its rows, and for every row the slot it has in
+its example's set of tokens; slot 0 is the example itself, whose cells are its features. Numbers are described by the
+rows of the context alone (the distance from their median, the rank among them), so are categories (a code each; the
+rare and the unseen share one).
 Time rule: that of the rows; a moment is its age at the example's anchor.
 
 A set holds the rows of one example, and edges never leave it.
@@ -19,7 +19,7 @@ import numpy as np
 
 from dbt_rfm.errors import ModelError
 from dbt_rfm.model.interface import CATEGORICAL, FeatureTable
-from dbt_rfm.model.neighbourhood import Neighbourhood, RowTable
+from dbt_rfm.model.neighbourhood import Neighbourhood
 
 EXAMPLES = ""  # the name of the table of examples; no table of a warehouse is called so
 MISSING, UNKNOWN, FIRST = 0, 1, 2  # codes of categories
@@ -92,7 +92,8 @@ class TableCodes:
                 hint="Give both the same columns in the same order.",
             )
         count = len(hop)
-        numbers, codes = [], []
+        numbers: list[np.ndarray] = []
+        codes: list[list[int]] = []
         for kind, column in zip(self.kinds, cells.columns, strict=True):
             if kind == CATEGORICAL:
                 known = self.categories[len(codes)]

@@ -1,12 +1,12 @@
 """A relational graph transformer: tokens are rows, which pass messages along links and attend to their whole set.
 
-In: a `Batch`. Out: one vector of `outputs` numbers per example. A token is its table's linear reading of its cells (with
-its hop) and an embedding of the link it was come by. A layer: messages along edges (per kind of link and direction
+In: a `Batch`. Out: one vector of `outputs` numbers per example. A token is its table's linear reading of its cells
+and hop, and an embedding of the link it was come by. A layer: messages along edges (per kind of link and direction
 scaled and shifted; their mean, and their mean times the logarithm of their number), attention among all tokens of the
-set, and a feed-forward part. What is read at the end is the example's own token, that of its own row, and the mean and
-the scaled sum of all.
+set, and a feed-forward part. What is read at the end is the example's own token, that of its own row, and the mean
+and the scaled sum of all.
 Sources: relational deep learning (Fey et al. 2024), relational graph transformer (Dwivedi et al. 2025), principal
-neighbourhood aggregation (Corso et al. 2020). torch-geometric gives the linear maps per table and the scattering.
+neighbourhood aggregation (Corso et al. 2020).
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch_geometric.nn import HeteroDictLinear
-from torch_geometric.utils import scatter
 
 from dbt_rfm.model.families.graph_transformer.batch import Batch, TableBatch
 from dbt_rfm.model.families.graph_transformer.encoding import GraphCodes
@@ -68,7 +66,7 @@ class GraphTransformer(nn.Module):
             self.names[name]: numbers * _NUMBER + len(categories) * _EMBEDDING + ages * _AGE + _HOPS
             for name, (numbers, categories, ages) in shape.tables.items()
         }
-        self.read = HeteroDictLinear(widths, channels)
+        self.read = nn.ModuleDict({name: nn.Linear(width, channels) for name, width in widths.items()})
         self.paths = nn.Embedding(1 + shape.edge_kinds, channels)
         nn.init.normal_(self.categories.weight, std=0.3)
         nn.init.normal_(self.paths.weight, std=0.1)
@@ -107,9 +105,8 @@ class GraphTransformer(nn.Module):
 
     def _tokens(self, batch: Batch) -> Tensor:
         """[examples x slots, channels]"""
-        cells = {self.names[name]: self._cells(name, table) for name, table in batch.tables.items()}
-        read = self.read(cells)
-        rows = torch.cat([read[self.names[name]] for name in batch.tables])
+        read = [self.read[self.names[name]](self._cells(name, table)) for name, table in batch.tables.items()]
+        rows = torch.cat(read)
         rows = rows + self.paths(torch.cat([table.path for table in batch.tables.values()]))
         places = torch.cat([table.token for table in batch.tables.values()])
         tokens = rows.new_zeros(batch.examples * batch.slots, self.shape.channels)
@@ -136,25 +133,27 @@ class Layer(nn.Module):
         self.received = nn.Linear(2 * channels, channels)
         self.asked = nn.Linear(channels, 3 * channels)
         self.answered = nn.Linear(channels, channels)
-        self.mlp = nn.Sequential(
-            nn.Linear(channels, 2 * channels), nn.GELU(), nn.Dropout(shape.dropout), nn.Linear(2 * channels, channels)
-        )
+        self.mlp = nn.Sequential(nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels))
 
     def forward(self, tokens: Tensor, edges: Tensor, mask: Tensor) -> Tensor:
         if edges.shape[1]:
-            tokens = tokens + self._drop(self._messages(self.before_messages(tokens), edges))
-        tokens = tokens + self._drop(self._attention(self.before_attention(tokens), mask))
-        return tokens + self._drop(self.mlp(self.before_mlp(tokens)))
+            tokens = tokens + self._drop(self._messages(self.before_messages(tokens), edges), mask)
+        tokens = tokens + self._drop(self._attention(self.before_attention(tokens), mask), mask)
+        return tokens + self._drop(self.mlp(self.before_mlp(tokens)), mask)
 
-    def _drop(self, values: Tensor) -> Tensor:
-        return F.dropout(values, self.dropout, self.training)
+    def _drop(self, values: Tensor, mask: Tensor) -> Tensor:
+        """Drop channels, the same ones for all tokens of a set: a draw per token would cost as much as attention."""
+        if not self.training or not self.dropout:
+            return values
+        kept = F.dropout(values.new_ones(len(mask), 1, values.shape[-1]), self.dropout)
+        return (values.view(*mask.shape, -1) * kept).flatten(0, 1)
 
     def _messages(self, tokens: Tensor, edges: Tensor) -> Tensor:
         source, goal, kind = edges
         said = F.gelu(self.sent(tokens)[source] * self.scale[kind] + self.shift[kind])
-        mean = scatter(said, goal, dim=0, dim_size=len(tokens), reduce="mean")
-        number = torch.bincount(goal, minlength=len(tokens)).to(mean.dtype)
-        return self.received(torch.cat([mean, mean * number.log1p().unsqueeze(-1)], -1))
+        number = torch.bincount(goal, minlength=len(tokens)).to(said.dtype).unsqueeze(-1)
+        mean = torch.zeros_like(tokens, dtype=said.dtype).index_add(0, goal, said) / number.clamp(min=1)
+        return self.received(torch.cat([mean, mean * number.log1p()], -1))
 
     def _attention(self, tokens: Tensor, mask: Tensor) -> Tensor:
         examples, slots = mask.shape

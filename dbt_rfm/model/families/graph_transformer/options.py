@@ -12,6 +12,18 @@ from typing import Any
 from dbt_rfm.errors import ModelError, did_you_mean
 
 PLACE = ("folder", "minutes")
+#: The least of each whole number, the most of each share.
+_WHOLE = {
+    "context_size": 2,
+    "channels": 8,
+    "layers": 1,
+    "heads": 1,
+    "members": 1,
+    "epochs": 1,
+    "patience": 1,
+    "batch": 2,
+}
+_SHARES = {"dropout": 0.9, "row_dropout": 0.9, "held_out": 0.5}
 
 
 @dataclass(frozen=True)
@@ -26,7 +38,7 @@ class GraphTransformerOptions:
     heads: int = 4
     dropout: float = 0.2
     row_dropout: float = 0.1  # share of the rows that a training step does not see
-    features: bool = True
+    features: bool = False
     members: int = 3
     epochs: int = 30
     patience: int = 4  # passes without a better answer on the held-out part, after which no further is made
@@ -56,28 +68,17 @@ class GraphTransformerOptions:
         return {name: value for name, value in asdict(self).items() if name not in PLACE}
 
     def _check(self) -> None:
-        least = {
-            "context_size": 2,
-            "channels": 8,
-            "layers": 1,
-            "heads": 1,
-            "members": 1,
-            "epochs": 1,
-            "patience": 1,
-            "batch": 2,
-        }
-        for name, smallest in least.items():
+        for name, least in _WHOLE.items():
             value = getattr(self, name)
             whole = isinstance(value, int) and not isinstance(value, bool)
-            _expect(whole and value >= smallest, name, value, f"a whole number from {smallest}")
-        _expect(self.channels % self.heads == 0, "channels", self.channels, f"a multiple of heads ({self.heads})")
-        for name in ("dropout", "row_dropout"):
-            _expect(_number(getattr(self, name)) and 0 <= getattr(self, name) < 1, name, getattr(self, name), "0 to 0.9")
-        _expect(_number(self.held_out) and 0 < self.held_out < 0.6, "held_out", self.held_out, "a share from 0 to 0.5")
+            _expect(whole and value >= least, name, value, f"a whole number from {least}")
+        for name, most in _SHARES.items():
+            value = getattr(self, name)
+            _expect(_number(value) and 0 <= value <= most, name, value, f"a share from 0 to {most}")
         for name in ("minutes", "rate"):
-            _expect(
-                _number(getattr(self, name)) and getattr(self, name) > 0, name, getattr(self, name), "a number above 0"
-            )
+            value = getattr(self, name)
+            _expect(_number(value) and value > 0, name, value, "a number above 0")
+        _expect(self.channels % self.heads == 0, "channels", self.channels, f"a multiple of heads ({self.heads})")
         _expect(_number(self.weight_decay) and self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
         _expect(isinstance(self.features, bool), "features", self.features, "true or false")
         _expect(isinstance(self.folder, str), "folder", self.folder, "a path")

@@ -1,0 +1,86 @@
+"""What a network's outputs mean for each kind of task: the loss, the figure that stops a training, and predictions.
+
+Classes: log-odds, cross entropy. Numbers: quantiles on a normal scale of the context's labels (`target_scale.py`),
+pinball loss, which is nothing anywhere within the stretch of the scale that equal labels share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dbt_rfm.model.interface import Predictions
+from dbt_rfm.model.network import QUANTILE_LEVELS
+from dbt_rfm.model.prepared import number_predictions
+from dbt_rfm.model.target_scale import TargetScale
+from dbt_rfm.task_kind import TaskKind
+
+
+class Head(Protocol):
+    @property
+    def outputs(self) -> int: ...
+
+    def targets(self, labels: np.ndarray) -> np.ndarray:
+        """[N, …] what the loss compares with."""
+        ...
+
+    def loss(self, said: Tensor, targets: Tensor) -> Tensor:
+        """The mean over the examples."""
+        ...
+
+    def answer(self, said: list[np.ndarray]) -> Predictions:
+        """Of the outputs of each member, [Q, outputs]."""
+        ...
+
+
+@dataclass(frozen=True)
+class ClassHead:
+    kind: TaskKind
+    classes: tuple[str, ...]
+
+    @property
+    def outputs(self) -> int:
+        return len(self.classes)
+
+    def targets(self, labels: np.ndarray) -> np.ndarray:
+        return labels.astype(np.int64)
+
+    def loss(self, said: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(said, targets)
+
+    def answer(self, said: list[np.ndarray]) -> Predictions:
+        each = [np.exp(s - np.logaddexp.reduce(s, axis=1, keepdims=True)) for s in said]
+        found = np.mean(each, axis=0)
+        return Predictions(self.kind, self.classes, probabilities=found / found.sum(axis=1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class NumberHead:
+    scale: TargetScale
+
+    @property
+    def outputs(self) -> int:
+        return len(QUANTILE_LEVELS)
+
+    def targets(self, labels: np.ndarray) -> np.ndarray:
+        """[N, 2] the stretch of scores of each label."""
+        return np.stack(self.scale.to_normal(labels), axis=1).astype(np.float32)
+
+    def loss(self, said: Tensor, targets: Tensor) -> Tensor:
+        levels = torch.tensor(QUANTILE_LEVELS, device=said.device)
+        nearest = said.detach().maximum(targets[:, :1]).minimum(targets[:, 1:])
+        error = nearest - said
+        return torch.maximum(levels * error, (levels - 1) * error).sum(1).mean() / len(QUANTILE_LEVELS)
+
+    def answer(self, said: list[np.ndarray]) -> Predictions:
+        scores = np.sort(np.mean(said, axis=0), axis=1)
+        return number_predictions(self.scale.to_label(scores))
+
+
+def head_of(kind: TaskKind, classes: tuple[str, ...], labels: np.ndarray) -> Head:
+    return NumberHead(TargetScale.of(labels)) if kind == TaskKind.REGRESSION else ClassHead(kind, classes)
