@@ -23,17 +23,26 @@ def assemble(
 ) -> tuple[pa.Table, tuple[Feature, ...]]:
     """Run the blocks, unless `found` has their rows, and put their features together."""
     columns: dict[str, pa.ChunkedArray] = {}
-    meta: list[Feature] = []
+    meta = named_features(blocks)
+    features = iter(meta)
     for number, block in enumerate(blocks):
         rows = session.query(block.select) if found is None else found[number]
         ids = rows.column("example_id").cast(pa.int64())
         columns.setdefault("example_id", ids)
         assert ids.equals(columns["example_id"]), f"block {block.name} has other examples than the first"
-        for i, feature in enumerate(block.features):
-            name = unused_name(feature.name, columns)
-            columns[name] = _cleaned(rows.column(f"f{i}"), feature.kind)
-            meta.append(replace(feature, name=name))
-    return pa.table(columns), tuple(meta)
+        for i in range(len(block.features)):
+            feature = next(features)
+            columns[feature.name] = cleaned(rows.column(f"f{i}"), feature.kind)
+    return pa.table(columns), meta
+
+
+def named_features(blocks: Sequence[Block]) -> tuple[Feature, ...]:
+    """What the columns of the blocks are, in order, under names of their own."""
+    meta: dict[str, Feature] = {}
+    for feature in (feature for block in blocks for feature in block.features):
+        name = unused_name(feature.name, {"example_id": None, **meta})
+        meta[name] = replace(feature, name=name)
+    return tuple(meta.values())
 
 
 def unused_name(name: str, taken: Mapping[str, object]) -> str:
@@ -43,7 +52,8 @@ def unused_name(name: str, taken: Mapping[str, object]) -> str:
     return found
 
 
-def _cleaned(values: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
+def cleaned(values: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
+    """As the model takes it: doubles without NaN and infinity, or text."""
     if kind != NUMERICAL:
         return values.cast(pa.string())
     values = values.cast(pa.float64())

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from dbt_rfm.assemble import assemble
+from dbt_rfm.assemble import assemble, named_features
 from dbt_rfm.choice import Choice, from_attribute, from_label_table, from_windows
 from dbt_rfm.errors import DataError, ProjectError
 from dbt_rfm.events import from_events
@@ -37,7 +37,7 @@ from dbt_rfm.plan.examples import (
     least_of_class,
     query_examples,
 )
-from dbt_rfm.plan.features import derived_of, feature_plan
+from dbt_rfm.plan.features import FeaturePlan, derived_of, feature_plan
 from dbt_rfm.plan.labels import LABEL_TYPE
 from dbt_rfm.plan.neighbours import neighbours_plan, shown_graph
 from dbt_rfm.plan.paths import Graph
@@ -50,6 +50,7 @@ from dbt_rfm.recommendation import ranking_snapshot
 from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.session import Session
+from dbt_rfm.shards import ROW, RunTables, bounds_of, fetch, head, said_of
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Feature, Snapshot
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
@@ -68,10 +69,12 @@ def collect(
     with_rows: bool = True,
     entity_ids: Sequence[Scalar] = (),
     kept: KeptFeatures | None = None,
+    tables: RunTables | None = None,
 ) -> Snapshot:
     """The snapshot of a query at the anchor of the options; `labels` is the relation of a label table.
 
-    `kept`: what earlier predictions of the same run have computed.
+    `kept`: what earlier predictions of the same run have computed. `tables`: where a large answer keeps its examples;
+    the snapshot has the first shard of them only.
 
     Raises DataError where the rows do not allow an answer.
     """
@@ -81,13 +84,13 @@ def collect(
         anchor, notes = anchor_of(session, graph, options)
         notes += _notes_on_age(session, graph, task, options, anchor)
         if task.kind == TaskKind.FORECAST:
-            return forecast_snapshot(session, graph, task, options, anchor, notes, with_rows=with_rows)
+            return forecast_snapshot(session, graph, task, options, anchor, notes, with_rows=with_rows, tables=tables)
         if task.kind == TaskKind.LINK:
-            return ranking_snapshot(session, graph, task, options, anchor, notes)
+            return ranking_snapshot(session, graph, task, options, anchor, notes, tables=tables)
         choice = choose_labels(session, graph, task, options, anchor, labels)
         notes += choice.notes
         notes += _choose(session, task, options, choice)
-        return _snapshot(session, graph, task, options, anchor, choice, notes, with_rows, kept)
+        return _snapshot(session, graph, task, options, anchor, choice, notes, with_rows, kept, tables)
 
 
 def collect_labelled(
@@ -270,14 +273,17 @@ def _snapshot(
     notes: list[str],
     with_rows: bool,
     kept: KeptFeatures | None = None,
+    tables: RunTables | None = None,
 ) -> Snapshot:
-    examples = session.query(_in_order(session.names.examples))
     scope = _scope(graph, task, choice)
-    features, meta, more = _features(session, scope, task, choice, kept)
+    plan = _feature_plan(session, scope, task, choice)
+    bounds = bounds_of(session, session.names.examples, tables.size) if tables is not None else []
+    examples, features, meta = _features(session, plan, kept, tables if bounds else None, bounds)
+    more = plan.notes
     hidden = hidden_columns(task)
     if hidden:
         more = (*more, *give_aways(task.kind, examples, features, meta, " and ".join(".".join(c) for c in hidden)))
-    rows, reason = _rows(session, scope, task, options) if with_rows else ({}, "")
+    rows, reason = _rows(session, scope, task, options) if with_rows and not bounds else ({}, said_of(bounds))
     labels = examples.filter(pc.is_in(examples["split"], pa.array([CONTEXT, BACKTEST_CONTEXT])))["label"]
     classes = tuple(sorted(pc.unique(labels).to_pylist())) if task.kind == TaskKind.MULTICLASS else ()
     return Snapshot(
@@ -293,6 +299,7 @@ def _snapshot(
         rows=rows,
         notes=(*notes, *more, *([reason] if reason else [])),
         options=options.recorded(),
+        shards={"bounds": bounds, "blocks": [ROW for _ in plan.blocks]} if bounds else {},
         label_shares=_label_shares(session, task.kind, options, choice, examples),
         graph=shown_graph(graph.schema, task.entity.table.name) if rows else {},
     )
@@ -337,13 +344,11 @@ def _in_order(table: str) -> exp.Select:
     return query.order_by(exp.Ordered(this=sql.column("example_id")), copy=False)
 
 
-def _features(
-    session: Session, scope: Scope, task: Task, choice: Choice, kept: KeptFeatures | None
-) -> tuple[pa.Table, tuple[Feature, ...], tuple[str, ...]]:
+def _feature_plan(session: Session, scope: Scope, task: Task, choice: Choice) -> FeaturePlan:
     anchors = sql.select(sql.column("anchor_time")).distinct(copy=False)
     anchors = anchors.from_(sql.temporary(session.names.examples), copy=False)
     few = session.count(exp.Subquery(this=anchors, alias=exp.TableAlias(this=sql.name("a")))) <= FEW_ANCHORS
-    plan = feature_plan(
+    return feature_plan(
         scope,
         session.names,
         (task.entity.table, task.entity.column.name),
@@ -354,11 +359,26 @@ def _features(
         outcome=outcome_of(task, choice.late) if task.of_events else None,
         of_events=task.of_events,
     )
-    if kept is not None:
-        return (*assemble(session, plan.blocks, kept.rows(session, plan)), plan.notes)
+
+
+def _features(
+    session: Session,
+    plan: FeaturePlan,
+    kept: KeptFeatures | None,
+    tables: RunTables | None,
+    bounds: Sequence[int],
+) -> tuple[pa.Table, pa.Table, tuple[Feature, ...]]:
+    """Examples and their features: all, or with `tables` those that the first shard needs."""
+    if tables is None and kept is not None:
+        rows = kept.rows(session, plan)
+        return session.query(_in_order(session.names.examples)), *assemble(session, plan.blocks, rows)
     for step in plan.steps:
         session.create(step.table, step.select)
-    return (*assemble(session, plan.blocks), plan.notes)
+    if tables is None:
+        return session.query(_in_order(session.names.examples)), *assemble(session, plan.blocks)
+    tables.keep(_in_order(session.names.examples), plan.blocks)
+    meta = named_features(plan.blocks)
+    return *fetch(tables, [ROW for _ in plan.blocks], meta, head(bounds)), meta
 
 
 def _rows(session: Session, scope: Scope, task: Task, options: Options) -> tuple[dict[str, pa.Table], str]:

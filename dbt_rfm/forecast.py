@@ -18,13 +18,13 @@ import numpy as np
 import pyarrow as pa
 from sqlglot import exp
 
-from dbt_rfm.assemble import assemble
+from dbt_rfm.assemble import assemble, named_features
 from dbt_rfm.choice import MAX_LABELS, data_start, load_anchors
 from dbt_rfm.errors import DataError
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
-from dbt_rfm.plan.blocks import Names
-from dbt_rfm.plan.features import feature_plan
+from dbt_rfm.plan.blocks import Block, Names
+from dbt_rfm.plan.features import FeaturePlan, feature_plan
 from dbt_rfm.plan.forecast_examples import (
     asked_select,
     bases_select,
@@ -43,6 +43,7 @@ from dbt_rfm.plan.values import Scope
 from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.session import Session
+from dbt_rfm.shards import FIRST, GROUP, ROW, RunTables, bounds_of, fetch, head, said_of
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Feature, Snapshot
 from dbt_rfm.task_kind import TaskKind
 
@@ -90,15 +91,21 @@ def forecast_snapshot(
     notes: Sequence[str],
     *,
     with_rows: bool,
+    tables: RunTables | None = None,
 ) -> Snapshot:
-    """The snapshot of a forecast as of `anchor`. Raises DataError where the rows do not allow an answer."""
+    """The snapshot of a forecast as of `anchor`. Raises DataError where the rows do not allow an answer.
+
+    `tables`: where a large answer keeps its examples; the snapshot has the first shard of them only.
+    """
     run = prepare(session, graph, task, options, anchor)
-    found = [*notes, *_choose(run)]
-    features, meta, more = _features(run)
-    rows, reason = _rows(run) if with_rows else ({}, "")
-    order = exp.Ordered(this=sql.column("example_id"))
-    columns = ("example_id", "split", "entity", "anchor_time", "step", "forecast_from", "forecast_until", "label")
-    select = sql.select(*sql.columns(columns)).from_(sql.temporary(session.names.examples), copy=False)
+    found = [*notes, *_choose(run, most=None if tables is not None else MAX_ASKED)]
+    bounds = bounds_of(session, session.names.examples, tables.size, unit=run.steps) if tables is not None else []
+    own, shared, more = _plans(run)
+    if tables is not None and bounds:
+        examples, features, meta = _held(run, own, shared, tables, bounds)
+    else:
+        examples, (features, meta) = session.query(_in_order(run)), _features(run, own, shared)
+    rows, reason = _rows(run) if with_rows and not bounds else ({}, said_of(bounds))
     return Snapshot(
         query=task.text,
         kind=task.kind,
@@ -107,12 +114,19 @@ def forecast_snapshot(
         anchor=anchor,
         schema_fingerprint=fingerprint(graph.schema),
         features_meta=meta,
-        examples=session.query(select.order_by(order, copy=False)),
+        examples=examples,
         features=features,
         rows=rows,
         notes=(*found, *more, *([reason] if reason else [])),
         options=options.recorded(),
+        shards={"bounds": bounds, "blocks": _shapes(shared)} if bounds else {},
     )
+
+
+def _in_order(run: _Run) -> exp.Select:
+    columns = ("example_id", "split", "entity", "anchor_time", "step", "forecast_from", "forecast_until", "label")
+    select = sql.select(*sql.columns(columns, "e")).from_(sql.temporary(run.session.names.examples, "e"), copy=False)
+    return select.order_by(exp.Ordered(this=sql.column("example_id", "e")), copy=False)
 
 
 def prepare(session: Session, graph: Graph, task: Task, options: Options, anchor: datetime) -> _Run:
@@ -142,8 +156,8 @@ def prepare(session: Session, graph: Graph, task: Task, options: Options, anchor
     return _Run(session, graph, task, options, timeline, known, entities)
 
 
-def _choose(run: _Run) -> list[str]:
-    """Make the session tables of examples and of their bases. Gives notes."""
+def _choose(run: _Run, most: int | None) -> list[str]:
+    """Make the session tables of examples and of their bases. Gives notes. Raises DataError for more than `most`."""
     session, names, options, steps = run.session, run.session.names, run.options, run.steps
     first = max(run.timeline.first, -run.recent - 2 * steps)
     load_anchors(session, "edges", [run.timeline.edge(j) for j in range(first, 1)])
@@ -158,7 +172,7 @@ def _choose(run: _Run) -> list[str]:
         splits += [(BACKTEST_CONTEXT, _context(run, -steps)), (BACKTEST, tested)]
     session.create(names.examples, examples_select(names, splits))
     session.create(_bases(names).examples, bases_select(names))
-    return _check(run)
+    return _check(run, most)
 
 
 def _context(run: _Run, until: int) -> exp.Select:
@@ -174,7 +188,7 @@ def _context(run: _Run, until: int) -> exp.Select:
     )
 
 
-def _check(run: _Run) -> list[str]:
+def _check(run: _Run, most: int | None) -> list[str]:
     """Notes on what the examples lack. Raises DataError if there is nothing to learn, or too much to say."""
     split = sql.column("split")
     counted = sql.select(
@@ -195,9 +209,9 @@ def _check(run: _Run) -> list[str]:
         ids = run.task.entity_ids
         asked = f" with {run.task.entity.column.name} {', '.join(map(str, ids))}" if ids else ""
         notes.append(f"no row of {entity} fulfils the query at {anchor:%Y-%m-%d %H:%M}{asked}: the forecast is empty")
-    elif found[QUERY]["n"] > MAX_ASKED:
+    elif most is not None and found[QUERY]["n"] > most:
         raise DataError(
-            f"the forecast would have {found[QUERY]['n']} rows, the limit is {MAX_ASKED}",
+            f"the forecast would have {found[QUERY]['n']} rows, the limit is {most}",
             hint="Ask for fewer timeframes, or narrow the entities with WHERE.",
         )
     furthest = found[CONTEXT]["furthest"]
@@ -208,46 +222,62 @@ def _check(run: _Run) -> list[str]:
     return notes
 
 
-def _features(run: _Run) -> tuple[pa.Table, tuple[Feature, ...], tuple[str, ...]]:
-    """The series' features of each example, then those of its entity and anchor."""
+def _plans(run: _Run) -> tuple[Block, FeaturePlan, tuple[str, ...]]:
+    """The series' features of each example, the shared ones of its entity and anchor, and notes; makes the former's
+    session tables."""
     session, bases = run.session, _bases(run.session.names)
     forecast = forecast_plan(run.task, run.graph, session.names, bases, run.seasons)
     for step in forecast.steps:
         session.create(step.table, step.select)
-    features, meta = assemble(session, [forecast.block])
-    entity = (run.task.entity.table, run.task.entity.column.name)
-    scope = Scope(run.graph)
     anchors = sql.select(sql.column("anchor_time")).distinct(copy=False)
     anchors = anchors.from_(sql.temporary(bases.examples), copy=False)
     few = session.count(exp.Subquery(this=anchors, alias=exp.TableAlias(this=sql.name("a")))) <= FEW_ANCHORS
     plan = feature_plan(
-        scope,
+        Scope(run.graph),
         bases,
-        entity,
+        (run.task.entity.table, run.task.entity.column.name),
         kind=TaskKind.REGRESSION,
         horizon=run.task.horizon,
         few_anchors=few,
         past_labels=False,
     )
+    return forecast.block, plan, plan.notes
+
+
+def _features(run: _Run, own: Block, plan: FeaturePlan) -> tuple[pa.Table, tuple[Feature, ...]]:
+    """The series' features of each example, then those of its entity and anchor."""
+    session = run.session
+    features, meta = assemble(session, [own])
     for step in plan.steps:
         session.create(step.table, step.select)
     shared, shared_meta = assemble(session, plan.blocks)
-    where = _place_of_base(run, shared.column("example_id"))
+    firsts = session.query(_with_first(run)).column(FIRST).to_numpy()
+    where = pa.array(np.searchsorted(shared.column("example_id").to_numpy(), firsts))
     for feature in shared_meta:
         features = features.append_column(feature.name, shared.column(feature.name).take(where))
-    return features, (*meta, *shared_meta), plan.notes
+    return features, (*meta, *shared_meta)
 
 
-def _place_of_base(run: _Run, ids: pa.ChunkedArray) -> pa.Array:
-    """For each example the row of `ids` that belongs to its entity and anchor."""
-    bases = _bases(run.session.names)
-    query = sql.select(sql.aliased(sql.column("example_id", "b"), "base"))
-    query = query.from_(sql.temporary(run.session.names.examples, "e"), copy=False)
+def _held(
+    run: _Run, own: Block, plan: FeaturePlan, tables: RunTables, bounds: Sequence[int]
+) -> tuple[pa.Table, pa.Table, tuple[Feature, ...]]:
+    """Examples and features of the first shard; all of them go into the tables."""
+    for step in plan.steps:
+        run.session.create(step.table, step.select)
+    tables.keep(_with_first(run), [own, *plan.blocks])
+    meta = (*named_features([own]), *named_features(plan.blocks))
+    return *fetch(tables, _shapes(plan), meta, head(bounds)), meta
+
+
+def _shapes(plan: FeaturePlan) -> list[str]:
+    return [ROW, *(GROUP for _ in plan.blocks)]
+
+
+def _with_first(run: _Run) -> exp.Select:
+    """The examples in order, each with the example_id of its entity's and anchor's first."""
+    query = _in_order(run).select(sql.aliased(sql.column("example_id", "b"), FIRST), copy=False)
     on = [exp.EQ(this=sql.column(c, "b"), expression=sql.column(c, "e")) for c in ("entity", "anchor_time")]
-    sql.join(query, sql.temporary(bases.examples, "b"), sql.every(on))
-    query = query.order_by(exp.Ordered(this=sql.column("example_id", "e")), copy=False)
-    wanted = run.session.query(query).column(0).to_numpy()
-    return pa.array(np.searchsorted(ids.to_numpy(), wanted))
+    return sql.join(query, sql.temporary(_bases(run.session.names).examples, "b"), sql.every(on))
 
 
 def _rows(run: _Run) -> tuple[dict[str, pa.Table], str]:

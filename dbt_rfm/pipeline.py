@@ -17,16 +17,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+from sqlglot import exp
 
 from dbt_rfm import __version__, versions
-from dbt_rfm.asked_rows import as_asked
+from dbt_rfm.asked_rows import as_asked, with_key_columns
 from dbt_rfm.collect import collect, named_anchor
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.evaluate import Backtest, backtest
 from dbt_rfm.job import Job
 from dbt_rfm.model import load_model, quick_options, reads_rows
 from dbt_rfm.model.interface import Provenance
-from dbt_rfm.model.step import prediction_rows, run_step
+from dbt_rfm.model.step import learn, prediction_rows, run_step, split_rows
 from dbt_rfm.options import Options
 from dbt_rfm.pql.ast import Scalar
 from dbt_rfm.pql.binder import bind
@@ -38,6 +39,8 @@ from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.from_job import label_table, schema_from_job
 from dbt_rfm.schema.types import RelationalSchema, Table
 from dbt_rfm.schema.validate import validate
+from dbt_rfm.scoring import answer_shards
+from dbt_rfm.shards import Alone, Board, RunTables
 from dbt_rfm.snapshot import BACKTEST, CONTEXT, QUERY, Snapshot, bundle_sha, write_bundle
 from dbt_rfm.versions import Serving
 from dbt_rfm.warehouse.base import Warehouse
@@ -51,18 +54,19 @@ Progress = Callable[[str], None]  # told the name of each stage as it starts
 
 @dataclass(frozen=True)
 class Answer:
-    """`predictions` has the form of the prediction table without its version columns; of a large answer it is the
-    table of the warehouse that has them."""
+    """`predictions` has the form of the prediction table without its version columns. Of a large answer it has no
+    rows, and `stored` is the table of the warehouse that has them."""
 
     task: Task
     schema: RelationalSchema
     options: Options
     snapshot: Snapshot
-    predictions: pa.Table | exp.Table
+    predictions: pa.Table
     backtest: Backtest | None
     provenance: Provenance
     seconds: dict[str, float]  # plan, model
     notes: tuple[str, ...]
+    stored: exp.Table | None = None
 
 
 @dataclass(frozen=True)
@@ -112,10 +116,12 @@ def answer(
     quick: bool = False,
     progress: Progress = lambda stage: None,
     tables: RunTables | None = None,
+    board: Board | None = None,
 ) -> Answer:
     """Answer the job's query. `entity_ids` and `at` override what the query and the options say; `understood` is
     what `understand` gave, where the caller has it already. A `quick` answer reads at most QUICK_CONTEXT examples, by
-    network and line alone: for a question about a few entities. `tables`: where a large answer may be kept.
+    network and line alone: for a question about a few entities. `tables`: where a large answer may be kept, to be
+    written shard by shard; `board`: who else answers shards of it.
 
     Raises an RfmError for whatever the user can mend.
     """
@@ -132,13 +138,22 @@ def answer(
     kept = run.features if run is not None else None
     if reads_rows(options.model):
         with_rows, tables = True, None
-    snapshot = collect(
-        task, schema, warehouse, options, labels=job.labels, with_rows=with_rows, kept=kept, tables=tables
-    )
+    snapshot = tables.planned() if tables is not None else None
+    if snapshot is None:
+        snapshot = collect(
+            task, schema, warehouse, options, labels=job.labels, with_rows=with_rows, kept=kept, tables=tables
+        )
+        if tables is not None and snapshot.shards:
+            tables.ready(snapshot, prediction_rows(snapshot, None))
     planned = time.perf_counter() - started
     progress("predicting")
     model = load_model(options.model, options.device, _model_options(options, quick))
-    step = run_step(snapshot, model, seed=options.seed)
+    sharded = tables is not None and bool(snapshot.shards)
+    step = run_step(snapshot, model, seed=options.seed, ask=not sharded)
+    stored, more = None, 0.0
+    if tables is not None and snapshot.shards and step.learnt is not None:
+        more = answer_shards(tables, snapshot, step.learnt, task, board or Alone(), progress=progress)
+        stored = _stored(tables, task, schema)
     return Answer(
         task=task,
         schema=schema,
@@ -146,10 +161,20 @@ def answer(
         snapshot=snapshot,
         predictions=as_asked(prediction_rows(snapshot, step.query), task, schema, warehouse),
         backtest=backtest(snapshot, step.backtest),
-        seconds={"plan": planned, "model": step.seconds},
+        seconds={"plan": planned, "model": step.seconds + more},
         provenance=step.provenance,
         notes=(*schema.notes, *snapshot.notes, *step.provenance.notes),
+        stored=stored,
     )
+
+
+def _stored(tables: RunTables, task: Task, schema: RelationalSchema) -> exp.Table:
+    """The table that holds the predictions of every shard in the form that the query asks for."""
+    keyed = with_key_columns(tables.table("predictions"), task, schema, tables.warehouse)
+    if keyed is None:
+        return tables.table("predictions")
+    tables.create("keyed", keyed)
+    return tables.table("keyed")
 
 
 def _model_options(options: Options, quick: bool) -> dict[str, object]:
@@ -163,15 +188,30 @@ def publish(
     replace_served: bool = True,
     settle: Settle = lambda outcome: None,
     progress: Progress = lambda stage: None,
+    board: Board | None = None,
 ) -> Outcome:
     """Answer the job and make the result the next version of its target.
 
     Without `replace_served` the served table is left to dbt, which makes it from the history: the version is `ready`
     until then. `settle` is told the outcome as the last thing in the publishing transaction, and undoes it by raising,
-    for instance where a worker has lost its job; `progress` may raise as well.
+    for instance where a worker has lost its job; `progress` may raise as well. With a `board` the shards of a large
+    answer are in tables of the rfm schema, where other workers answer them too (`help_with`) and another one may go on.
     """
     serving = Serving.HERE if replace_served else Serving.READY
-    return _publish(job, warehouse, serving, settle=settle, progress=progress)
+    return _publish(job, warehouse, serving, settle=settle, progress=progress, board=board)
+
+
+def help_with(job: Job, warehouse: Warehouse, board: Board, *, progress: Progress = lambda stage: None) -> bool:
+    """Answer free shards of a job that another worker has planned; False where it has no plan yet."""
+    tables = RunTables(warehouse, run=board.run, home=job.home)
+    snapshot = tables.planned()
+    if snapshot is None:
+        return False
+    known = understand(job, warehouse)
+    model = load_model(known.options.model, known.options.device, _model_options(known.options, quick=False))
+    learnt = learn(snapshot, model, CONTEXT, seed=known.options.seed)
+    answer_shards(tables, snapshot, learnt, known.task, board, progress=progress, wait=False)
+    return True
 
 
 def predict_table(job: Job, warehouse: Warehouse) -> tuple[pa.Table, Outcome]:
@@ -195,6 +235,7 @@ def _publish(
     *,
     settle: Settle = lambda outcome: None,
     progress: Progress = lambda stage: None,
+    board: Board | None = None,
 ) -> Outcome:
     if job.target is None:
         raise ProjectError("the job names no table to publish", where=job.unique_id)
@@ -203,29 +244,32 @@ def _publish(
     progress("reading the schema")
     understood = understand(job, warehouse)
     findings = _check_rows(job, understood, warehouse)
-    result = answer(job, warehouse, with_rows=True, understood=understood, progress=progress)
-    held = _is_held(result)
-    folder = _keep_bundle(job, result)
-    release = _release(job, result, bundle_sha(folder) if folder else "")
-    done: list[Outcome] = []
+    with RunTables(warehouse, run=board.run if board else None, home=job.home if board else None) as tables:
+        result = answer(
+            job, warehouse, with_rows=True, understood=understood, progress=progress, tables=tables, board=board
+        )
+        held = _is_held(result)
+        folder = _keep_bundle(job, result)
+        release = _release(job, result, bundle_sha(folder) if folder else "")
+        done: list[Outcome] = []
 
-    def settled(number: int, status: str) -> None:
-        message = "\n".join([_headline(job, result, number, status), *findings, *result.notes])
-        done.append(Outcome("published" if status == versions.SERVING else status, message, number))
-        settle(done[0])
+        def settled(number: int, status: str) -> None:
+            message = "\n".join([_headline(job, result, number, status), *findings, *result.notes])
+            done.append(Outcome("published" if status == versions.SERVING else status, message, number))
+            settle(done[0])
 
-    progress("publishing")
-    versions.publish(
-        warehouse,
-        job.target,
-        result.predictions,
-        release,
-        hold=held,
-        contract=job.contract,
-        serving=serving,
-        home=job.home,
-        settle=settled,
-    )
+        progress("publishing")
+        versions.publish(
+            warehouse,
+            job.target,
+            result.predictions if result.stored is None else result.stored,
+            release,
+            hold=held,
+            contract=job.contract,
+            serving=serving,
+            home=job.home,
+            settle=settled,
+        )
     return done[0]
 
 
@@ -244,7 +288,6 @@ def _publish_empty(job: Job, warehouse: Warehouse, serving: Serving, settle: Set
 
 def empty_rows(task: Task, warehouse: Warehouse) -> pa.Table:
     """The prediction table's form for a task, without rows."""
-    from sqlglot import exp
 
     def no_values(table: Table, column: str) -> pa.ChunkedArray:
         relation: exp.Select = exp.maybe_parse(f"select * from {table.relation}", dialect=warehouse.dialect)
@@ -295,23 +338,33 @@ def _is_held(result: Answer) -> bool:
 
 def _headline(job: Job, result: Answer, number: int, status: str) -> str:
     assert job.target is not None
-    count = result.snapshot.examples.column("split").to_pylist().count(QUERY)
-    if result.task.ranking is not None:
-        count = len(result.predictions)
-    context = result.snapshot.examples.column("split").to_pylist().count(CONTEXT)
+    context = _count(result.snapshot, CONTEXT)
     state = {"held": "held back", "ready": "ready"}.get(status, "serving")
     figures = result.backtest.line() if result.backtest else _no_backtest(result)
     seconds = f"plan {result.seconds['plan']:.1f} s, model {result.seconds['model']:.1f} s"
     return (
-        f"{job.target.identifier} version {number} {state}: {count} predictions as of "
+        f"{job.target.identifier} version {number} {state}: {_how_many(result)} as of "
         f"{result.snapshot.anchor:%Y-%m-%d %H:%M} from {context} labelled examples; {figures}; {seconds}"
     )
+
+
+def _how_many(result: Answer) -> str:
+    shards = result.snapshot.shards
+    if result.stored is not None:
+        lists = shards.get("groups")
+        return f"{lists} lists" if lists else f"{shards['bounds'][-1] - shards['bounds'][0]} predictions"
+    ranked = result.task.ranking is not None
+    return f"{len(result.predictions) if ranked else _count(result.snapshot, QUERY)} predictions"
+
+
+def _count(snapshot: Snapshot, split: str) -> int:
+    return len(split_rows(snapshot, split))
 
 
 def _no_backtest(result: Answer) -> str:
     if not result.options.backtest:
         return "no backtest (switched off)"
-    if not result.snapshot.examples.column("split").to_pylist().count(BACKTEST):
+    if not _count(result.snapshot, BACKTEST):
         return "no backtest (no closed window with examples)"
     return "no backtest (nothing to learn from before the newest closed window)"
 

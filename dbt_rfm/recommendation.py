@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from dbt_rfm.assemble import assemble
+from dbt_rfm.assemble import assemble, named_features
 from dbt_rfm.choice import from_windows
 from dbt_rfm.errors import DataError
 from dbt_rfm.options import Options
@@ -41,6 +41,7 @@ from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.session import Session
+from dbt_rfm.shards import ROW, RunTables, fetch, group_bounds, head, said_of
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
@@ -65,9 +66,19 @@ def sizes_of(task: Task) -> Task:
 
 
 def ranking_snapshot(
-    session: Session, graph: Graph, task: Task, options: Options, anchor: datetime, notes: Sequence[str]
+    session: Session,
+    graph: Graph,
+    task: Task,
+    options: Options,
+    anchor: datetime,
+    notes: Sequence[str],
+    *,
+    tables: RunTables | None = None,
 ) -> Snapshot:
-    """The snapshot of a recommendation as of `anchor`. Raises DataError where the rows do not allow an answer."""
+    """The snapshot of a recommendation as of `anchor`. Raises DataError where the rows do not allow an answer.
+
+    `tables`: where a large answer keeps its pairs; the snapshot has the first shard of them only.
+    """
     run = _Run(session, graph, task, options)
     if not session.count(graph.read(task.entity.table, "e")):
         raise DataError(f"table {task.entity.table.name} has no rows, so there is nobody to predict for")
@@ -86,7 +97,7 @@ def ranking_snapshot(
     assert isinstance(choice.query, exp.Select), "windows ask with a SELECT"
     asked = query_examples(choice.query, task.entity_ids, "double")
     _groups(run, [(QUERY, asked), *((split, _drawn(run, split, moments)) for split, moments in splits)])
-    return _snapshot(run, anchor, [*notes, *choice.notes], nobody=choice.nobody_asked)
+    return _snapshot(run, anchor, [*notes, *choice.notes], nobody=choice.nobody_asked, tables=tables)
 
 
 def ranking_labelled(
@@ -215,7 +226,9 @@ def _groups(run: _Run, splits: Sequence[tuple[str, exp.Expression]], cut: exp.Ex
     session.load(names("moments"), table.append_column("days", pa.array(days, type=pa.float64())))
 
 
-def _snapshot(run: _Run, anchor: datetime, notes: Sequence[str], *, nobody: str) -> Snapshot:
+def _snapshot(
+    run: _Run, anchor: datetime, notes: Sequence[str], *, nobody: str, tables: RunTables | None = None
+) -> Snapshot:
     session, names, task, options = run.session, run.session.names, run.task, run.options
     assert task.horizon is not None
     _, ranking = parts_of(task)
@@ -231,8 +244,15 @@ def _snapshot(run: _Run, anchor: datetime, notes: Sequence[str], *, nobody: str)
     session.create(names("labelled"), labelled_select(names))
     shares = _shares(session)
     session.create(names("pairs"), pairs_select(names, size=options.context_size, seed=options.seed))
-    features, meta = assemble(session, [pair_block(names, found, amounts, task.horizon)])
-    examples = session.query(_in_order(names("pairs")))
+    blocks = [pair_block(names, found, amounts, task.horizon)]
+    bounds, asked_groups = group_bounds(session, names("pairs"), tables.size) if tables is not None else ([], 0)
+    if tables is not None and bounds:
+        tables.keep(_in_order(names("pairs")), blocks)
+        meta = named_features(blocks)
+        examples, features = fetch(tables, [ROW], meta, head(bounds))
+    else:
+        features, meta = assemble(session, blocks)
+        examples = session.query(_in_order(names("pairs")))
     splits = pc.unique(examples["split"]).to_pylist()
     if CONTEXT not in splits:
         raise DataError(
@@ -250,9 +270,10 @@ def _snapshot(run: _Run, anchor: datetime, notes: Sequence[str], *, nobody: str)
         features_meta=meta,
         examples=examples,
         features=features,
-        notes=(*notes, *_notes(splits, options, f"{nobody}{asked}")),
+        notes=(*notes, *_notes(splits, options, f"{nobody}{asked}"), *([said_of(bounds)] if bounds else [])),
         options=options.recorded(),
         label_shares=shares,
+        shards={"bounds": bounds, "blocks": [ROW], "groups": asked_groups} if bounds else {},
         ranking={
             "item": ranking.link.parent_column,
             "number": ranking.number,

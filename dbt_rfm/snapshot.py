@@ -64,8 +64,8 @@ class Snapshot:
     #: of `rows`: entity (its table), tables (name -> key, columns with their semantic types), links (child, column,
     #: parent, its key); empty without rows.
     graph: Mapping[str, Any] = field(default_factory=dict)
-    #: of a large answer, of whose query examples only the first shard is here: bounds (their example_ids, from one shard
-    #: to the next), blocks (tables of features in the warehouse), of a recommendation groups (how many in all).
+    #: of a large answer, of whose query examples only the first shard is here: bounds (the example_ids where shards
+    #: begin and the last ends), blocks (tables of features in the warehouse), of a recommendation groups (in all).
     shards: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -109,21 +109,9 @@ def write_bundle(snapshot: Snapshot, folder: str | Path) -> str:
     manifest = {
         "format": FORMAT,
         "package_version": __version__,
-        "query": snapshot.query,
-        "kind": snapshot.kind,
-        "classes": snapshot.classes,
-        "entity": snapshot.entity,
-        "anchor": snapshot.anchor.isoformat(),
-        "schema_fingerprint": snapshot.schema_fingerprint,
-        "features": [asdict(feature) for feature in snapshot.features_meta],
+        **described(snapshot),
         "rows": files,
         "counts": {name: table.num_rows for name, table in tables.items()},
-        "notes": snapshot.notes,
-        "options": dict(snapshot.options),
-        "label_shares": {split: dict(shares) for split, shares in snapshot.label_shares.items()},
-        "ranking": dict(snapshot.ranking),
-        "graph": dict(snapshot.graph),
-        "shards": dict(snapshot.shards),
         "files": {name: _sha(folder / name) for name in tables},
     }
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
@@ -147,23 +135,53 @@ def read_bundle(folder: str | Path) -> Snapshot:
                 where=str(folder),
                 hint="A prediction from it would be none of the run that made it. Collect a new snapshot.",
             )
-    return Snapshot(
-        query=manifest["query"],
-        kind=TaskKind(manifest["kind"]),
-        classes=tuple(manifest["classes"]),
-        entity=manifest["entity"],
-        anchor=datetime.fromisoformat(manifest["anchor"]),
-        schema_fingerprint=manifest["schema_fingerprint"],
-        features_meta=tuple(Feature(**feature) for feature in manifest["features"]),
+    return from_description(
+        manifest,
         examples=pq.read_table(folder / "examples.parquet"),
         features=pq.read_table(folder / "features.parquet"),
         rows={name: pq.read_table(folder / file) for name, file in manifest["rows"].items()},
-        notes=tuple(manifest["notes"]),
-        options=manifest["options"],
-        label_shares=manifest["label_shares"],
-        ranking=manifest["ranking"],
-        graph=manifest["graph"],
-        shards=manifest["shards"],
+    )
+
+
+def described(snapshot: Snapshot) -> dict[str, Any]:
+    """Everything but the tables, as JSON can hold it."""
+    return {
+        "query": snapshot.query,
+        "kind": snapshot.kind,
+        "classes": snapshot.classes,
+        "entity": snapshot.entity,
+        "anchor": snapshot.anchor.isoformat(),
+        "schema_fingerprint": snapshot.schema_fingerprint,
+        "features": [asdict(feature) for feature in snapshot.features_meta],
+        "notes": snapshot.notes,
+        "options": dict(snapshot.options),
+        "label_shares": {split: dict(shares) for split, shares in snapshot.label_shares.items()},
+        "ranking": dict(snapshot.ranking),
+        "graph": dict(snapshot.graph),
+        "shards": dict(snapshot.shards),
+    }
+
+
+def from_description(
+    said: Mapping[str, Any], *, examples: pa.Table, features: pa.Table, rows: Mapping[str, pa.Table]
+) -> Snapshot:
+    return Snapshot(
+        query=said["query"],
+        kind=TaskKind(said["kind"]),
+        classes=tuple(said["classes"]),
+        entity=said["entity"],
+        anchor=datetime.fromisoformat(said["anchor"]),
+        schema_fingerprint=said["schema_fingerprint"],
+        features_meta=tuple(Feature(**feature) for feature in said["features"]),
+        examples=examples,
+        features=features,
+        rows=rows,
+        notes=tuple(said["notes"]),
+        options=said["options"],
+        label_shares=said["label_shares"],
+        ranking=said["ranking"],
+        graph=said["graph"],
+        shards=said["shards"],
     )
 
 

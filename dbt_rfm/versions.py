@@ -28,6 +28,8 @@ from dbt_rfm.contract import contract_select
 from dbt_rfm.errors import DataError, did_you_mean
 from dbt_rfm.job import Contract, JobTarget
 from dbt_rfm.plan import sql
+from dbt_rfm.relations import exists, named, table_type
+from dbt_rfm.shards import SHARD_COLUMN
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
 
@@ -130,7 +132,7 @@ def publish(
     now = datetime.now(UTC).replace(tzinfo=None)
     with _publishing:
         source = _loaded(warehouse, rows)
-        columns = warehouse.describe(_text(warehouse, source))
+        columns = _columns(warehouse, source)
         contract_select(source, [*columns, *_MARKS], contract, dialect=warehouse.dialect, where=target.identifier)
         if not warehouse.transactional_ddl:
             _prepare(warehouse, home, source, columns)
@@ -160,7 +162,7 @@ def serve_empty(
     """
     with _publishing:
         source = _loaded(warehouse, rows.slice(0, 0))
-        columns = warehouse.describe(_text(warehouse, source))
+        columns = _columns(warehouse, source)
         marked = _marked(source, columns, 0, "", datetime.now(UTC).replace(tzinfo=None))
         select = _as_declared(warehouse, target, marked, columns, contract)
         with warehouse.transaction():
@@ -168,8 +170,8 @@ def serve_empty(
                 _serve(warehouse, target, select)
             else:
                 # Not every warehouse can replace a table; this one is nobody's but ours.
-                warehouse.execute(exp.Drop(tables=[_table(as_table)], kind="TABLE", exists=True))
-                warehouse.execute(exp.Create(this=_table(as_table), kind="TABLE", expression=select))
+                warehouse.execute(exp.Drop(tables=[named(as_table)], kind="TABLE", exists=True))
+                warehouse.execute(exp.Create(this=named(as_table), kind="TABLE", expression=select))
         _drop_loaded(warehouse)
 
 
@@ -193,6 +195,11 @@ def _loaded(warehouse: Warehouse, rows: pa.Table | exp.Table) -> exp.Table:
     return sql.temporary(_NEW_ROWS)
 
 
+def _columns(warehouse: Warehouse, source: exp.Table) -> list[tuple[str, str]]:
+    """Those of the prediction; which shard a row came with is nobody's business any more."""
+    return [c for c in warehouse.describe(_text(warehouse, source)) if c[0] != SHARD_COLUMN]
+
+
 def _drop_loaded(warehouse: Warehouse) -> None:
     warehouse.execute(exp.Drop(tables=[sql.temporary(_NEW_ROWS)], kind="TABLE", exists=True))
 
@@ -203,12 +210,12 @@ def _prepare(warehouse: Warehouse, home: JobTarget, source: exp.Table, columns: 
     history = _history(home)
     if not exists(warehouse, history):
         nothing = _marked(source, columns, 0, "", datetime(1970, 1, 1)).where(exp.false())
-        warehouse.execute(exp.Create(this=_table(history), kind="TABLE", expression=nothing))
+        warehouse.execute(exp.Create(this=named(history), kind="TABLE", expression=nothing))
         return
     for name, data_type in _new_columns(warehouse, history, columns).items():
         kind = exp.DataType.build(data_type, dialect=warehouse.dialect)
         add = exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=kind)
-        warehouse.execute(exp.Alter(this=_table(history), kind="TABLE", actions=[add]))
+        warehouse.execute(exp.Alter(this=named(history), kind="TABLE", actions=[add]))
 
 
 def _marked(
@@ -232,7 +239,7 @@ def list_versions(warehouse: Warehouse, target: JobTarget, model: str | None = N
     """The registry, newest version first; empty if nothing was ever published in the target's schema."""
     if not exists(warehouse, target.named(VERSIONS)):
         return pa.table({name: pa.array([], type=pa.string()) for name in _VERSION_COLUMNS})
-    select = exp.select(*sql.columns(_VERSION_COLUMNS)).from_(_table(target.named(VERSIONS)))
+    select = exp.select(*sql.columns(_VERSION_COLUMNS)).from_(named(target.named(VERSIONS)))
     if model is not None:
         select = select.where(_is(model_name=model))
     return warehouse.query(select.order_by("model_name", exp.column("version").desc()))
@@ -286,29 +293,13 @@ def _rollback_to(warehouse: Warehouse, target: JobTarget, version: int | None) -
     raise DataError(f"{target.identifier} has no version {version}", hint=f"Versions: {numbers}.")
 
 
-def exists(warehouse: Warehouse, target: JobTarget) -> bool:
-    """Whether a table or view of that name is there."""
-    return _table_type(warehouse, target) is not None
-
-
-def _table_type(warehouse: Warehouse, target: JobTarget) -> str | None:
-    select = exp.select("table_type").from_("information_schema.tables").where(*_named(target))
-    found = warehouse.query(select).column(0).to_pylist()
-    return found[0] if found else None
-
-
-def _named(target: JobTarget) -> list[exp.Expression]:
-    clauses = {"table_schema": target.schema, "table_name": target.identifier, "table_catalog": target.database}
-    return [_is(**{column: value}) for column, value in clauses.items() if value]
-
-
 def _history(target: JobTarget) -> JobTarget:
     return target.named(f"{target.identifier}__history")
 
 
 def _next_number(warehouse: Warehouse, target: JobTarget) -> int:
     newest = exp.func("coalesce", exp.Max(this=sql.column("version")), exp.Literal.number(0))
-    select = exp.select(newest.as_("newest")).from_(_table(target.named(VERSIONS)))
+    select = exp.select(newest.as_("newest")).from_(named(target.named(VERSIONS)))
     return int(warehouse.query(select.where(_is(model_name=target.identifier))).column(0)[0].as_py()) + 1
 
 
@@ -318,7 +309,7 @@ def _ensure_registry(warehouse: Warehouse, target: JobTarget) -> None:
             exp.ColumnDef(this=exp.to_identifier(c, quoted=True), kind=exp.DataType.build(t))
             for c, t in columns.items()
         ]
-        schema = exp.Schema(this=_table(target.named(name)), expressions=definitions)
+        schema = exp.Schema(this=named(target.named(name)), expressions=definitions)
         warehouse.execute(exp.Create(this=schema, kind="TABLE", exists=True))
 
 
@@ -337,31 +328,31 @@ def _new_columns(warehouse: Warehouse, history: JobTarget, columns: Sequence[tup
 
 
 def _serve(warehouse: Warehouse, target: JobTarget, select: exp.Select) -> None:
-    if _table_type(warehouse, target) == "VIEW":
-        warehouse.execute(exp.Drop(tables=[_table(target)], kind="VIEW"))
-    warehouse.execute(exp.Create(this=_table(target), kind="TABLE", replace=True, expression=select))
+    if table_type(warehouse, target) == "VIEW":
+        warehouse.execute(exp.Drop(tables=[named(target)], kind="VIEW"))
+    warehouse.execute(exp.Create(this=named(target), kind="TABLE", replace=True, expression=select))
 
 
 def _serve_again(warehouse: Warehouse, target: JobTarget, select: exp.Select) -> None:
     """Rows of the history: changed in place where the columns stay, so that declared types and comments do."""
     names = [column.output_name for column in select.expressions]
-    if _table_type(warehouse, target) == "BASE TABLE":
+    if table_type(warehouse, target) == "BASE TABLE":
         served = {name.casefold() for name, _ in warehouse.describe(_sql(warehouse, target))}
         if served == {name.casefold() for name in names}:
-            warehouse.execute(exp.Delete(this=_table(target)))
+            warehouse.execute(exp.Delete(this=named(target)))
             _insert_select(warehouse, target, names, select)
             return
     _serve(warehouse, target, select)
 
 
 def _insert_select(warehouse: Warehouse, table: JobTarget, names: Sequence[str], select: exp.Select) -> None:
-    into = exp.Schema(this=_table(table), expressions=[exp.to_identifier(n, quoted=True) for n in names])
+    into = exp.Schema(this=named(table), expressions=[exp.to_identifier(n, quoted=True) for n in names])
     warehouse.execute(exp.Insert(this=into, expression=select))
 
 
 def _set_status(warehouse: Warehouse, target: JobTarget, status: str, where: exp.Expression, **also: Any) -> None:
     update = exp.update(
-        _table(target.named(VERSIONS)),
+        named(target.named(VERSIONS)),
         {"status": status, **also},
         where=exp.and_(_is(model_name=target.identifier), where),
     )
@@ -410,7 +401,7 @@ def _insert(warehouse: Warehouse, table: JobTarget, columns: dict[str, str], row
         exp.Tuple(expressions=[exp.cast(exp.convert(row[c]), exp.DataType.build(t)) for c, t in columns.items()])
         for row in rows
     ]
-    into = exp.Schema(this=_table(table), expressions=[exp.to_identifier(c, quoted=True) for c in columns])
+    into = exp.Schema(this=named(table), expressions=[exp.to_identifier(c, quoted=True) for c in columns])
     warehouse.execute(exp.Insert(this=into, expression=exp.Values(expressions=tuples)))
 
 
@@ -430,7 +421,7 @@ def _history_select(warehouse: Warehouse, target: JobTarget, number: int, kind: 
     names = [n for n, _ in warehouse.describe(_sql(warehouse, history)) if n not in others]
     marks = [name for name, _ in _MARKS]
     names = [n for n in names if n not in marks] + marks
-    return exp.select(*sql.columns(names)).from_(_table(history)).where(_is(model_version=number))
+    return exp.select(*sql.columns(names)).from_(named(history)).where(_is(model_version=number))
 
 
 def unknown_model_hint(name: str, versions: pa.Table) -> str:
@@ -438,12 +429,8 @@ def unknown_model_hint(name: str, versions: pa.Table) -> str:
     return did_you_mean(name, sorted(set(versions.column("model_name").to_pylist())))
 
 
-def _table(target: JobTarget) -> exp.Table:
-    return exp.table_(target.identifier, db=target.schema or None, catalog=target.database or None, quoted=True)
-
-
 def _sql(warehouse: Warehouse, target: JobTarget) -> str:
-    return _text(warehouse, _table(target))
+    return _text(warehouse, named(target))
 
 
 def _text(warehouse: Warehouse, table: exp.Table) -> str:

@@ -31,23 +31,25 @@ class StepResult:
     backtest: Predictions | None
     seconds: float
     provenance: Provenance  # of the answer to the query
+    learnt: Learnt | None  # what answered the query, for more of them
 
 
-def run_step(snapshot: Snapshot, model: RelationalModel, *, seed: int) -> StepResult:
+def run_step(snapshot: Snapshot, model: RelationalModel, *, seed: int, ask: bool = True) -> StepResult:
+    """Without `ask` the query is left to whoever asks `learnt`."""
     started = time.perf_counter()
-    query, made_by = predict_split(snapshot, model, CONTEXT, QUERY, seed=seed)
-    backtest, _ = predict_split(snapshot, model, BACKTEST_CONTEXT, BACKTEST, seed=seed)
-    return StepResult(query, backtest, seconds=time.perf_counter() - started, provenance=made_by)
+    learnt = _learn(snapshot, model, CONTEXT, QUERY, seed)
+    query = learnt.answer(snapshot, QUERY) if ask and learnt is not None else None
+    tested = _learn(snapshot, model, BACKTEST_CONTEXT, BACKTEST, seed)
+    backtest = tested.answer(snapshot, BACKTEST) if tested is not None else None
+    made_by = learnt.provenance if learnt is not None else Provenance(model.version, model.checkpoint_sha)
+    return StepResult(query, backtest, time.perf_counter() - started, made_by, learnt)
 
 
-def predict_split(
-    snapshot: Snapshot, model: RelationalModel, context: str, query: str, *, seed: int
-) -> tuple[Predictions | None, Provenance]:
-    """One split learnt from another, and whose answer it is; None where either is empty."""
+def _learn(snapshot: Snapshot, model: RelationalModel, context: str, query: str, seed: int) -> Learnt | None:
+    """What answers one split from another; None where either is empty."""
     if not len(split_rows(snapshot, context)) or not len(split_rows(snapshot, query)):
-        return None, Provenance(model.version, model.checkpoint_sha)
-    learnt = learn(snapshot, model, context, seed=seed)
-    return learnt.answer(snapshot, query), learnt.provenance
+        return None
+    return learn(snapshot, model, context, seed=seed)
 
 
 @dataclass(frozen=True)
