@@ -1,0 +1,105 @@
+"""The shop as a dbt project on a warehouse that a worker serves. Its rows are those of the DuckDB shop."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+from dbt_projects import REPOSITORY, Project
+from shop_project import CUSTOMERS, ORDERS, PROJECT, SCHEMA, STORES
+
+from dbt_rfm.bus import Terms
+from dbt_rfm.cli.worker import site_of
+from dbt_rfm.project import find_project
+from dbt_rfm.worker import Settings, Worker
+from dbt_rfm.worker_log import Log
+
+
+class WorkerProject(Project):
+    """A project on the target `output` of a profile."""
+
+    def __init__(self, path: Path, output: dict[str, Any]) -> None:
+        super().__init__(path)
+        self.output = output
+
+    def set_up(self, *, project: str = PROJECT) -> None:
+        """Write the project, load its rows into the warehouse, and build all but predictions."""
+        self.write("dbt_project.yml", project)
+        self.write("packages.yml", f"packages:\n  - local: {REPOSITORY}\n")
+        self.write("profiles.yml", yaml.safe_dump({"shop": {"target": "dev", "outputs": {"dev": self.output}}}))
+        self.write("models/schema.yml", SCHEMA)
+        for name, rows in shop_rows().items():
+            self.write(f"models/{name}.sql", f"select * from {{{{ target.schema }}}}.raw_{name}")
+            self.load(f"raw_{name}", rows)
+        self.write("seeds/stores.csv", STORES)
+        assert self.dbt("deps").success
+        built = self.dbt("build")
+        assert built.success, built.log
+
+    def load(self, table: str, rows: Any) -> None:
+        """A table of the target's schema from Arrow rows."""
+        from adbc_driver_postgresql import dbapi
+
+        with self.open() as warehouse, warehouse._connection.cursor() as cursor:
+            cursor.adbc_ingest(table, rows, mode="create", db_schema_name=self.output["schema"])
+            assert dbapi is not None
+
+    def open(self) -> Any:
+        return find_project(self.path, profiles_dir=self.path).open()
+
+    def rows(self, sql: str) -> list[tuple]:
+        import psycopg2
+
+        names = ("host", "port", "user", "password", "dbname")
+        with psycopg2.connect(**{name: self.output[name] for name in names}) as connection:
+            connection.autocommit = True
+            cursor = connection.cursor()
+            cursor.execute(f"set search_path to {self.output['schema']}")
+            cursor.execute(sql)
+            rows = cursor.fetchall() if cursor.description else []
+        connection.close()
+        return rows
+
+    def execute(self, sql: str) -> None:
+        self.rows(sql)
+
+    @contextmanager
+    def worker(self, **settings: Any) -> Iterator[WorkerLog]:
+        """A worker in this process while the block runs."""
+        log = WorkerLog()
+        project = find_project(self.path, profiles_dir=self.path)
+        terms = settings.pop("terms", Terms())
+        worker = Worker(
+            [site_of(project, ())], Settings(terms=terms, idle=0.2, **settings), Log(as_json=True, stream=log)
+        )
+        thread = threading.Thread(target=worker.run, daemon=True)
+        thread.start()
+        try:
+            yield log
+        finally:
+            worker.stop()
+            thread.join(60)
+
+
+class WorkerLog(StringIO):
+    def events(self, name: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self.getvalue().splitlines()]
+        return [line for line in lines if line["event"] == name]
+
+
+def shop_rows() -> dict[str, Any]:
+    """customers and orders, computed by DuckDB as the models of the DuckDB shop do."""
+    with duckdb.connect() as connection:
+        connection.execute(f"create table customers as {CUSTOMERS}")
+        orders = ORDERS.replace("{{ ref('customers') }}", "customers")
+        return {
+            "customers": connection.sql("from customers").to_arrow_table(),
+            "orders": connection.sql(orders).to_arrow_table(),
+        }
