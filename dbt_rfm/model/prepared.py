@@ -126,11 +126,11 @@ class PreparedNumber:
         return self.tail.raise_to(quantiles, _MEDIAN, query.select(self.numbers).columns)
 
 
-def number_predictions(quantiles: np.ndarray) -> Predictions:
+def number_predictions(quantiles: np.ndarray, levels: tuple[float, ...] = QUANTILE_LEVELS) -> Predictions:
     """Of [Q, L] quantiles; the mean is theirs, each level standing for the share of the distribution nearest to it."""
-    levels = np.array(QUANTILE_LEVELS)
-    weights = np.diff(np.r_[0.0, (levels[1:] + levels[:-1]) / 2, 1.0])
-    return Predictions(TaskKind.REGRESSION, (), mean=quantiles @ weights, levels=QUANTILE_LEVELS, quantiles=quantiles)
+    at = np.array(levels)
+    weights = np.diff(np.r_[0.0, (at[1:] + at[:-1]) / 2, 1.0])
+    return Predictions(TaskKind.REGRESSION, (), mean=quantiles @ weights, levels=levels, quantiles=quantiles)
 
 
 def _parts(query: FeatureTable) -> list[FeatureTable]:

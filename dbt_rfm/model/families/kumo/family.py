@@ -49,12 +49,16 @@ class KumoOptions:
         known = ("context_size", "estimators", "hops", "pretrained")
         unknown = [name for name in given if name not in known]
         if unknown:
-            raise ModelError(f"the model kumo has no option {unknown[0]}", hint=f"Its options: {', '.join(known)}.")
+            raise ModelError(
+                f"the model kumo has no option {unknown[0]}", hint=f"Its options: {', '.join(known)}; or endpoint."
+            )
         return cls(**given)
 
 
 def load(device: str, options: dict[str, Any]) -> RelationalModel:
     """Raises ModelError where the package is not installed or the weights cannot be had."""
+    if "endpoint" in options:
+        return _at_endpoint(options)
     read = KumoOptions.read(options)
     try:
         import sdm  # noqa: F401  # the package is an extra
@@ -63,6 +67,19 @@ def load(device: str, options: dict[str, Any]) -> RelationalModel:
             f"the model kumo needs the package structured-data-models: {error}", hint=f"Install it: {_PACKAGE}"
         ) from error
     return KumoModel(device, read)
+
+
+def _at_endpoint(options: dict[str, Any]) -> RelationalModel:
+    try:
+        import sdm_client  # noqa: F401  # the package is an extra
+    except ImportError as error:
+        raise ModelError(
+            f"the model kumo needs the package structured-data-models-client to ask an endpoint: {error}",
+            hint="Install it: pip install 'dbt-rfm[nim]'",
+        ) from error
+    from dbt_rfm.model.families.kumo.remote import RemoteKumo, RemoteOptions
+
+    return RemoteKumo(RemoteOptions.read(options))
 
 
 class KumoModel:
