@@ -24,6 +24,7 @@ from sqlglot.errors import SqlglotError
 
 from dbt_rfm.errors import DataError, ProjectError, RfmError, did_you_mean
 from dbt_rfm.warehouse.messages import first_line, without_values
+from dbt_rfm.warehouse.postgres_sql import KEY_FUNCTIONS, PostgresRfm
 
 try:
     import adbc_driver_manager
@@ -45,7 +46,7 @@ _CONNECT_TIMEOUT = 10  # seconds, as dbt waits
 #: Plans of this package are wide: compiling their expressions takes longer than running them.
 _SESSION = ("SET TIME ZONE 'UTC'", "SET jit = off", "SET client_min_messages = warning")
 _MISSING_TABLE = re.compile(r'relation "(.+)" does not exist')
-_GONE = re.compile("closed the connection|no connection to the server")
+_GONE = re.compile("closed the connection|no connection to the server|terminating connection")
 _MAX_DIGITS = 38
 _CONNECTION_FAILURE = "08006"
 
@@ -76,6 +77,8 @@ class Postgres:
             for statement in _SESSION:
                 warehouse._run(statement)
             warehouse._take_role(settings.get("role"))
+            for statement in KEY_FUNCTIONS:
+                warehouse._run(statement)
         except RfmError:
             warehouse.close()
             raise
@@ -194,7 +197,7 @@ class Postgres:
 
     def _text(self, sql: exp.Expression) -> str:
         # A plan's expressions are large, and written out once: a copy first would double the time.
-        return sql.sql(dialect=self.dialect, copy=False)
+        return sql.sql(dialect=PostgresRfm, copy=False)
 
     @contextmanager
     def _reading(self, text: str) -> Iterator[pa.RecordBatchReader]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -31,10 +32,8 @@ def postgres_server() -> Iterator[Server]:
 @pytest.fixture
 def postgres_output(postgres_server: Server) -> Iterator[dict[str, Any]]:
     """A target of profiles.yml: a new empty database, dropped at the end whoever is still connected."""
-    name = f"rfm_{uuid.uuid4().hex[:12]}"
-    _administer(postgres_server, "CREATE DATABASE", name)
-    yield postgres_server.output(name)
-    _administer(postgres_server, "DROP DATABASE", f"{name} WITH (FORCE)")
+    with _database_in_postgres(postgres_server) as output:
+        yield output
 
 
 @pytest.fixture
@@ -58,13 +57,8 @@ def snowflake_server() -> Iterator[dict[str, Any]]:
 @pytest.fixture
 def snowflake_output(snowflake_server: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A target of profiles.yml: a new empty schema, dropped at the end."""
-    from snowflake_server import opened
-
-    name = f"RFM_{uuid.uuid4().hex[:12]}".upper()
-    with opened(snowflake_server) as admin:
-        admin.execute(exp.Command(this="CREATE", expression=f"SCHEMA {name}"))
-        yield {**snowflake_server, "schema": name, "threads": 2}
-        admin.execute(exp.Command(this="DROP", expression=f"SCHEMA {name} CASCADE"))
+    with _schema_in_snowflake(snowflake_server) as output:
+        yield output
 
 
 @pytest.fixture
@@ -74,6 +68,41 @@ def snowflake(snowflake_output: dict[str, Any]) -> Iterator[Snowflake]:
 
     with opened(snowflake_output) as warehouse:
         yield warehouse
+
+
+@pytest.fixture(scope="module")
+def snowflake_of_module(snowflake_server: dict[str, Any]) -> Iterator[Snowflake]:
+    """One for all tests of a module."""
+    from snowflake_server import opened
+
+    with _schema_in_snowflake(snowflake_server) as output, opened(output) as warehouse:
+        yield warehouse
+
+
+@contextmanager
+def _schema_in_snowflake(server: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    from snowflake_server import opened
+
+    name = f"RFM_{uuid.uuid4().hex[:12]}".upper()
+    with opened(server) as admin:
+        admin.execute(exp.Command(this="CREATE", expression=f"SCHEMA {name}"))
+        yield {**server, "schema": name, "threads": 2}
+        admin.execute(exp.Command(this="DROP", expression=f"SCHEMA {name} CASCADE"))
+
+
+@pytest.fixture(scope="module")
+def postgres_of_module(postgres_server: Server) -> Iterator[Postgres]:
+    """One for all tests of a module."""
+    with _database_in_postgres(postgres_server) as output, Postgres.open(output) as warehouse:
+        yield warehouse
+
+
+@contextmanager
+def _database_in_postgres(server: Server) -> Iterator[dict[str, Any]]:
+    name = f"rfm_{uuid.uuid4().hex[:12]}"
+    _administer(server, "CREATE DATABASE", name)
+    yield server.output(name)
+    _administer(server, "DROP DATABASE", f"{name} WITH (FORCE)")
 
 
 def _administer(server: Server, command: str, rest: str) -> None:

@@ -1,0 +1,52 @@
+"""Postgres's SQL as a plan means it: a sqlglot dialect of our own on top of sqlglot's.
+
+Order. Postgres sorts text by the language of its database, and a plan means the order of bytes, as DuckDB and
+Snowflake have it: it decides ties, and so which rows are seen. Columns that rows are ordered by are written as
+`pg_temp.rfm_key(column)`, which is the bytes of a text and any other value itself. (COLLATE "C" would need the types
+of all columns; the function also sorts faster than a language does.) A session makes the function before all else:
+`KEY_FUNCTIONS`.
+
+Null. GREATEST and LEAST of something unknown are unknown to a plan; Postgres would leave the unknown out.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+from sqlglot.dialects.postgres import Postgres as SqlglotPostgres
+from sqlglot.generators.postgres import PostgresGenerator
+
+_KEY = "pg_temp.rfm_key"
+#: Inlined by Postgres, so the second costs nothing.
+KEY_FUNCTIONS = tuple(
+    f"CREATE OR REPLACE FUNCTION {_KEY}({given}) RETURNS {result} LANGUAGE sql STABLE PARALLEL SAFE AS '{body}'"
+    for given, result, body in (
+        ("text", "bytea", "SELECT convert_to($1, ''UTF8'')"),
+        ("anyelement", "anyelement", "SELECT $1"),
+    )
+)
+
+
+class PostgresRfm(SqlglotPostgres):
+    """Known to sqlglot as `postgresrfm`."""
+
+    class Generator(PostgresGenerator):
+        def ordered_sql(self, expression: exp.Ordered) -> str:
+            written = super().ordered_sql(expression)
+            if not isinstance(expression.this, exp.Column) or isinstance(expression.parent, exp.IndexParameters):
+                return written
+            column = self.sql(expression, "this")
+            return f"{_KEY}({column}){written.removeprefix(column)}"
+
+        def greatest_sql(self, expression: exp.Greatest) -> str:
+            return self._unknown_if_any(expression, "GREATEST")
+
+        def least_sql(self, expression: exp.Least) -> str:
+            return self._unknown_if_any(expression, "LEAST")
+
+        def _unknown_if_any(self, expression: exp.Greatest | exp.Least, function: str) -> str:
+            given = [expression.this, *expression.expressions]
+            written = self.func(function, *given)
+            if expression.args.get("ignore_nulls"):
+                return written
+            unknown = exp.or_(*(exp.Is(this=e.copy(), expression=exp.Null()) for e in given))
+            return f"CASE WHEN {self.sql(unknown)} THEN NULL ELSE {written} END"
