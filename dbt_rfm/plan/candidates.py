@@ -187,8 +187,9 @@ FROM (
 ) AS k
 WHERE k.place <= {NEIGHBOURS}
 """
+# Rounded, because the last digits of a sum depend on the order of its rows, and ties must not.
 _SUGGESTED = f"""
-SELECT s.*, ROW_NUMBER() OVER (PARTITION BY s.group_id ORDER BY s.total DESC, s.item) AS place
+SELECT s.*, ROW_NUMBER() OVER (PARTITION BY s.group_id ORDER BY ROUND(s.total * 1000000000) DESC, s.item) AS place
 FROM (
     SELECT e.example_id AS group_id, t.b AS item, SUM(t.score) AS total, MAX(t.score) AS most, COUNT(*) AS links
     FROM examples AS e

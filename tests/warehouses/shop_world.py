@@ -1,0 +1,188 @@
+"""The demo shop with what it lacks (a key of several columns, versions of rows, times with a zone), for any warehouse.
+
+One query per kind of task, and per construct that is SQL of its own. DuckDB has the world first; `copied` brings it to
+another warehouse, where dbt would have written the names without quotes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from sqlglot import exp
+
+from dbt_rfm.demo import shop
+from dbt_rfm.job import Job, JobTable, JobTest
+from dbt_rfm.plan import sql
+from dbt_rfm.warehouse.base import Warehouse
+from dbt_rfm.warehouse.duckdb import DuckDB
+
+_RAW = ("customers", "orders", "order_items", "products", "stores", "support_tickets")
+_MORE = {
+    "orders": """
+        select o.* exclude (amount_cents), cast(amount_cents / 100.0 as decimal(12, 2)) as amount from raw_orders as o
+    """,
+    "support_tickets": "select * replace (timezone('UTC', opened_at) as opened_at) from raw_support_tickets",
+    "customers": 'select * exclude (birth_year), birth_year as "Birth Year" from raw_customers',
+    "lines": """
+        select order_id, 'line ' || k as line_no, cast(order_id % 7 + k as integer) as quantity,
+            case when order_id % 3 > 0 then (order_id + k) % 4 = 0 end as is_returned
+        from raw_orders, range(1, 3) as t(k) where order_id % 10 = 0
+    """,
+    "plans": """
+        select customer_id, ['free', 'pro', 'it''s "all"'][1 + (customer_id + v) % 3] as plan,
+            timestamp '2024-01-01' + to_days(cast(customer_id % 50 + 100 * v as integer)) as dbt_valid_from,
+            case when v = 0 then timestamp '2024-01-01' + to_days(cast(customer_id % 50 + 100 as integer)) end
+                as dbt_valid_to,
+            md5(customer_id || '|' || v) as dbt_scd_id
+        from raw_customers, range(2) as t(v)
+    """,
+    "known": """
+        select customer_id, timestamp '2024-04-01' + to_months(cast(m as integer)) as anchor_time,
+            cast((customer_id * (m + 3)) % 11 as double) as label
+        from raw_customers, range(3) as t(m)
+    """,
+}
+_KEYS = {
+    "customers": ("customer_id",),
+    "orders": ("order_id",),
+    "order_items": ("order_item_id",),
+    "products": ("product_id",),
+    "stores": ("store_id",),
+    "support_tickets": ("ticket_id",),
+    "lines": ("order_id", "line_no"),
+}
+_TIMES = {
+    "customers": "signed_up_at",
+    "orders": "ordered_at",
+    "stores": "opened_at",
+    "products": "launched_at",
+    "support_tickets": "opened_at",
+}
+_LINKS = (
+    ("orders", "customer_id", "customers"),
+    ("orders", "store_id", "stores"),
+    ("order_items", "order_id", "orders"),
+    ("order_items", "product_id", "products"),
+    ("support_tickets", "customer_id", "customers"),
+    ("lines", "order_id", "orders"),
+    ("plans", "customer_id", "customers"),
+)
+TABLES = (*_RAW, "lines", "plans", "known")
+
+
+@dataclass(frozen=True)
+class Question:
+    query: str
+    tables: str  # of the graph; fewer take less time
+    options: dict[str, Any] = field(default_factory=dict)
+    labels: bool = False
+
+
+QUESTIONS = {
+    "binary": Question(
+        "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id "
+        "WHERE COUNT(orders.*, -90, 0, days) > 0",
+        "customers orders order_items products",
+    ),
+    "regression": Question(
+        "PREDICT SUM(orders.amount, 0, 60, days) FOR EACH customers.customer_id", "customers orders support_tickets"
+    ),
+    "ratio": Question(
+        "PREDICT SUM(orders.amount, 0, 1, months) / COUNT(orders.* WHERE orders.device LIKE '%\\_%' OR "
+        "orders.device != 'it''s', 0, 1, months) FOR EACH customers.customer_id "
+        "WHERE customers.region CONTAINS 't' AND LAST(plans.plan) != 'free'",
+        "customers orders plans",
+    ),
+    "multiclass": Question(
+        "PREDICT LAST(orders.device, 0, 30, days) FOR EACH customers.customer_id", "customers orders stores"
+    ),
+    "forecast": Question(
+        "PREDICT SUM(orders.amount, 0, 7, days) FORECAST 3 TIMEFRAMES FOR EACH stores.store_id", "stores orders"
+    ),
+    "ranking": Question(
+        "PREDICT LIST_DISTINCT(order_items.product_id, 0, 30, days) RANK TOP 5 FOR EACH customers.customer_id",
+        "customers orders order_items products",
+    ),
+    "unseen": Question(
+        "PREDICT LIST_DISTINCT(order_items.product_id WHERE order_items.quantity > 1, 0, 30, days) RANK TOP 5 "
+        "EXCLUDE SEEN FOR EACH customers.customer_id",
+        "customers orders order_items products",
+    ),
+    "event": Question(
+        "PREDICT orders.discount_percent > 0 FOR EACH orders.order_id",
+        "customers orders stores",
+        {"label_delay": "3 days"},
+    ),
+    "imputation": Question("PREDICT products.brand FOR EACH products.product_id", "products order_items orders"),
+    "composite": Question("PREDICT lines.is_returned FOR EACH lines.(order_id, line_no)", "lines orders customers"),
+    "labels": Question(
+        "PREDICT labels.label FOR EACH customers.customer_id", "customers orders", {"horizon": "20 days"}, labels=True
+    ),
+}
+
+
+def in_duckdb(folder: Path) -> DuckDB:
+    shop.write(folder, num_customers=60)
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("set timezone = 'UTC'")
+    for file in folder.rglob("*.parquet"):
+        connection.execute(f"create view {file.stem} as from '{file}'")
+    for name in TABLES:
+        connection.execute(f"create table {name} as {_MORE.get(name, f'from raw_{name}')}")
+    return DuckDB(connection)
+
+
+def copied(world: DuckDB, other: Warehouse) -> None:
+    for name in TABLES:
+        other.load_temporary("copied", world.query(exp.select("*").from_(sql.temporary(name))))
+        rows = exp.select("*").from_(sql.temporary("copied"))
+        other.execute(exp.Create(this=sql.temporary(name), kind="TABLE", expression=rows))
+        other.execute(exp.Drop(tables=[sql.temporary("copied")], kind="TABLE"))
+
+
+def job(question: Question, relation: Callable[[str], str], **options: Any) -> Job:
+    """The job of a question; `relation` gives a table as dbt would render it."""
+
+    def unique_id(name: str) -> str:
+        return f"{'snapshot' if name == 'plans' else 'model'}.shop.{name}"
+
+    names = question.tables.split()
+    tables = [
+        JobTable(
+            alias=name,
+            relation=relation(name),
+            unique_id=unique_id(name),
+            resource_type="snapshot" if name == "plans" else "model",
+            primary_key=_KEYS.get(name, ()),
+            event_time=_TIMES.get(name),
+            snapshot_columns={"dbt_valid_from": "dbt_valid_from", "dbt_valid_to": "dbt_valid_to"}
+            if name == "plans"
+            else {},
+        )
+        for name in names
+    ]
+    tests = [
+        JobTest(
+            "relationships",
+            column,
+            {"to": f"ref('{parent}')", "field": _KEYS[parent][0]},
+            unique_id(child),
+            (unique_id(parent), unique_id(child)),
+            severity="WARN",
+        )
+        for child, column, parent in _LINKS
+        if {child, parent} <= set(names)
+    ]
+    return Job(
+        question.query,
+        tuple(tables),
+        unique_id="model.shop.asked",
+        name="asked",
+        tests=tuple(tests),
+        options={"context_size": 80, **question.options, **options},
+        labels=relation("known") if question.labels else None,
+    )
