@@ -40,7 +40,7 @@ from dbt_rfm.schema.from_job import label_table, schema_from_job
 from dbt_rfm.schema.types import RelationalSchema, Table
 from dbt_rfm.schema.validate import validate
 from dbt_rfm.scoring import answer_shards
-from dbt_rfm.shards import Alone, Board, RunTables
+from dbt_rfm.shards import Alone, Board, RunTables, number_of
 from dbt_rfm.snapshot import BACKTEST, CONTEXT, QUERY, Snapshot, bundle_sha, write_bundle
 from dbt_rfm.versions import Serving
 from dbt_rfm.warehouse.base import Warehouse
@@ -144,6 +144,8 @@ def answer(
             task, schema, warehouse, options, labels=job.labels, with_rows=with_rows, kept=kept, tables=tables
         )
         if tables is not None and snapshot.shards:
+            board = board or Alone()
+            board.open(number_of(snapshot))
             tables.ready(snapshot, prediction_rows(snapshot, None))
     planned = time.perf_counter() - started
     progress("predicting")
@@ -151,8 +153,8 @@ def answer(
     sharded = tables is not None and bool(snapshot.shards)
     step = run_step(snapshot, model, seed=options.seed, ask=not sharded)
     stored, more = None, 0.0
-    if tables is not None and snapshot.shards and step.learnt is not None:
-        more = answer_shards(tables, snapshot, step.learnt, task, board or Alone(), progress=progress)
+    if tables is not None and board is not None and step.learnt is not None and sharded:
+        more = answer_shards(tables, snapshot, step.learnt, task, board, progress=progress)
         stored = _stored(tables, task, schema)
     return Answer(
         task=task,
@@ -244,7 +246,8 @@ def _publish(
     progress("reading the schema")
     understood = understand(job, warehouse)
     findings = _check_rows(job, understood, warehouse)
-    with RunTables(warehouse, run=board.run if board else None, home=job.home if board else None) as tables:
+    run = board.run if board is not None else None
+    with RunTables(warehouse, run=run, home=job.home if run else None) as tables:
         result = answer(
             job, warehouse, with_rows=True, understood=understood, progress=progress, tables=tables, board=board
         )

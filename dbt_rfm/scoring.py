@@ -32,7 +32,6 @@ def answer_shards(
 ) -> float:
     """Take shards until all are done, or with `wait` False until none is free. Gives the seconds of the model."""
     whole, seconds = number_of(snapshot), 0.0
-    board.open(whole)
     while left := board.left():
         progress(f"predicting: {whole - left} of {whole} shards done")
         shard = board.claim()

@@ -51,7 +51,7 @@ class Board(Protocol):
         ...
 
     def open(self, count: int) -> None:
-        """There are so many shards; those that are known already stay as they are."""
+        """There are so many shards, none of them done: called once, when they are planned."""
         ...
 
     def claim(self) -> int | None:

@@ -111,11 +111,10 @@ class Board:
     def __init__(self, lost: int = -1) -> None:
         self.free: list[int] = []
         self.lost, self.given = lost, list[int]()
-        self.opened = False
 
     def open(self, count: int) -> None:
-        if not self.opened:
-            self.free, self.opened = list(range(count)), True
+        assert not self.free, "planned twice"
+        self.free = list(range(count))
 
     def claim(self) -> int | None:
         if self.free:
