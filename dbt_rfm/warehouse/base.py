@@ -5,7 +5,7 @@ A warehouse runs SQL and decides nothing: what to run is `plan/`'s and `versions
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
@@ -40,6 +40,14 @@ class Warehouse(Protocol):
 
     def load_temporary(self, name: str, rows: pa.Table) -> None:
         """(Re)create a session table from Arrow rows."""
+        ...
+
+    def tables(self, database: str | None, schema: str, name: str | None = None) -> dict[str, str]:
+        """BASE TABLE or VIEW, by name, of what is in a schema; of the one of that name only, if it is given."""
+        ...
+
+    def one_state(self, relations: Sequence[str]) -> AbstractContextManager[Mapping[str, str]]:
+        """Inside, `relations` are seen as of one moment, whatever others commit; gives the names to read them under."""
         ...
 
     def transaction(self) -> AbstractContextManager[None]:

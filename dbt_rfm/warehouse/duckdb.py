@@ -10,7 +10,7 @@ An error names the cause in one line and repeats no values: they would end in db
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from dbt_rfm.errors import DataError, ProjectError, RfmError, did_you_mean
+from dbt_rfm.warehouse.catalogue import kinds, listed
 
 if TYPE_CHECKING:
     from typing import Self
@@ -140,6 +141,15 @@ class DuckDB:
             self.create_temporary(name, exp.select("*").from_(_named(view)))
         finally:
             self._cursor.unregister(view)
+
+    def tables(self, database: str | None, schema: str, name: str | None = None) -> dict[str, str]:
+        """BASE TABLE or VIEW, by name, of what is in a schema; of the one of that name only, if it is given."""
+        return kinds(self.query(listed(database, schema, name)).to_pylist())
+
+    @contextmanager
+    def one_state(self, relations: Sequence[str]) -> Iterator[Mapping[str, str]]:
+        """The relations under their own names: no other process writes while this one has the file open."""
+        yield {relation: relation for relation in relations}
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

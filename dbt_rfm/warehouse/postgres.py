@@ -23,6 +23,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from dbt_rfm.errors import DataError, ProjectError, RfmError, did_you_mean
+from dbt_rfm.warehouse.catalogue import kinds, listed
 from dbt_rfm.warehouse.messages import first_line, without_values
 from dbt_rfm.warehouse.postgres_sql import KEY_FUNCTIONS, PostgresRfm
 
@@ -155,10 +156,14 @@ class Postgres:
             yield
 
     @contextmanager
-    def one_state(self) -> Iterator[None]:
-        """All statements inside see the tables as they are now, whatever others commit meanwhile."""
+    def one_state(self, relations: Sequence[str]) -> Iterator[Mapping[str, str]]:
+        """The relations under their own names, seen as they are now, whatever others commit meanwhile."""
         with self._begun("BEGIN ISOLATION LEVEL REPEATABLE READ"):
-            yield
+            yield {relation: relation for relation in relations}
+
+    def tables(self, database: str | None, schema: str, name: str | None = None) -> dict[str, str]:
+        """BASE TABLE or VIEW, by name, of what is in a schema; of the one of that name only, if it is given."""
+        return kinds(self.query(listed(database, schema, name)).to_pylist())
 
     @contextmanager
     def _begun(self, begin: str) -> Iterator[None]:

@@ -27,6 +27,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from dbt_rfm.errors import DataError, ProjectError, RfmError
+from dbt_rfm.warehouse.catalogue import kinds, listed
 from dbt_rfm.warehouse.messages import first_line, without_values
 from dbt_rfm.warehouse.snowflake_sql import SnowflakeRfm, other_case
 from dbt_rfm.warehouse.snowflake_types import data_type, loadable, plain, sql_type
@@ -185,13 +186,12 @@ class Snowflake:
                 for name in names.values():
                     self._run(f"DROP TABLE IF EXISTS {_quoted(name)}")
 
-    def kind_of(self, table: exp.Table) -> str | None:
-        """What the catalogue calls it: BASE TABLE or VIEW; None if nothing has that name."""
-        tables = exp.table_("tables", db="information_schema", catalog=table.args.get("catalog"))
-        named = {"table_name": table.this, "table_schema": table.args.get("db")}
-        is_it = [exp.column(c).eq(exp.Literal.string(_stored(n))) for c, n in named.items() if n]
-        found = self.query(exp.select("table_type").from_(tables).where(*is_it)).column(0).to_pylist()
-        return found[0] if found else None
+    def tables(self, database: str | None, schema: str, name: str | None = None) -> dict[str, str]:
+        """BASE TABLE or VIEW, by name, of what is in a schema; of the one of that name only, if it is given."""
+        source = exp.table_("tables", db="information_schema", catalog=database, quoted=True)
+        stored = [other_case(text) if text else None for text in (schema, name)]
+        found = kinds(self.query(listed(None, stored[0] or "", stored[1], source)).to_pylist())
+        return {other_case(text): kind for text, kind in found.items()}
 
     def _copy(self, name: str, relation: str, at: str) -> None:
         """A clone of a table, else the rows of whatever it is; of the moment `at` where that can be had.
@@ -332,10 +332,6 @@ def _message(error: Exception) -> str:
     if len(lines) > 1 and lines[0].startswith("SQL "):
         lines = lines[1:]
     return re.sub(r"^\d{6} \(\w+\): (?:[0-9a-f-]{36}: )?", "", lines[0]) if lines else type(error).__name__
-
-
-def _stored(name: exp.Identifier) -> str:
-    return other_case(name.name) if name.quoted else name.name.upper()
 
 
 def _quoted(name: str) -> str:

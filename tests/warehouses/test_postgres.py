@@ -186,7 +186,7 @@ def test__transaction__nested__outer_decides(orders):
 
 def test__one_state__others_commit_meanwhile__sees_the_same_rows_and_makes_session_tables(orders, postgres_output):
     counted = sql("select count(*) as n from orders")
-    with orders.one_state():
+    with orders.one_state([]):
         assert orders.query(counted).to_pydict() == {"n": [10]}
         with Postgres.open(postgres_output) as other:
             other.execute(sql("insert into orders values (100, 1)"))

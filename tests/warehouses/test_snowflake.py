@@ -175,12 +175,12 @@ def test__one_state__tables_views_and_subqueries__stay_as_they_were_and_go(custo
             customers.query(select)
 
 
-def test__kind_of__table_or_nothing__by_any_spelling(customers, snowflake_output):
-    schema = snowflake_output["schema"].lower()
-    for spelled in ({"quoted": True}, {}):
-        assert customers.kind_of(exp.table_("customers", db=schema, catalog="rfm_tests", **spelled)) == "BASE TABLE"
-    assert customers.kind_of(exp.table_("Customers", db=schema, catalog="rfm_tests")) == "BASE TABLE"
-    assert customers.kind_of(exp.table_("Customers", db=schema, catalog="rfm_tests", quoted=True)) is None
+def test__tables__of_a_schema_or_one__spelled_as_here(customers, snowflake_output):
+    database, schema = snowflake_output["database"].lower(), snowflake_output["schema"].lower()
+    run(customers, 'create table "Some Table" (a int)')
+    assert customers.tables(database, schema) == {"customers": "BASE TABLE", "Some Table": "BASE TABLE"}
+    assert customers.tables(None, schema, "customers") == {"customers": "BASE TABLE"}
+    assert customers.tables(database, schema, "Customers") == {}
 
 
 def test__query__value_that_cannot_be_cast__data_error_without_the_value(customers):

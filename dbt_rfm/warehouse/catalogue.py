@@ -1,0 +1,20 @@
+"""What a schema holds, from information_schema, the same question for every warehouse.
+
+In: names of database, schema and table as the warehouse keeps them. Out: a SELECT of (table_name, table_type).
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+
+def listed(database: str | None, schema: str, name: str | None, source: exp.Table | None = None) -> exp.Select:
+    """`source`: where information_schema is, if one schema of that name does not tell of all databases."""
+    asked = {"table_catalog": database, "table_schema": schema, "table_name": name}
+    conditions = [exp.column(column).eq(exp.Literal.string(value)) for column, value in asked.items() if value]
+    tables = source or exp.table_("tables", db="information_schema")
+    return exp.select("table_name", "table_type").from_(tables).where(*conditions)
+
+
+def kinds(rows: list[dict[str, str]]) -> dict[str, str]:
+    return {row["table_name"]: row["table_type"] for row in rows}
