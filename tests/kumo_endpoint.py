@@ -14,6 +14,7 @@ import math
 import re
 import threading
 import time
+import uuid
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -135,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         if len(parts) == 2:
             check_keys(body, "session", "model task schema context metadata")
             check_context(body)
-            name = f"session-{len(endpoint.calls)}"
+            name = uuid.uuid4().hex
             endpoint.kept[name] = body
             return self._send(201, {"session_id": name, "expires_at": "2099-01-01T00:00:00Z", "ttl_seconds": 3600})
         kept = endpoint.kept.get(parts[2])
