@@ -37,6 +37,7 @@ _BEFORE, _ROW, _AFTER = 0, 1, 2  # a place in the stream at one moment
 #: In front of a parent's name: the mean, or the latest, of the outcomes known of its earlier events.
 KNOWN_MEAN, KNOWN_LATEST = "known outcome.mean.all of ", "known outcome.last of "
 _SOURCE = "past label"
+_ROUNDING = "1e-12"  # of a sum of squares: far more than adding up loses, far less than differences that tell
 
 
 @dataclass(frozen=True)
@@ -321,11 +322,15 @@ class _Build:
         return exp.Div(this=self._in(f"s{i}", w), expression=_unless_zero(sql.as_double(self._in(f"c{i}", w))))
 
     def _deviation(self, i: int, w: int) -> exp.Expression:
-        """Standard deviation from the sums; what rounding leaves below zero is 0."""
+        """Standard deviation from the sums; what rounding leaves of no variance is 0."""
         count, mean = sql.as_double(self._in(f"c{i}", w)), self._mean(i, w)
         squares = exp.Div(this=self._in(f"q{i}", w), expression=_unless_zero(count))
         variance = exp.Sub(this=squares, expression=exp.Mul(this=mean, expression=mean.copy()))
-        return exp.Sqrt(this=exp.Greatest(this=variance, expressions=[sql.as_double(exp.Literal.number(0))]))
+        # Of the whole sum: the window's is a difference, and keeps its rounding.
+        least = exp.Mul(this=exp.Literal.number(_ROUNDING), expression=sql.column(f"q{i}", "e"))
+        rounded = exp.LTE(this=exp.Mul(this=exp.Paren(this=variance), expression=count.copy()), expression=least)
+        none = sql.as_double(exp.Literal.number(0))
+        return exp.Sqrt(this=exp.Case(ifs=[exp.If(this=rounded, true=none)], default=variance.copy()))
 
     def _last(self, query: exp.Select) -> list[Output]:
         """The values of the newest row."""

@@ -147,7 +147,13 @@ class Postgres:
         self._drop_temporary(name)
         with self._errors(), self._connection.cursor() as cursor:
             cursor.adbc_ingest(name, _loadable(rows), mode="create", temporary=True)
-        self._run(f"ANALYZE pg_temp.{_quoted(name)}")
+        table = f"pg_temp.{_quoted(name)}"
+        for field in rows.schema:
+            if pa.types.is_decimal(field.type):
+                # The driver declares no digits.
+                numeric = f"numeric({field.type.precision}, {field.type.scale})"
+                self._run(f"ALTER TABLE {table} ALTER COLUMN {_quoted(field.name)} TYPE {numeric}")
+        self._run(f"ANALYZE {table}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

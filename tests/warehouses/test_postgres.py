@@ -145,6 +145,7 @@ def test__load_temporary__quoted_name_and_types__rows_arrive(postgres):
             "t": pa.array([0, 1], pa.timestamp("us")),
             "z": pa.array([0, None], pa.timestamp("us", "UTC")),
             "d": pa.array([Decimal("7"), None], pa.decimal128(38, 0)),
+            "price": pa.array([Decimal("1.50"), None], pa.decimal128(12, 2)),
             "nothing": pa.nulls(2),
             "word": pa.array(["a", "b"]).dictionary_encode(),
             "yes": [True, None],
@@ -155,6 +156,7 @@ def test__load_temporary__quoted_name_and_types__rows_arrive(postgres):
     got = postgres.query(exp.select("*").from_(table))
     assert got.to_pylist() == rows.to_pylist()
     assert got["z"][0].as_py() == datetime(1970, 1, 1, tzinfo=UTC)
+    assert got["price"].type == pa.decimal128(12, 2)
 
 
 def test__load_temporary__no_rows__table_with_its_types(postgres):

@@ -40,7 +40,7 @@ WITH "keyed" AS (
 ), "numbered" AS (
   SELECT
     *,
-    ROW_NUMBER() OVER (PARTITION BY "key" ORDER BY "t" ASC, "pk0" ASC) AS "seq"
+    ROW_NUMBER() OVER (PARTITION BY "key" ORDER BY pg_temp.rfm_key("t") ASC, pg_temp.rfm_key("pk0") ASC) AS "seq"
   FROM "raw"
 ), "cells" AS (
   SELECT
@@ -130,4 +130,4 @@ LEFT JOIN "stats" AS "s1"
 LEFT JOIN "numbered" AS "n0"
   ON "n0"."key" = "k"."key" AND "n0"."seq" = "s1"."newest" AND "n0"."t" <= "k"."as_of"
 ORDER BY
-  "k"."example_id"
+  pg_temp.rfm_key("k"."example_id")

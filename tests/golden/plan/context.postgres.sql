@@ -8,13 +8,13 @@ FROM (
     "anchor_time",
     "label",
     ROW_NUMBER() OVER (
-      ORDER BY CASE WHEN "of_class" <= 200 THEN 0 WHEN "newest" <= 500 THEN 1 ELSE 2 END ASC, "draw" ASC
+      ORDER BY CASE WHEN "of_class" <= 200 THEN 0 WHEN "newest" <= 500 THEN 1 ELSE 2 END ASC, pg_temp.rfm_key("draw") ASC
     ) AS "place"
   FROM (
     SELECT
       *,
-      ROW_NUMBER() OVER (ORDER BY "anchor_time" DESC NULLS LAST, "draw") AS "newest",
-      ROW_NUMBER() OVER (PARTITION BY "label" ORDER BY "draw" ASC) AS "of_class"
+      ROW_NUMBER() OVER (ORDER BY pg_temp.rfm_key("anchor_time") DESC NULLS LAST, pg_temp.rfm_key("draw")) AS "newest",
+      ROW_NUMBER() OVER (PARTITION BY "label" ORDER BY pg_temp.rfm_key("draw") ASC) AS "of_class"
     FROM (
       SELECT
         "l"."entity",

@@ -3,9 +3,9 @@ WITH "keyed" AS (
     "o"."example_id",
     "o"."k0" AS "g0",
     "o"."as_of" AS "until",
-    LEAST("o"."anchor_time" - INTERVAL '1 DAY', "o"."as_of") AS "b0",
-    LEAST("o"."anchor_time" - INTERVAL '7 DAY', "o"."as_of") AS "b1",
-    LEAST("o"."anchor_time" - INTERVAL '30 DAY', "o"."as_of") AS "b2"
+    CASE WHEN "o"."anchor_time" - INTERVAL '1 DAY' IS NULL OR "o"."as_of" IS NULL THEN NULL ELSE LEAST("o"."anchor_time" - INTERVAL '1 DAY', "o"."as_of") END AS "b0",
+    CASE WHEN "o"."anchor_time" - INTERVAL '7 DAY' IS NULL OR "o"."as_of" IS NULL THEN NULL ELSE LEAST("o"."anchor_time" - INTERVAL '7 DAY', "o"."as_of") END AS "b1",
+    CASE WHEN "o"."anchor_time" - INTERVAL '30 DAY' IS NULL OR "o"."as_of" IS NULL THEN NULL ELSE LEAST("o"."anchor_time" - INTERVAL '30 DAY', "o"."as_of") END AS "b2"
   FROM "rfm_own_x" AS "o"
 ), "moments" AS (
   SELECT DISTINCT
@@ -51,7 +51,7 @@ WITH "keyed" AS (
     "r0"."ordered_at" AS "t",
     ROW_NUMBER() OVER (
       PARTITION BY "r0"."customer_id"
-      ORDER BY "r0"."ordered_at" ASC, "r0"."order_id" ASC
+      ORDER BY pg_temp.rfm_key("r0"."ordered_at") ASC, pg_temp.rfm_key("r0"."order_id") ASC
     ) AS "seq"
   FROM "orders" AS "r0"
   WHERE
@@ -88,12 +88,12 @@ WITH "keyed" AS (
     "place",
     MAX("seq") OVER (
       PARTITION BY "g0"
-      ORDER BY "t", "place", "seq"
+      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "n",
     MAX("happened") OVER (
       PARTITION BY "g0"
-      ORDER BY "t", "place", "seq"
+      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "happened"
   FROM "stream"
@@ -121,4 +121,4 @@ LEFT JOIN "running" AS "b1"
 LEFT JOIN "running" AS "b2"
   ON "b2"."g0" = "k"."g0" AND "b2"."t" = "k"."b2" AND "b2"."place" = 2
 ORDER BY
-  "k"."example_id"
+  pg_temp.rfm_key("k"."example_id")

@@ -1,5 +1,7 @@
 SELECT
-  ROW_NUMBER() OVER (ORDER BY "x"."part" ASC, "x"."anchor_time" ASC, "x"."entity" ASC, "x"."step" ASC) - 1 AS "example_id",
+  ROW_NUMBER() OVER (
+    ORDER BY pg_temp.rfm_key("x"."part") ASC, pg_temp.rfm_key("x"."anchor_time") ASC, pg_temp.rfm_key("x"."entity") ASC, pg_temp.rfm_key("x"."step") ASC
+  ) - 1 AS "example_id",
   "x"."split",
   "x"."entity",
   "x"."j",
@@ -32,7 +34,7 @@ FROM (
         "p"."anchor_time",
         "p"."step",
         "p"."label",
-        ROW_NUMBER() OVER (ORDER BY "p"."draw" ASC) AS "among"
+        ROW_NUMBER() OVER (ORDER BY pg_temp.rfm_key("p"."draw") ASC) AS "among"
       FROM (
         SELECT
           "r"."entity",
@@ -43,7 +45,7 @@ FROM (
           "r"."draw",
           ROW_NUMBER() OVER (
             PARTITION BY "r"."step"
-            ORDER BY CASE WHEN "r"."is_new" AND "r"."lot" <= 125 THEN 0 ELSE 1 END ASC, "r"."draw" ASC
+            ORDER BY CASE WHEN "r"."is_new" AND "r"."lot" <= 125 THEN 0 ELSE 1 END ASC, pg_temp.rfm_key("r"."draw") ASC
           ) AS "place"
         FROM (
           SELECT

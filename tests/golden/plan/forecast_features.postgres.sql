@@ -69,4 +69,4 @@ LEFT JOIN "rfm_siblings0_x" AS "at11"
 LEFT JOIN "rfm_siblings0_x" AS "then11"
   ON "then11"."key" = "k1"."key" AND "then11"."i" = "e"."j" - "t"."round0" - 1
 ORDER BY
-  "e"."example_id"
+  pg_temp.rfm_key("e"."example_id")

@@ -15,7 +15,7 @@ FROM (
   FROM "rfm_pick2_x" AS "n"
 ) AS "rows"
 ORDER BY
-  "example_id",
-  "hop",
-  "link",
-  "order_id"
+  pg_temp.rfm_key("example_id"),
+  pg_temp.rfm_key("hop"),
+  pg_temp.rfm_key("link"),
+  pg_temp.rfm_key("order_id")

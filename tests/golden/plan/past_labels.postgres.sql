@@ -24,7 +24,10 @@ LEFT JOIN (
     "x"."example_id",
     "y"."anchor_time",
     "y"."label",
-    ROW_NUMBER() OVER (PARTITION BY "x"."example_id" ORDER BY "y"."anchor_time" DESC NULLS LAST) AS "place"
+    ROW_NUMBER() OVER (
+      PARTITION BY "x"."example_id"
+      ORDER BY pg_temp.rfm_key("y"."anchor_time") DESC NULLS LAST
+    ) AS "place"
   FROM "rfm_examples_x" AS "x"
   INNER JOIN "rfm_labels_x" AS "y"
     ON "y"."entity" = "x"."entity" AND "y"."known_at" <= "x"."as_of"
@@ -33,4 +36,4 @@ LEFT JOIN (
 GROUP BY
   "e"."example_id"
 ORDER BY
-  "e"."example_id"
+  pg_temp.rfm_key("e"."example_id")

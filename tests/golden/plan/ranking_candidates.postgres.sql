@@ -44,7 +44,7 @@ FROM (
       "s"."at",
       "s"."item",
       "s"."c0" AS "kind",
-      ROW_NUMBER() OVER (PARTITION BY "s"."at", "s"."c0" ORDER BY "s"."popular") AS "place"
+      ROW_NUMBER() OVER (PARTITION BY "s"."at", "s"."c0" ORDER BY pg_temp.rfm_key("s"."popular")) AS "place"
     FROM "rfm_shelf_x" AS "s"
   ) AS "s"
     ON "s"."at" = "t"."at" AND "s"."kind" = "t"."kind" AND "s"."place" <= 20

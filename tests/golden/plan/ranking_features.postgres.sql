@@ -77,4 +77,4 @@ LEFT JOIN "rfm_taste0_x" AS "t0"
   AND "t0"."entity" = "e"."entity"
   AND "t0"."kind" = "s"."c0"
 ORDER BY
-  "e"."example_id"
+  pg_temp.rfm_key("e"."example_id")

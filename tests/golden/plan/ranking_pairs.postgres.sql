@@ -1,5 +1,5 @@
 SELECT
-  ROW_NUMBER() OVER (ORDER BY "p"."group_id", "p"."item") - 1 AS "example_id",
+  ROW_NUMBER() OVER (ORDER BY pg_temp.rfm_key("p"."group_id"), pg_temp.rfm_key("p"."item")) - 1 AS "example_id",
   "p"."group_id",
   "p"."split",
   "p"."entity",
@@ -13,7 +13,7 @@ FROM (
     "l".*,
     ROW_NUMBER() OVER (
       PARTITION BY "l"."split", "l"."label"
-      ORDER BY MD5(CAST("l"."group_id" AS TEXT) || '|' || CAST("l"."item" AS TEXT) || '|' || '0'), "l"."group_id", "l"."item"
+      ORDER BY MD5(CAST("l"."group_id" AS TEXT) || '|' || CAST("l"."item" AS TEXT) || '|' || '0'), pg_temp.rfm_key("l"."group_id"), pg_temp.rfm_key("l"."item")
     ) AS "place"
   FROM "rfm_labelled_x" AS "l"
 ) AS "p"

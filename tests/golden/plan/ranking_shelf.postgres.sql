@@ -15,17 +15,17 @@ SELECT
   COALESCE("s"."entities_3", 0) AS "entities_3",
   ROW_NUMBER() OVER (
     PARTITION BY "g"."at"
-    ORDER BY COALESCE("s"."entities_1", 0) DESC NULLS LAST, COALESCE("s"."entities_3", 0) DESC NULLS LAST, COALESCE("s"."entities", 0) DESC NULLS LAST, "g"."item"
+    ORDER BY COALESCE("s"."entities_1", 0) DESC NULLS LAST, COALESCE("s"."entities_3", 0) DESC NULLS LAST, COALESCE("s"."entities", 0) DESC NULLS LAST, pg_temp.rfm_key("g"."item")
   ) AS "popular",
   ROW_NUMBER() OVER (
     PARTITION BY "g"."at"
     ORDER BY COALESCE(CAST("s"."entities_1" AS DOUBLE PRECISION) / (
       "s"."entities_3" + 5.0
-    ), 0) DESC NULLS LAST, "g"."item"
+    ), 0) DESC NULLS LAST, pg_temp.rfm_key("g"."item")
   ) AS "rising",
   ROW_NUMBER() OVER (
     PARTITION BY "g"."at"
-    ORDER BY COALESCE("g"."born", "s"."began") DESC NULLS LAST, "g"."item"
+    ORDER BY COALESCE("g"."born", "s"."began") DESC NULLS LAST, pg_temp.rfm_key("g"."item")
   ) AS "newest"
 FROM "rfm_catalogue_x" AS "g"
 LEFT JOIN (

@@ -6,7 +6,10 @@ SELECT
 FROM (
   SELECT
     "p".*,
-    ROW_NUMBER() OVER (PARTITION BY "p"."at", "p"."a" ORDER BY "p"."score" DESC NULLS LAST, "p"."b") AS "place"
+    ROW_NUMBER() OVER (
+      PARTITION BY "p"."at", "p"."a"
+      ORDER BY pg_temp.rfm_key("p"."score") DESC NULLS LAST, pg_temp.rfm_key("p"."b")
+    ) AS "place"
   FROM (
     SELECT
       "x"."at",

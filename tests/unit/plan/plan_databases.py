@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 
 import duckdb
 from hypothesis import strategies as st
+from sqlglot import exp
 
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 from dbt_rfm.warehouse.duckdb import DuckDB
+from dbt_rfm.warehouse.postgres_sql import PostgresRfm
 
 Row = dict[str, object]
 Database = Mapping[str, list[Row]]
@@ -78,6 +80,11 @@ def _semantic(is_id: bool, data_type: str) -> SemanticType:
         "VARCHAR": SemanticType.CATEGORICAL,
         "BOOLEAN": SemanticType.BOOLEAN,
     }.get(data_type, SemanticType.NUMERICAL)
+
+
+def written(query: exp.Expression, dialect: str) -> str:
+    """The query as the warehouse of that dialect writes it."""
+    return query.sql(dialect=PostgresRfm if dialect == "postgres" else dialect, pretty=True) + "\n"
 
 
 _OPEN: list[duckdb.DuckDBPyConnection] = []  # one, made when first asked for: connecting takes longer than a test

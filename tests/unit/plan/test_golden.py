@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from plan_databases import ORDERS_PATH, shop_schema
+from plan_databases import ORDERS_PATH, shop_schema, written
 from sqlglot import exp
 
 from dbt_rfm.plan.blocks import Names
@@ -89,7 +89,7 @@ def plans(graph: Graph) -> dict[str, exp.Expression]:
     ],
 )
 def test__plan__sql__is_the_golden_text(name: str, dialect: str) -> None:
-    text = plans(Graph(shop_schema(), dialect))[name].sql(dialect=dialect, pretty=True) + "\n"
+    text = written(plans(Graph(shop_schema(), dialect))[name], dialect)
     file = GOLDEN / f"{name}.{dialect}.sql"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from plan_databases import shop_schema
+from plan_databases import shop_schema, written
 from sqlglot import exp
 from test_golden import GOLDEN, NAMES
 
@@ -52,7 +52,7 @@ def plans(dialect: str) -> dict[str, exp.Expression]:
 def test__ranking__sql__is_the_golden_text(dialect: str) -> None:
     missing = []
     for name, select in plans(dialect).items():
-        text = select.sql(dialect=dialect, pretty=True) + "\n"
+        text = written(select, dialect)
         file = GOLDEN / f"{name}.{dialect}.sql"
         if not file.exists():
             file.write_text(text, encoding="utf-8")
