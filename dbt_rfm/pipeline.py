@@ -12,6 +12,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ from dbt_rfm.job import Job
 from dbt_rfm.model import load_model, quick_options, reads_rows
 from dbt_rfm.model.interface import Provenance
 from dbt_rfm.model.step import learn, prediction_rows, run_step, split_rows
+from dbt_rfm.one_state import as_of_now
 from dbt_rfm.options import Options
 from dbt_rfm.pql.ast import Scalar
 from dbt_rfm.pql.binder import bind
@@ -117,11 +119,12 @@ def answer(
     progress: Progress = lambda stage: None,
     tables: RunTables | None = None,
     board: Board | None = None,
+    planned_now: Callable[[], object] = lambda: None,
 ) -> Answer:
     """Answer the job's query. `entity_ids` and `at` override what the query and the options say; `understood` is
     what `understand` gave, where the caller has it already. A `quick` answer reads at most QUICK_CONTEXT examples, by
     network and line alone: for a question about a few entities. `tables`: where a large answer may be kept, to be
-    written shard by shard; `board`: who else answers shards of it.
+    written shard by shard; `board`: who else answers shards of it. `planned_now` is called once the plan has run.
 
     Raises an RfmError for whatever the user can mend.
     """
@@ -147,6 +150,7 @@ def answer(
             board = board or Alone()
             board.open(number_of(snapshot))
             tables.ready(snapshot, prediction_rows(snapshot, None))
+    planned_now()
     planned = time.perf_counter() - started
     progress("predicting")
     model = load_model(options.model, options.device, _model_options(options, quick))
@@ -244,12 +248,36 @@ def _publish(
     if job.empty:
         return _publish_empty(job, warehouse, serving, settle)
     progress("reading the schema")
+    with ExitStack() as state:
+        # Only the plan needs it: what comes after may take long, and must not hold a transaction.
+        seen = as_of_now(job, warehouse, state)
+        return _publish_seen(seen, warehouse, serving, settle, progress, board, planned_now=state.close)
+
+
+def _publish_seen(
+    job: Job,
+    warehouse: Warehouse,
+    serving: Serving,
+    settle: Settle,
+    progress: Progress,
+    board: Board | None,
+    *,
+    planned_now: Callable[[], object],
+) -> Outcome:
+    assert job.target is not None
     understood = understand(job, warehouse)
     findings = _check_rows(job, understood, warehouse)
     run = board.run if board is not None else None
     with RunTables(warehouse, run=run, home=job.home if run else None) as tables:
         result = answer(
-            job, warehouse, with_rows=True, understood=understood, progress=progress, tables=tables, board=board
+            job,
+            warehouse,
+            with_rows=True,
+            understood=understood,
+            progress=progress,
+            tables=tables,
+            board=board,
+            planned_now=planned_now,
         )
         held = _is_held(result)
         folder = _keep_bundle(job, result)

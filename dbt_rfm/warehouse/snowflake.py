@@ -17,7 +17,7 @@ import re
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,22 +169,14 @@ class Snowflake:
 
     @contextmanager
     def one_state(self, relations: Sequence[str]) -> Iterator[Mapping[str, str]]:
-        """Inside, `relations` are seen as they are now under the names given: temporary copies, clones of tables."""
+        """`relations` as they are now, under the names of copies, which stay until the session ends."""
         suffix = uuid.uuid4().hex[:8]
         now = self.query(exp.select(exp.CurrentTimestamp())).column(0)[0].as_py()
         at = f"AT (TIMESTAMP => {_literal(now.isoformat())}::TIMESTAMP_TZ)"
-        names = {relation: f"rfm_state{i}_{suffix}" for i, relation in enumerate(dict.fromkeys(relations))}
-        failed = True
-        try:
-            for relation, name in names.items():
-                self._copy(_quoted(name), relation, at)
-            yield {relation: _quoted(name) for relation, name in names.items()}
-            failed = False
-        finally:
-            # After an error the session may be gone, and its tables with it: the first error is what counts.
-            with suppress(RfmError) if failed else nullcontext():
-                for name in names.values():
-                    self._run(f"DROP TABLE IF EXISTS {_quoted(name)}")
+        seen = {relation: _quoted(f"rfm_state{i}_{suffix}") for i, relation in enumerate(dict.fromkeys(relations))}
+        for relation, name in seen.items():
+            self._copy(name, relation, at)
+        yield seen
 
     def tables(self, database: str | None, schema: str, name: str | None = None) -> dict[str, str]:
         """BASE TABLE or VIEW, by name, of what is in a schema; of the one of that name only, if it is given."""

@@ -162,7 +162,7 @@ def test__transaction__error_inside__undone_and_joined_by_inner_ones(customers):
     assert customers.query(count).to_pylist() == [{"n": 0}]
 
 
-def test__one_state__tables_views_and_subqueries__stay_as_they_were_and_go(customers):
+def test__one_state__tables_views_and_subqueries__stay_as_they_were(customers):
     run(customers, "create view people as select * from customers")
     relations = ["customers", "people", "(select customer_id from customers) as q"]
     with customers.one_state(relations) as seen:
@@ -170,9 +170,12 @@ def test__one_state__tables_views_and_subqueries__stay_as_they_were_and_go(custo
         read = [exp.select("*").from_(seen[relation], dialect=customers.dialect) for relation in relations]
         assert [customers.query(select).num_rows for select in read] == [2, 2, 2]
         assert customers.describe(seen["customers"]) == customers.describe("customers")
-    for select in read:
-        with pytest.raises(ProjectError):
-            customers.query(select)
+    assert customers.query(exp.select("*").from_("customers", dialect=customers.dialect)).num_rows == 3
+
+
+def test__one_state__relation_that_is_not_there__said(customers):
+    with pytest.raises(ProjectError, match="does not exist"), customers.one_state(["customers", "nobody"]):
+        pass
 
 
 def test__tables__of_a_schema_or_one__spelled_as_here(customers, snowflake_output):
