@@ -1,24 +1,24 @@
 SELECT
-  COALESCE(LAG("hi") OVER (ORDER BY "hi"), CAST('0001-01-01 00:00:00' AS TIMESTAMP)) AS "lo",
-  "hi"
+  COALESCE(LAG("HI") OVER (ORDER BY "HI"), CAST('0001-01-01 00:00:00' AS TIMESTAMP_NTZ)) AS "LO",
+  "HI"
 FROM (
   SELECT DISTINCT
-    "hi"
+    "HI"
   FROM (
     SELECT
-      "as_of" AS "hi"
-    FROM "rfm_examples_x"
+      "AS_OF" AS "HI"
+    FROM "RFM_EXAMPLES_X"
     UNION ALL
     SELECT
-      "anchor_time" - INTERVAL '30 DAY' AS "hi"
-    FROM "rfm_examples_x"
+      "ANCHOR_TIME" - INTERVAL '30 DAY' AS "HI"
+    FROM "RFM_EXAMPLES_X"
     UNION ALL
     SELECT
-      "anchor_time" - INTERVAL '90 DAY' AS "hi"
-    FROM "rfm_examples_x"
+      "ANCHOR_TIME" - INTERVAL '90 DAY' AS "HI"
+    FROM "RFM_EXAMPLES_X"
     UNION ALL
     SELECT
-      "anchor_time" - INTERVAL '365 DAY' AS "hi"
-    FROM "rfm_examples_x"
-  ) AS "m"
-) AS "m"
+      "ANCHOR_TIME" - INTERVAL '365 DAY' AS "HI"
+    FROM "RFM_EXAMPLES_X"
+  ) AS "M"
+) AS "M"

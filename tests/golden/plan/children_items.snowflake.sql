@@ -1,133 +1,133 @@
-WITH "keyed" AS (
+WITH "KEYED" AS (
   SELECT
-    "example_id",
-    "entity" AS "key",
-    "anchor_time",
-    "as_of"
-  FROM "rfm_examples_x"
-), "points" AS (
+    "EXAMPLE_ID",
+    "ENTITY" AS "KEY",
+    "ANCHOR_TIME",
+    "AS_OF"
+  FROM "RFM_EXAMPLES_X"
+), "POINTS" AS (
   SELECT DISTINCT
-    "key",
-    "anchor_time",
-    "as_of"
-  FROM "keyed"
+    "KEY",
+    "ANCHOR_TIME",
+    "AS_OF"
+  FROM "KEYED"
   WHERE
-    NOT "key" IS NULL
-), "raw" AS (
+    NOT "KEY" IS NULL
+), "RAW" AS (
   SELECT
-    "r1"."customer_id" AS "key",
-    "r0"."item_id" AS "pk0",
-    "r1"."ordered_at" AS "t",
-    CAST("r0"."quantity" AS DOUBLE) AS "v0",
-    NULLIF(CAST("p0"."price" AS DOUBLE), CAST('NaN' AS DOUBLE)) AS "v1",
-    CAST("p0"."category" AS VARCHAR) AS "v2"
-  FROM "items" AS "r0"
-  INNER JOIN "orders" AS "r1"
-    ON "r1"."order_id" = "r0"."order_id"
-  LEFT JOIN "products" AS "p0"
-    ON "p0"."product_id" = "r0"."product_id" AND "p0"."launched_at" <= "r1"."ordered_at"
+    "R1"."CUSTOMER_ID" AS "KEY",
+    "R0"."ITEM_ID" AS "PK0",
+    "R1"."ORDERED_AT" AS "T",
+    CAST("R0"."QUANTITY" AS DOUBLE) AS "V0",
+    NULLIF(CAST("P0"."PRICE" AS DOUBLE), CAST('NaN' AS DOUBLE)) AS "V1",
+    CAST("P0"."CATEGORY" AS VARCHAR) AS "V2"
+  FROM "items" AS "R0"
+  INNER JOIN "orders" AS "R1"
+    ON "R1"."ORDER_ID" = "R0"."ORDER_ID"
+  LEFT JOIN "products" AS "P0"
+    ON "P0"."PRODUCT_ID" = "R0"."PRODUCT_ID" AND "P0"."LAUNCHED_AT" <= "R1"."ORDERED_AT"
   WHERE
-    "r1"."customer_id" IN (
+    "R1"."CUSTOMER_ID" IN (
       SELECT
-        "key"
-      FROM "points"
+        "KEY"
+      FROM "POINTS"
     )
-    AND "r1"."ordered_at" <= (
+    AND "R1"."ORDERED_AT" <= (
       SELECT
-        MAX("as_of")
-      FROM "points"
+        MAX("AS_OF")
+      FROM "POINTS"
     )
-), "numbered" AS (
+), "NUMBERED" AS (
   SELECT
     *,
-    ROW_NUMBER() OVER (PARTITION BY "key" ORDER BY "t" ASC, "pk0" ASC) AS "seq"
-  FROM "raw"
-), "cells" AS (
+    ROW_NUMBER() OVER (PARTITION BY "KEY" ORDER BY "T" ASC, "PK0" ASC) AS "SEQ"
+  FROM "RAW"
+), "CELLS" AS (
   SELECT
-    "r"."key",
-    COUNT(*) AS "n",
-    MAX("r"."seq") AS "newest",
-    MAX("r"."t") AS "t",
-    MIN("r"."t") AS "first",
-    SUM("r"."v0") AS "s0",
-    COUNT("r"."v0") AS "c0",
-    SUM("r"."v1") AS "s1",
-    COUNT("r"."v1") AS "c1"
-  FROM "numbered" AS "r"
-  INNER JOIN "rfm_bounds_x" AS "b"
-    ON "r"."t" > "b"."lo" AND "r"."t" <= "b"."hi"
+    "R"."KEY",
+    COUNT(*) AS "N",
+    MAX("R"."SEQ") AS "NEWEST",
+    MAX("R"."T") AS "T",
+    MIN("R"."T") AS "FIRST",
+    SUM("R"."V0") AS "S0",
+    COUNT("R"."V0") AS "C0",
+    SUM("R"."V1") AS "S1",
+    COUNT("R"."V1") AS "C1"
+  FROM "NUMBERED" AS "R"
+  INNER JOIN "RFM_BOUNDS_X" AS "B"
+    ON "R"."T" > "B"."LO" AND "R"."T" <= "B"."HI"
   GROUP BY
-    "r"."key",
-    "b"."hi"
-), "spans" AS (
+    "R"."KEY",
+    "B"."HI"
+), "SPANS" AS (
   SELECT
-    "key",
-    "anchor_time",
-    "as_of",
-    0 AS "w",
-    "anchor_time" - INTERVAL '90 DAY' AS "since"
-  FROM "points"
+    "KEY",
+    "ANCHOR_TIME",
+    "AS_OF",
+    0 AS "W",
+    "ANCHOR_TIME" - INTERVAL '90 DAY' AS "SINCE"
+  FROM "POINTS"
   UNION ALL
   SELECT
-    "key",
-    "anchor_time",
-    "as_of",
-    1 AS "w",
-    CAST('0001-01-01 00:00:00' AS TIMESTAMP) AS "since"
-  FROM "points"
-), "stats" AS (
+    "KEY",
+    "ANCHOR_TIME",
+    "AS_OF",
+    1 AS "W",
+    CAST('0001-01-01 00:00:00' AS TIMESTAMP_NTZ) AS "SINCE"
+  FROM "POINTS"
+), "STATS" AS (
   SELECT
-    "s"."key",
-    "s"."anchor_time",
-    "s"."as_of",
-    "s"."w",
-    SUM("c"."n") AS "n",
-    SUM("c"."s0") AS "s0",
-    SUM("c"."c0") AS "c0",
-    SUM("c"."s1") AS "s1",
-    SUM("c"."c1") AS "c1",
-    MAX("c"."newest") AS "newest",
-    MAX("c"."t") AS "t",
-    MIN("c"."first") AS "first"
-  FROM "spans" AS "s"
-  INNER JOIN "cells" AS "c"
-    ON "c"."key" = "s"."key" AND "c"."t" <= "s"."as_of" AND "c"."t" > "s"."since"
+    "S"."KEY",
+    "S"."ANCHOR_TIME",
+    "S"."AS_OF",
+    "S"."W",
+    SUM("C"."N") AS "N",
+    SUM("C"."S0") AS "S0",
+    SUM("C"."C0") AS "C0",
+    SUM("C"."S1") AS "S1",
+    SUM("C"."C1") AS "C1",
+    MAX("C"."NEWEST") AS "NEWEST",
+    MAX("C"."T") AS "T",
+    MIN("C"."FIRST") AS "FIRST"
+  FROM "SPANS" AS "S"
+  INNER JOIN "CELLS" AS "C"
+    ON "C"."KEY" = "S"."KEY" AND "C"."T" <= "S"."AS_OF" AND "C"."T" > "S"."SINCE"
   GROUP BY
-    "s"."key",
-    "s"."anchor_time",
-    "s"."as_of",
-    "s"."w"
+    "S"."KEY",
+    "S"."ANCHOR_TIME",
+    "S"."AS_OF",
+    "S"."W"
 )
 SELECT
-  "k"."example_id" AS "example_id",
-  CAST(COALESCE("s0"."n", 0) AS DOUBLE) AS "f0",
-  CAST(COALESCE("s1"."n", 0) AS DOUBLE) AS "f1",
-  CAST(DATEDIFF(SECOND, "s1"."t", "k"."anchor_time") AS DOUBLE) / 86400.0 AS "f2",
-  CAST(DATEDIFF(SECOND, "s1"."first", "k"."anchor_time") AS DOUBLE) / 86400.0 AS "f3",
-  CAST("s1"."n" AS DOUBLE) / (
-    CAST(DATEDIFF(SECOND, "s1"."first", "k"."anchor_time") AS DOUBLE) / 86400.0 + 1.0
-  ) AS "f4",
-  "s0"."s0" / NULLIF("s0"."c0", 0) AS "f5",
-  "s0"."s0" AS "f6",
-  "s1"."s0" / NULLIF("s1"."c0", 0) AS "f7",
-  "s1"."s0" AS "f8",
-  "s0"."s1" / NULLIF("s0"."c1", 0) AS "f9",
-  "s1"."s1" / NULLIF("s1"."c1", 0) AS "f10",
-  "n0"."v0" AS "f11",
-  "n0"."v1" AS "f12",
-  "n0"."v2" AS "f13"
-FROM "keyed" AS "k"
-LEFT JOIN "stats" AS "s0"
-  ON "k"."key" = "s0"."key"
-  AND "k"."anchor_time" = "s0"."anchor_time"
-  AND "k"."as_of" = "s0"."as_of"
-  AND "s0"."w" = 0
-LEFT JOIN "stats" AS "s1"
-  ON "k"."key" = "s1"."key"
-  AND "k"."anchor_time" = "s1"."anchor_time"
-  AND "k"."as_of" = "s1"."as_of"
-  AND "s1"."w" = 1
-LEFT JOIN "numbered" AS "n0"
-  ON "n0"."key" = "k"."key" AND "n0"."seq" = "s1"."newest" AND "n0"."t" <= "k"."as_of"
+  "K"."EXAMPLE_ID" AS "EXAMPLE_ID",
+  CAST(COALESCE("S0"."N", 0) AS DOUBLE) AS "F0",
+  CAST(COALESCE("S1"."N", 0) AS DOUBLE) AS "F1",
+  CAST(DATEDIFF(SECOND, "S1"."T", "K"."ANCHOR_TIME") AS DOUBLE) / 86400.0 AS "F2",
+  CAST(DATEDIFF(SECOND, "S1"."FIRST", "K"."ANCHOR_TIME") AS DOUBLE) / 86400.0 AS "F3",
+  CAST("S1"."N" AS DOUBLE) / (
+    CAST(DATEDIFF(SECOND, "S1"."FIRST", "K"."ANCHOR_TIME") AS DOUBLE) / 86400.0 + 1.0
+  ) AS "F4",
+  CAST("S0"."S0" AS DOUBLE) / NULLIF("S0"."C0", 0) AS "F5",
+  "S0"."S0" AS "F6",
+  CAST("S1"."S0" AS DOUBLE) / NULLIF("S1"."C0", 0) AS "F7",
+  "S1"."S0" AS "F8",
+  CAST("S0"."S1" AS DOUBLE) / NULLIF("S0"."C1", 0) AS "F9",
+  CAST("S1"."S1" AS DOUBLE) / NULLIF("S1"."C1", 0) AS "F10",
+  "N0"."V0" AS "F11",
+  "N0"."V1" AS "F12",
+  "N0"."V2" AS "F13"
+FROM "KEYED" AS "K"
+LEFT JOIN "STATS" AS "S0"
+  ON "K"."KEY" = "S0"."KEY"
+  AND "K"."ANCHOR_TIME" = "S0"."ANCHOR_TIME"
+  AND "K"."AS_OF" = "S0"."AS_OF"
+  AND "S0"."W" = 0
+LEFT JOIN "STATS" AS "S1"
+  ON "K"."KEY" = "S1"."KEY"
+  AND "K"."ANCHOR_TIME" = "S1"."ANCHOR_TIME"
+  AND "K"."AS_OF" = "S1"."AS_OF"
+  AND "S1"."W" = 1
+LEFT JOIN "NUMBERED" AS "N0"
+  ON "N0"."KEY" = "K"."KEY" AND "N0"."SEQ" = "S1"."NEWEST" AND "N0"."T" <= "K"."AS_OF"
 ORDER BY
-  "k"."example_id"
+  "K"."EXAMPLE_ID"

@@ -1,33 +1,33 @@
 SELECT
-  "p"."entity",
-  "p"."anchor_time",
-  "p"."label"
+  "P"."ENTITY",
+  "P"."ANCHOR_TIME",
+  "P"."LABEL"
 FROM (
   SELECT
-    "entity",
-    "anchor_time",
-    "label",
+    "ENTITY",
+    "ANCHOR_TIME",
+    "LABEL",
     ROW_NUMBER() OVER (
-      ORDER BY CASE WHEN "of_class" <= 200 THEN 0 WHEN "newest" <= 500 THEN 1 ELSE 2 END ASC, "draw" ASC
-    ) AS "place"
+      ORDER BY CASE WHEN "OF_CLASS" <= 200 THEN 0 WHEN "NEWEST" <= 500 THEN 1 ELSE 2 END ASC, "DRAW" ASC
+    ) AS "PLACE"
   FROM (
     SELECT
       *,
-      ROW_NUMBER() OVER (ORDER BY "anchor_time" DESC NULLS LAST, "draw") AS "newest",
-      ROW_NUMBER() OVER (PARTITION BY "label" ORDER BY "draw" ASC) AS "of_class"
+      ROW_NUMBER() OVER (ORDER BY "ANCHOR_TIME" DESC NULLS LAST, "DRAW") AS "NEWEST",
+      ROW_NUMBER() OVER (PARTITION BY "LABEL" ORDER BY "DRAW" ASC) AS "OF_CLASS"
     FROM (
       SELECT
-        "l"."entity",
-        "l"."anchor_time",
-        "l"."label",
+        "L"."ENTITY",
+        "L"."ANCHOR_TIME",
+        "L"."LABEL",
         MD5(
-          CAST("l"."entity" AS VARCHAR) || '|' || CAST("l"."anchor_time" AS VARCHAR) || '|' || 'context 0'
-        ) AS "draw"
-      FROM "rfm_labels_x" AS "l"
+          CAST("L"."ENTITY" AS VARCHAR) || '|' || REGEXP_REPLACE(TO_VARCHAR(CAST("L"."ANCHOR_TIME" AS TIMESTAMP_NTZ), 'YYYY-MM-DD HH24:MI:SS.FF6'), '[.]?0+$', '') || '|' || 'context 0'
+        ) AS "DRAW"
+      FROM "RFM_LABELS_X" AS "L"
       WHERE
-        "l"."known_at" <= CAST('2024-06-30 12:00:00' AS TIMESTAMP)
-    ) AS "d"
-  ) AS "r"
-) AS "p"
+        "L"."KNOWN_AT" <= CAST('2024-06-30 12:00:00' AS TIMESTAMP_NTZ)
+    ) AS "D"
+  ) AS "R"
+) AS "P"
 WHERE
-  "p"."place" <= 1000
+  "P"."PLACE" <= 1000

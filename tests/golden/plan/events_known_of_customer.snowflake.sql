@@ -1,177 +1,177 @@
-WITH "keyed" AS (
+WITH "KEYED" AS (
   SELECT
-    "o"."example_id",
-    "o"."k0" AS "g0",
-    "o"."as_of" - INTERVAL '36 HOUR' AS "until",
-    LEAST("o"."anchor_time" - INTERVAL '1 DAY', "o"."as_of") - INTERVAL '36 HOUR' AS "b0",
-    LEAST("o"."anchor_time" - INTERVAL '7 DAY', "o"."as_of") - INTERVAL '36 HOUR' AS "b1",
-    LEAST("o"."anchor_time" - INTERVAL '30 DAY', "o"."as_of") - INTERVAL '36 HOUR' AS "b2"
-  FROM "rfm_own_x" AS "o"
-), "moments" AS (
+    "O"."EXAMPLE_ID",
+    "O"."K0" AS "G0",
+    "O"."AS_OF" - INTERVAL '36 HOUR' AS "UNTIL",
+    LEAST("O"."ANCHOR_TIME" - INTERVAL '1 DAY', "O"."AS_OF") - INTERVAL '36 HOUR' AS "B0",
+    LEAST("O"."ANCHOR_TIME" - INTERVAL '7 DAY', "O"."AS_OF") - INTERVAL '36 HOUR' AS "B1",
+    LEAST("O"."ANCHOR_TIME" - INTERVAL '30 DAY', "O"."AS_OF") - INTERVAL '36 HOUR' AS "B2"
+  FROM "RFM_OWN_X" AS "O"
+), "MOMENTS" AS (
   SELECT DISTINCT
-    "g0",
-    "t",
-    "place"
+    "G0",
+    "T",
+    "PLACE"
   FROM (
     SELECT
-      "g0",
-      "until" AS "t",
-      2 AS "place"
-    FROM "keyed"
+      "G0",
+      "UNTIL" AS "T",
+      2 AS "PLACE"
+    FROM "KEYED"
     WHERE
-      NOT "g0" IS NULL
+      NOT "G0" IS NULL
     UNION ALL
     SELECT
-      "g0",
-      "b0" AS "t",
-      2 AS "place"
-    FROM "keyed"
+      "G0",
+      "B0" AS "T",
+      2 AS "PLACE"
+    FROM "KEYED"
     WHERE
-      NOT "g0" IS NULL
+      NOT "G0" IS NULL
     UNION ALL
     SELECT
-      "g0",
-      "b1" AS "t",
-      2 AS "place"
-    FROM "keyed"
+      "G0",
+      "B1" AS "T",
+      2 AS "PLACE"
+    FROM "KEYED"
     WHERE
-      NOT "g0" IS NULL
+      NOT "G0" IS NULL
     UNION ALL
     SELECT
-      "g0",
-      "b2" AS "t",
-      2 AS "place"
-    FROM "keyed"
+      "G0",
+      "B2" AS "T",
+      2 AS "PLACE"
+    FROM "KEYED"
     WHERE
-      NOT "g0" IS NULL
-  ) AS "m"
-), "numbered" AS (
+      NOT "G0" IS NULL
+  ) AS "M"
+), "NUMBERED" AS (
   SELECT
-    "r0"."customer_id" AS "g0",
-    "r0"."ordered_at" AS "t",
+    "R0"."CUSTOMER_ID" AS "G0",
+    "R0"."ORDERED_AT" AS "T",
     ROW_NUMBER() OVER (
-      PARTITION BY "r0"."customer_id"
-      ORDER BY "r0"."ordered_at" ASC, "r0"."order_id" ASC
-    ) AS "seq",
-    NULLIF(CAST("r0"."amount" AS DOUBLE), CAST('NaN' AS DOUBLE)) AS "v0"
-  FROM "orders" AS "r0"
+      PARTITION BY "R0"."CUSTOMER_ID"
+      ORDER BY "R0"."ORDERED_AT" ASC, "R0"."ORDER_ID" ASC
+    ) AS "SEQ",
+    NULLIF(CAST("R0"."AMOUNT" AS DOUBLE), CAST('NaN' AS DOUBLE)) AS "V0"
+  FROM "orders" AS "R0"
   WHERE
-    "r0"."customer_id" IN (
+    "R0"."CUSTOMER_ID" IN (
       SELECT
-        "g0"
-      FROM "keyed"
+        "G0"
+      FROM "KEYED"
     )
-    AND "r0"."ordered_at" <= (
+    AND "R0"."ORDERED_AT" <= (
       SELECT
-        MAX("until")
-      FROM "keyed"
+        MAX("UNTIL")
+      FROM "KEYED"
     )
-    AND NOT NULLIF(CAST("r0"."amount" AS DOUBLE), CAST('NaN' AS DOUBLE)) IS NULL
-), "stream" AS (
+    AND NOT NULLIF(CAST("R0"."AMOUNT" AS DOUBLE), CAST('NaN' AS DOUBLE)) IS NULL
+), "STREAM" AS (
   SELECT
-    "g0",
-    "t",
-    1 AS "place",
-    "seq",
-    "t" AS "happened",
-    "v0"
-  FROM "numbered"
+    "G0",
+    "T",
+    1 AS "PLACE",
+    "SEQ",
+    "T" AS "HAPPENED",
+    "V0"
+  FROM "NUMBERED"
   UNION ALL
   SELECT
-    "g0",
-    "t",
-    "place",
-    CAST(NULL AS BIGINT) AS "seq",
-    CAST(NULL AS TIMESTAMP) AS "happened",
-    CAST(NULL AS DOUBLE) AS "v0"
-  FROM "moments"
-), "running" AS (
+    "G0",
+    "T",
+    "PLACE",
+    CAST(NULL AS BIGINT) AS "SEQ",
+    CAST(NULL AS TIMESTAMP_NTZ) AS "HAPPENED",
+    CAST(NULL AS DOUBLE) AS "V0"
+  FROM "MOMENTS"
+), "RUNNING" AS (
   SELECT
-    "g0",
-    "t",
-    "place",
-    MAX("seq") OVER (
-      PARTITION BY "g0"
-      ORDER BY "t", "place", "seq"
+    "G0",
+    "T",
+    "PLACE",
+    MAX("SEQ") OVER (
+      PARTITION BY "G0"
+      ORDER BY "T", "PLACE", "SEQ"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "n",
-    MAX("happened") OVER (
-      PARTITION BY "g0"
-      ORDER BY "t", "place", "seq"
+    ) AS "N",
+    MAX("HAPPENED") OVER (
+      PARTITION BY "G0"
+      ORDER BY "T", "PLACE", "SEQ"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "happened",
-    SUM("v0") OVER (
-      PARTITION BY "g0"
-      ORDER BY "t", "place", "seq"
+    ) AS "HAPPENED",
+    SUM("V0") OVER (
+      PARTITION BY "G0"
+      ORDER BY "T", "PLACE", "SEQ"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "s0",
-    COUNT("v0") OVER (
-      PARTITION BY "g0"
-      ORDER BY "t", "place", "seq"
+    ) AS "S0",
+    COUNT("V0") OVER (
+      PARTITION BY "G0"
+      ORDER BY "T", "PLACE", "SEQ"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "c0",
-    SUM("v0" * "v0") OVER (
-      PARTITION BY "g0"
-      ORDER BY "t", "place", "seq"
+    ) AS "C0",
+    SUM("V0" * "V0") OVER (
+      PARTITION BY "G0"
+      ORDER BY "T", "PLACE", "SEQ"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "q0",
-    MAX("v0") OVER (
-      PARTITION BY "g0"
-      ORDER BY "t", "place", "seq"
+    ) AS "Q0",
+    MAX("V0") OVER (
+      PARTITION BY "G0"
+      ORDER BY "T", "PLACE", "SEQ"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "hi0"
-  FROM "stream"
+    ) AS "HI0"
+  FROM "STREAM"
 )
 SELECT
-  "k"."example_id" AS "example_id",
+  "K"."EXAMPLE_ID" AS "EXAMPLE_ID",
   CAST((
-    COALESCE("e"."n", 0) - COALESCE("b0"."n", 0)
-  ) AS DOUBLE) AS "f0",
+    COALESCE("E"."N", 0) - COALESCE("B0"."N", 0)
+  ) AS DOUBLE) AS "F0",
   CAST((
-    COALESCE("e"."n", 0) - COALESCE("b1"."n", 0)
-  ) AS DOUBLE) AS "f1",
+    COALESCE("E"."N", 0) - COALESCE("B1"."N", 0)
+  ) AS DOUBLE) AS "F1",
   CAST((
-    COALESCE("e"."n", 0) - COALESCE("b2"."n", 0)
-  ) AS DOUBLE) AS "f2",
-  CAST(COALESCE("e"."n", 0) AS DOUBLE) AS "f3",
-  CAST(DATEDIFF(SECOND, "e"."happened", "k"."until") AS DOUBLE) / 86400.0 AS "f4",
+    COALESCE("E"."N", 0) - COALESCE("B2"."N", 0)
+  ) AS DOUBLE) AS "F2",
+  CAST(COALESCE("E"."N", 0) AS DOUBLE) AS "F3",
+  CAST(DATEDIFF(SECOND, "E"."HAPPENED", "K"."UNTIL") AS DOUBLE) / 86400.0 AS "F4",
+  CAST((
+    COALESCE("E"."S0", 0) - COALESCE("B0"."S0", 0)
+  ) AS DOUBLE) / NULLIF(CAST((
+    COALESCE("E"."C0", 0) - COALESCE("B0"."C0", 0)
+  ) AS DOUBLE), 0) AS "F5",
   (
-    COALESCE("e"."s0", 0) - COALESCE("b0"."s0", 0)
-  ) / NULLIF(CAST((
-    COALESCE("e"."c0", 0) - COALESCE("b0"."c0", 0)
-  ) AS DOUBLE), 0) AS "f5",
+    COALESCE("E"."S0", 0) - COALESCE("B0"."S0", 0)
+  ) AS "F6",
+  CAST((
+    COALESCE("E"."S0", 0) - COALESCE("B1"."S0", 0)
+  ) AS DOUBLE) / NULLIF(CAST((
+    COALESCE("E"."C0", 0) - COALESCE("B1"."C0", 0)
+  ) AS DOUBLE), 0) AS "F7",
   (
-    COALESCE("e"."s0", 0) - COALESCE("b0"."s0", 0)
-  ) AS "f6",
+    COALESCE("E"."S0", 0) - COALESCE("B1"."S0", 0)
+  ) AS "F8",
+  CAST((
+    COALESCE("E"."S0", 0) - COALESCE("B2"."S0", 0)
+  ) AS DOUBLE) / NULLIF(CAST((
+    COALESCE("E"."C0", 0) - COALESCE("B2"."C0", 0)
+  ) AS DOUBLE), 0) AS "F9",
   (
-    COALESCE("e"."s0", 0) - COALESCE("b1"."s0", 0)
-  ) / NULLIF(CAST((
-    COALESCE("e"."c0", 0) - COALESCE("b1"."c0", 0)
-  ) AS DOUBLE), 0) AS "f7",
-  (
-    COALESCE("e"."s0", 0) - COALESCE("b1"."s0", 0)
-  ) AS "f8",
-  (
-    COALESCE("e"."s0", 0) - COALESCE("b2"."s0", 0)
-  ) / NULLIF(CAST((
-    COALESCE("e"."c0", 0) - COALESCE("b2"."c0", 0)
-  ) AS DOUBLE), 0) AS "f9",
-  (
-    COALESCE("e"."s0", 0) - COALESCE("b2"."s0", 0)
-  ) AS "f10",
-  COALESCE("e"."s0", 0) / NULLIF(CAST(COALESCE("e"."c0", 0) AS DOUBLE), 0) AS "f11",
-  COALESCE("e"."s0", 0) AS "f12",
-  "l"."v0" AS "f13"
-FROM "keyed" AS "k"
-LEFT JOIN "running" AS "e"
-  ON "e"."g0" = "k"."g0" AND "e"."t" = "k"."until" AND "e"."place" = 2
-LEFT JOIN "running" AS "b0"
-  ON "b0"."g0" = "k"."g0" AND "b0"."t" = "k"."b0" AND "b0"."place" = 2
-LEFT JOIN "running" AS "b1"
-  ON "b1"."g0" = "k"."g0" AND "b1"."t" = "k"."b1" AND "b1"."place" = 2
-LEFT JOIN "running" AS "b2"
-  ON "b2"."g0" = "k"."g0" AND "b2"."t" = "k"."b2" AND "b2"."place" = 2
-LEFT JOIN "numbered" AS "l"
-  ON "l"."g0" = "k"."g0" AND "l"."seq" = "e"."n"
+    COALESCE("E"."S0", 0) - COALESCE("B2"."S0", 0)
+  ) AS "F10",
+  CAST(COALESCE("E"."S0", 0) AS DOUBLE) / NULLIF(CAST(COALESCE("E"."C0", 0) AS DOUBLE), 0) AS "F11",
+  COALESCE("E"."S0", 0) AS "F12",
+  "L"."V0" AS "F13"
+FROM "KEYED" AS "K"
+LEFT JOIN "RUNNING" AS "E"
+  ON "E"."G0" = "K"."G0" AND "E"."T" = "K"."UNTIL" AND "E"."PLACE" = 2
+LEFT JOIN "RUNNING" AS "B0"
+  ON "B0"."G0" = "K"."G0" AND "B0"."T" = "K"."B0" AND "B0"."PLACE" = 2
+LEFT JOIN "RUNNING" AS "B1"
+  ON "B1"."G0" = "K"."G0" AND "B1"."T" = "K"."B1" AND "B1"."PLACE" = 2
+LEFT JOIN "RUNNING" AS "B2"
+  ON "B2"."G0" = "K"."G0" AND "B2"."T" = "K"."B2" AND "B2"."PLACE" = 2
+LEFT JOIN "NUMBERED" AS "L"
+  ON "L"."G0" = "K"."G0" AND "L"."SEQ" = "E"."N"
 ORDER BY
-  "k"."example_id"
+  "K"."EXAMPLE_ID"

@@ -1,17 +1,17 @@
 SELECT DISTINCT
-  "e"."order_id" AS "entity",
-  "e"."ordered_at" AS "anchor_time",
-  "e"."ordered_at" + INTERVAL '36 HOUR' AS "known_at",
-  CAST("e"."amount" AS DOUBLE) AS "label"
-FROM "orders" AS "e"
+  "E"."ORDER_ID" AS "ENTITY",
+  "E"."ORDERED_AT" AS "ANCHOR_TIME",
+  "E"."ORDERED_AT" + INTERVAL '36 HOUR' AS "KNOWN_AT",
+  CAST("E"."AMOUNT" AS DOUBLE) AS "LABEL"
+FROM "orders" AS "E"
 WHERE
   NOT (
-    "e"."order_id"
+    "E"."ORDER_ID"
   ) IS NULL
-  AND "e"."ordered_at" <= CAST('2024-06-30 12:00:00' AS TIMESTAMP)
-  AND "e"."ordered_at" + INTERVAL '36 HOUR' <= CAST('2024-06-30 12:00:00' AS TIMESTAMP)
+  AND "E"."ORDERED_AT" <= CAST('2024-06-30 12:00:00' AS TIMESTAMP_NTZ)
+  AND "E"."ORDERED_AT" + INTERVAL '36 HOUR' <= CAST('2024-06-30 12:00:00' AS TIMESTAMP_NTZ)
   AND NOT (
-    "e"."amount"
+    "E"."AMOUNT"
   ) IS NULL
-  AND CAST("e"."amount" AS DOUBLE) <> CAST('NaN' AS DOUBLE)
-  AND "e"."status" = 'it\'s lost'
+  AND CAST("E"."AMOUNT" AS DOUBLE) <> CAST('NaN' AS DOUBLE)
+  AND "E"."STATUS" = 'it\'s lost'

@@ -1,12 +1,12 @@
 SELECT
-  "e"."example_id",
-  MAX("e"."anchor_time") AS "anchor_time",
-  MAX("e"."as_of") AS "as_of",
-  MAX("o"."customer_id") AS "k0",
-  MAX("o"."region_id") AS "k1",
-  MAX("o"."status") AS "k2"
-FROM "rfm_examples_x" AS "e"
-LEFT JOIN "orders" AS "o"
-  ON "o"."order_id" = "e"."entity" AND "o"."ordered_at" <= "e"."as_of"
+  "E"."EXAMPLE_ID",
+  MAX("E"."ANCHOR_TIME") AS "ANCHOR_TIME",
+  MAX("E"."AS_OF") AS "AS_OF",
+  MAX("O"."CUSTOMER_ID") AS "K0",
+  MAX("O"."REGION_ID") AS "K1",
+  MAX("O"."STATUS") AS "K2"
+FROM "RFM_EXAMPLES_X" AS "E"
+LEFT JOIN "orders" AS "O"
+  ON "O"."ORDER_ID" = "E"."ENTITY" AND "O"."ORDERED_AT" <= "E"."AS_OF"
 GROUP BY
-  "e"."example_id"
+  "E"."EXAMPLE_ID"

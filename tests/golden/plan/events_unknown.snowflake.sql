@@ -1,16 +1,16 @@
 SELECT DISTINCT
-  "e"."order_id" AS "entity",
-  "e"."ordered_at" AS "anchor_time"
-FROM "orders" AS "e"
+  "E"."ORDER_ID" AS "ENTITY",
+  "E"."ORDERED_AT" AS "ANCHOR_TIME"
+FROM "orders" AS "E"
 WHERE
   NOT (
-    "e"."order_id"
+    "E"."ORDER_ID"
   ) IS NULL
-  AND "e"."ordered_at" <= CAST('2024-06-30 12:00:00' AS TIMESTAMP)
+  AND "E"."ORDERED_AT" <= CAST('2024-06-30 12:00:00' AS TIMESTAMP_NTZ)
   AND (
     (
-      "e"."amount"
+      "E"."AMOUNT"
     ) IS NULL
-    OR "e"."ordered_at" + INTERVAL '36 HOUR' > CAST('2024-06-30 12:00:00' AS TIMESTAMP)
+    OR "E"."ORDERED_AT" + INTERVAL '36 HOUR' > CAST('2024-06-30 12:00:00' AS TIMESTAMP_NTZ)
   )
-  AND "e"."status" = 'it\'s lost'
+  AND "E"."STATUS" = 'it\'s lost'

@@ -1,136 +1,136 @@
 SELECT
-  ROW_NUMBER() OVER (ORDER BY "x"."part" ASC, "x"."anchor_time" ASC, "x"."entity" ASC, "x"."step" ASC) - 1 AS "example_id",
-  "x"."split",
-  "x"."entity",
-  "x"."j",
-  "x"."anchor_time",
-  "x"."anchor_time" AS "as_of",
-  "x"."step",
-  "w"."start_at" AS "forecast_from",
-  "w"."end_at" AS "forecast_until",
-  "x"."label"
+  ROW_NUMBER() OVER (ORDER BY "X"."PART" ASC, "X"."ANCHOR_TIME" ASC, "X"."ENTITY" ASC, "X"."STEP" ASC) - 1 AS "EXAMPLE_ID",
+  "X"."SPLIT",
+  "X"."ENTITY",
+  "X"."J",
+  "X"."ANCHOR_TIME",
+  "X"."ANCHOR_TIME" AS "AS_OF",
+  "X"."STEP",
+  "W"."START_AT" AS "FORECAST_FROM",
+  "W"."END_AT" AS "FORECAST_UNTIL",
+  "X"."LABEL"
 FROM (
   SELECT
-    'context' AS "split",
-    0 AS "part",
-    "s"."entity",
-    "s"."j",
-    "s"."anchor_time",
-    "s"."step",
-    "s"."label"
+    'context' AS "SPLIT",
+    0 AS "PART",
+    "S"."ENTITY",
+    "S"."J",
+    "S"."ANCHOR_TIME",
+    "S"."STEP",
+    "S"."LABEL"
   FROM (
     SELECT
-      "k"."entity",
-      "k"."j",
-      "k"."anchor_time",
-      "k"."step",
-      "k"."label"
+      "K"."ENTITY",
+      "K"."J",
+      "K"."ANCHOR_TIME",
+      "K"."STEP",
+      "K"."LABEL"
     FROM (
       SELECT
-        "p"."entity",
-        "p"."j",
-        "p"."anchor_time",
-        "p"."step",
-        "p"."label",
-        ROW_NUMBER() OVER (ORDER BY "p"."draw" ASC) AS "among"
+        "P"."ENTITY",
+        "P"."J",
+        "P"."ANCHOR_TIME",
+        "P"."STEP",
+        "P"."LABEL",
+        ROW_NUMBER() OVER (ORDER BY "P"."DRAW" ASC) AS "AMONG"
       FROM (
         SELECT
-          "r"."entity",
-          "r"."j",
-          "r"."anchor_time",
-          "r"."step",
-          "r"."label",
-          "r"."draw",
+          "R"."ENTITY",
+          "R"."J",
+          "R"."ANCHOR_TIME",
+          "R"."STEP",
+          "R"."LABEL",
+          "R"."DRAW",
           ROW_NUMBER() OVER (
-            PARTITION BY "r"."step"
-            ORDER BY CASE WHEN "r"."is_new" AND "r"."lot" <= 125 THEN 0 ELSE 1 END ASC, "r"."draw" ASC
-          ) AS "place"
+            PARTITION BY "R"."STEP"
+            ORDER BY CASE WHEN "R"."IS_NEW" AND "R"."LOT" <= 125 THEN 0 ELSE 1 END ASC, "R"."DRAW" ASC
+          ) AS "PLACE"
         FROM (
           SELECT
             *,
             MD5(
-              CAST("d"."entity" AS VARCHAR) || '|' || CAST("d"."anchor_time" AS VARCHAR) || '|' || CAST("d"."step" AS VARCHAR) || '|context 0'
-            ) AS "draw",
+              CAST("D"."ENTITY" AS VARCHAR) || '|' || REGEXP_REPLACE(TO_VARCHAR(CAST("D"."ANCHOR_TIME" AS TIMESTAMP_NTZ), 'YYYY-MM-DD HH24:MI:SS.FF6'), '[.]?0+$', '') || '|' || CAST("D"."STEP" AS VARCHAR) || '|context 0'
+            ) AS "DRAW",
             ROW_NUMBER() OVER (
-              PARTITION BY "d"."step", (
-                "d"."j" + "d"."step" > -8
+              PARTITION BY "D"."STEP", (
+                "D"."J" + "D"."STEP" > -8
               )
               ORDER BY MD5(
-                CAST("d"."entity" AS VARCHAR) || '|' || CAST("d"."anchor_time" AS VARCHAR) || '|' || CAST("d"."step" AS VARCHAR) || '|context 0'
+                CAST("D"."ENTITY" AS VARCHAR) || '|' || REGEXP_REPLACE(TO_VARCHAR(CAST("D"."ANCHOR_TIME" AS TIMESTAMP_NTZ), 'YYYY-MM-DD HH24:MI:SS.FF6'), '[.]?0+$', '') || '|' || CAST("D"."STEP" AS VARCHAR) || '|context 0'
               ) ASC
-            ) AS "lot",
+            ) AS "LOT",
             (
-              "d"."j" + "d"."step" > -8
-            ) AS "is_new"
+              "D"."J" + "D"."STEP" > -8
+            ) AS "IS_NEW"
           FROM (
             SELECT
-              "p"."entity",
-              "p"."j",
-              "p"."anchor_time",
-              "s"."i" - "p"."j" + 1 AS "step",
-              "s"."label"
+              "P"."ENTITY",
+              "P"."J",
+              "P"."ANCHOR_TIME",
+              "S"."I" - "P"."J" + 1 AS "STEP",
+              "S"."LABEL"
             FROM (
               SELECT
-                "z"."entity",
-                "z"."j",
-                "z"."anchor_time"
+                "Z"."ENTITY",
+                "Z"."J",
+                "Z"."ANCHOR_TIME"
               FROM (
                 SELECT
                   *,
-                  DENSE_RANK() OVER (ORDER BY MD5(CAST("q"."entity" AS VARCHAR) || '|entity 0')) AS "lot"
-                FROM "rfm_pairs_x" AS "q"
-              ) AS "z"
+                  DENSE_RANK() OVER (ORDER BY MD5(CAST("Q"."ENTITY" AS VARCHAR) || '|entity 0')) AS "LOT"
+                FROM "RFM_PAIRS_X" AS "Q"
+              ) AS "Z"
               WHERE
-                "z"."lot" <= 500
-            ) AS "p"
-            INNER JOIN "rfm_series_x" AS "s"
-              ON "s"."entity" = "p"."entity" AND "s"."i" >= "p"."j" AND "s"."i" < "p"."j" + 4
+                "Z"."LOT" <= 500
+            ) AS "P"
+            INNER JOIN "RFM_SERIES_X" AS "S"
+              ON "S"."ENTITY" = "P"."ENTITY" AND "S"."I" >= "P"."J" AND "S"."I" < "P"."J" + 4
             WHERE
-              "s"."i" >= -60 AND "s"."i" < 0
-          ) AS "d"
-        ) AS "r"
-      ) AS "p"
+              "S"."I" >= -60 AND "S"."I" < 0
+          ) AS "D"
+        ) AS "R"
+      ) AS "P"
       WHERE
-        "p"."place" <= 250
-    ) AS "k"
+        "P"."PLACE" <= 250
+    ) AS "K"
     WHERE
-      "k"."among" <= 1000
-  ) AS "s"
+      "K"."AMONG" <= 1000
+  ) AS "S"
   UNION ALL
   SELECT
-    'backtest' AS "split",
-    1 AS "part",
-    "s"."entity",
-    "s"."j",
-    "s"."anchor_time",
-    "s"."step",
-    "s"."label"
+    'backtest' AS "SPLIT",
+    1 AS "PART",
+    "S"."ENTITY",
+    "S"."J",
+    "S"."ANCHOR_TIME",
+    "S"."STEP",
+    "S"."LABEL"
   FROM (
     SELECT
-      "p"."entity",
-      "p"."j",
-      "p"."anchor_time",
-      "s"."i" - "p"."j" + 1 AS "step",
-      "s"."label"
+      "P"."ENTITY",
+      "P"."J",
+      "P"."ANCHOR_TIME",
+      "S"."I" - "P"."J" + 1 AS "STEP",
+      "S"."LABEL"
     FROM (
       SELECT
-        "z"."entity",
-        "z"."j",
-        "z"."anchor_time"
+        "Z"."ENTITY",
+        "Z"."J",
+        "Z"."ANCHOR_TIME"
       FROM (
         SELECT
           *,
-          DENSE_RANK() OVER (ORDER BY MD5(CAST("q"."entity" AS VARCHAR) || '|backtest 0')) AS "lot"
-        FROM "rfm_pairs_x" AS "q"
+          DENSE_RANK() OVER (ORDER BY MD5(CAST("Q"."ENTITY" AS VARCHAR) || '|backtest 0')) AS "LOT"
+        FROM "RFM_PAIRS_X" AS "Q"
         WHERE
-          "q"."j" = -4
-      ) AS "z"
+          "Q"."J" = -4
+      ) AS "Z"
       WHERE
-        "z"."lot" <= 500
-    ) AS "p"
-    INNER JOIN "rfm_series_x" AS "s"
-      ON "s"."entity" = "p"."entity" AND "s"."i" >= "p"."j" AND "s"."i" < "p"."j" + 4
-  ) AS "s"
-) AS "x"
-INNER JOIN "rfm_windows_x" AS "w"
-  ON "w"."i" = "x"."j" + "x"."step" - 1
+        "Z"."LOT" <= 500
+    ) AS "P"
+    INNER JOIN "RFM_SERIES_X" AS "S"
+      ON "S"."ENTITY" = "P"."ENTITY" AND "S"."I" >= "P"."J" AND "S"."I" < "P"."J" + 4
+  ) AS "S"
+) AS "X"
+INNER JOIN "RFM_WINDOWS_X" AS "W"
+  ON "W"."I" = "X"."J" + "X"."STEP" - 1

@@ -1,72 +1,72 @@
 SELECT
-  "e"."example_id" AS "example_id",
-  CAST("e"."step" AS DOUBLE) AS "f0",
-  "w"."month" AS "f1",
-  "w"."quarter" AS "f2",
-  "w"."day" AS "f3",
-  "w"."week" AS "f4",
-  "w"."weekend" AS "f5",
-  "w"."days" AS "f6",
-  "w"."hour" AS "f7",
-  "w"."weekday" AS "f8",
-  "v"."lag1" AS "f9",
-  "v"."lag2" AS "f10",
-  "v"."lag3" AS "f11",
-  "v"."lag4" AS "f12",
-  "v"."lag5" AS "f13",
-  "v"."lag6" AS "f14",
-  "v"."lag7" AS "f15",
-  "v"."lag8" AS "f16",
-  "v"."mean4" AS "f17",
-  "v"."mean12" AS "f18",
-  "v"."mean52" AS "f19",
-  "v"."mean" AS "f20",
-  "v"."spread" AS "f21",
-  "v"."highest" AS "f22",
-  "v"."lowest" AS "f23",
-  "v"."mean4" / NULLIF("v"."mean12", 0.0) AS "f24",
-  "v"."count" AS "f25",
-  "at4"."label" AS "f26",
-  CASE WHEN "t"."back0" >= 2 THEN "at4"."near" END AS "f27",
-  "at4"."season0" AS "f28",
-  "at4"."label" / NULLIF("then4"."mean12", 0.0) AS "f29",
-  CASE WHEN "t"."back0" >= 2 THEN "at4"."near" END / NULLIF("then4"."mean12", 0.0) AS "f30",
-  "n0"."label" / NULLIF("n0"."mean12", 0.0) AS "f31",
-  "n0"."mean4" / NULLIF("n0"."mean12", 0.0) AS "f32",
-  "n0"."mean12" AS "f33",
-  "at7"."label" / NULLIF("then7"."mean12", 0.0) AS "f34",
-  CASE WHEN "t"."back0" >= 2 THEN "at7"."near" END / NULLIF("then7"."mean12", 0.0) AS "f35",
-  "n1"."label" / NULLIF("n1"."mean12", 0.0) AS "f36",
-  "n1"."mean4" / NULLIF("n1"."mean12", 0.0) AS "f37",
-  "n1"."mean12" AS "f38",
-  "at11"."label" / NULLIF("then11"."mean12", 0.0) AS "f39",
-  CASE WHEN "t"."back0" >= 2 THEN "at11"."near" END / NULLIF("then11"."mean12", 0.0) AS "f40"
-FROM "rfm_examples_x" AS "e"
-INNER JOIN "rfm_steps_x" AS "t"
-  ON "t"."step" = "e"."step"
-INNER JOIN "rfm_windows_x" AS "w"
-  ON "w"."i" = "e"."j" + "e"."step" - 1
-INNER JOIN "rfm_examples_xb" AS "b"
-  ON "b"."entity" = "e"."entity" AND "b"."anchor_time" = "e"."anchor_time"
-LEFT JOIN "rfm_levels_x" AS "v"
-  ON "v"."example_id" = "b"."example_id"
-LEFT JOIN "rfm_rolled_x" AS "at4"
-  ON "at4"."key" = "e"."entity" AND "at4"."i" = "e"."j" - "t"."back0"
-LEFT JOIN "rfm_rolled_x" AS "then4"
-  ON "then4"."key" = "e"."entity" AND "then4"."i" = "e"."j" - "t"."round0" - 1
-LEFT JOIN "rfm_everybody_x" AS "n0"
-  ON "n0"."key" = 0 AND "n0"."i" = "e"."j" - 1
-LEFT JOIN "rfm_everybody_x" AS "at7"
-  ON "at7"."key" = 0 AND "at7"."i" = "e"."j" - "t"."back0"
-LEFT JOIN "rfm_everybody_x" AS "then7"
-  ON "then7"."key" = 0 AND "then7"."i" = "e"."j" - "t"."round0" - 1
-LEFT JOIN "rfm_parent0_x" AS "k1"
-  ON "k1"."example_id" = "b"."example_id"
-LEFT JOIN "rfm_siblings0_x" AS "n1"
-  ON "n1"."key" = "k1"."key" AND "n1"."i" = "e"."j" - 1
-LEFT JOIN "rfm_siblings0_x" AS "at11"
-  ON "at11"."key" = "k1"."key" AND "at11"."i" = "e"."j" - "t"."back0"
-LEFT JOIN "rfm_siblings0_x" AS "then11"
-  ON "then11"."key" = "k1"."key" AND "then11"."i" = "e"."j" - "t"."round0" - 1
+  "E"."EXAMPLE_ID" AS "EXAMPLE_ID",
+  CAST("E"."STEP" AS DOUBLE) AS "F0",
+  "W"."MONTH" AS "F1",
+  "W"."QUARTER" AS "F2",
+  "W"."DAY" AS "F3",
+  "W"."WEEK" AS "F4",
+  "W"."WEEKEND" AS "F5",
+  "W"."DAYS" AS "F6",
+  "W"."HOUR" AS "F7",
+  "W"."WEEKDAY" AS "F8",
+  "V"."LAG1" AS "F9",
+  "V"."LAG2" AS "F10",
+  "V"."LAG3" AS "F11",
+  "V"."LAG4" AS "F12",
+  "V"."LAG5" AS "F13",
+  "V"."LAG6" AS "F14",
+  "V"."LAG7" AS "F15",
+  "V"."LAG8" AS "F16",
+  "V"."MEAN4" AS "F17",
+  "V"."MEAN12" AS "F18",
+  "V"."MEAN52" AS "F19",
+  "V"."MEAN" AS "F20",
+  "V"."SPREAD" AS "F21",
+  "V"."HIGHEST" AS "F22",
+  "V"."LOWEST" AS "F23",
+  CAST("V"."MEAN4" AS DOUBLE) / NULLIF("V"."MEAN12", 0.0) AS "F24",
+  "V"."COUNT" AS "F25",
+  "AT4"."LABEL" AS "F26",
+  CASE WHEN "T"."BACK0" >= 2 THEN "AT4"."NEAR" END AS "F27",
+  "AT4"."SEASON0" AS "F28",
+  CAST("AT4"."LABEL" AS DOUBLE) / NULLIF("THEN4"."MEAN12", 0.0) AS "F29",
+  CAST(CASE WHEN "T"."BACK0" >= 2 THEN "AT4"."NEAR" END AS DOUBLE) / NULLIF("THEN4"."MEAN12", 0.0) AS "F30",
+  CAST("N0"."LABEL" AS DOUBLE) / NULLIF("N0"."MEAN12", 0.0) AS "F31",
+  CAST("N0"."MEAN4" AS DOUBLE) / NULLIF("N0"."MEAN12", 0.0) AS "F32",
+  "N0"."MEAN12" AS "F33",
+  CAST("AT7"."LABEL" AS DOUBLE) / NULLIF("THEN7"."MEAN12", 0.0) AS "F34",
+  CAST(CASE WHEN "T"."BACK0" >= 2 THEN "AT7"."NEAR" END AS DOUBLE) / NULLIF("THEN7"."MEAN12", 0.0) AS "F35",
+  CAST("N1"."LABEL" AS DOUBLE) / NULLIF("N1"."MEAN12", 0.0) AS "F36",
+  CAST("N1"."MEAN4" AS DOUBLE) / NULLIF("N1"."MEAN12", 0.0) AS "F37",
+  "N1"."MEAN12" AS "F38",
+  CAST("AT11"."LABEL" AS DOUBLE) / NULLIF("THEN11"."MEAN12", 0.0) AS "F39",
+  CAST(CASE WHEN "T"."BACK0" >= 2 THEN "AT11"."NEAR" END AS DOUBLE) / NULLIF("THEN11"."MEAN12", 0.0) AS "F40"
+FROM "RFM_EXAMPLES_X" AS "E"
+INNER JOIN "RFM_STEPS_X" AS "T"
+  ON "T"."STEP" = "E"."STEP"
+INNER JOIN "RFM_WINDOWS_X" AS "W"
+  ON "W"."I" = "E"."J" + "E"."STEP" - 1
+INNER JOIN "RFM_EXAMPLES_XB" AS "B"
+  ON "B"."ENTITY" = "E"."ENTITY" AND "B"."ANCHOR_TIME" = "E"."ANCHOR_TIME"
+LEFT JOIN "RFM_LEVELS_X" AS "V"
+  ON "V"."EXAMPLE_ID" = "B"."EXAMPLE_ID"
+LEFT JOIN "RFM_ROLLED_X" AS "AT4"
+  ON "AT4"."KEY" = "E"."ENTITY" AND "AT4"."I" = "E"."J" - "T"."BACK0"
+LEFT JOIN "RFM_ROLLED_X" AS "THEN4"
+  ON "THEN4"."KEY" = "E"."ENTITY" AND "THEN4"."I" = "E"."J" - "T"."ROUND0" - 1
+LEFT JOIN "RFM_EVERYBODY_X" AS "N0"
+  ON "N0"."KEY" = 0 AND "N0"."I" = "E"."J" - 1
+LEFT JOIN "RFM_EVERYBODY_X" AS "AT7"
+  ON "AT7"."KEY" = 0 AND "AT7"."I" = "E"."J" - "T"."BACK0"
+LEFT JOIN "RFM_EVERYBODY_X" AS "THEN7"
+  ON "THEN7"."KEY" = 0 AND "THEN7"."I" = "E"."J" - "T"."ROUND0" - 1
+LEFT JOIN "RFM_PARENT0_X" AS "K1"
+  ON "K1"."EXAMPLE_ID" = "B"."EXAMPLE_ID"
+LEFT JOIN "RFM_SIBLINGS0_X" AS "N1"
+  ON "N1"."KEY" = "K1"."KEY" AND "N1"."I" = "E"."J" - 1
+LEFT JOIN "RFM_SIBLINGS0_X" AS "AT11"
+  ON "AT11"."KEY" = "K1"."KEY" AND "AT11"."I" = "E"."J" - "T"."BACK0"
+LEFT JOIN "RFM_SIBLINGS0_X" AS "THEN11"
+  ON "THEN11"."KEY" = "K1"."KEY" AND "THEN11"."I" = "E"."J" - "T"."ROUND0" - 1
 ORDER BY
-  "e"."example_id"
+  "E"."EXAMPLE_ID"

@@ -1,39 +1,39 @@
 SELECT
-  "s"."key",
-  "s"."i",
-  "s"."label",
-  AVG("s"."label") OVER (PARTITION BY "s"."key" ORDER BY "s"."i" ROWS BETWEEN 3 PRECEDING AND CURRENT ROW) AS "mean4",
-  AVG("s"."label") OVER (PARTITION BY "s"."key" ORDER BY "s"."i" ROWS BETWEEN 11 PRECEDING AND CURRENT ROW) AS "mean12",
-  (
-    "s"."label" + CASE
-      WHEN LAG("s"."i") OVER (PARTITION BY "s"."key" ORDER BY "s"."i") = "s"."i" + -1
-      THEN LAG("s"."label") OVER (PARTITION BY "s"."key" ORDER BY "s"."i")
+  "S"."KEY",
+  "S"."I",
+  "S"."LABEL",
+  AVG(CAST("S"."LABEL" AS DOUBLE)) OVER (PARTITION BY "S"."KEY" ORDER BY "S"."I" ROWS BETWEEN 3 PRECEDING AND CURRENT ROW) AS "MEAN4",
+  AVG(CAST("S"."LABEL" AS DOUBLE)) OVER (PARTITION BY "S"."KEY" ORDER BY "S"."I" ROWS BETWEEN 11 PRECEDING AND CURRENT ROW) AS "MEAN12",
+  CAST((
+    "S"."LABEL" + CASE
+      WHEN LAG("S"."I") OVER (PARTITION BY "S"."KEY" ORDER BY "S"."I") = "S"."I" + -1
+      THEN LAG("S"."LABEL") OVER (PARTITION BY "S"."KEY" ORDER BY "S"."I")
       ELSE 0.0
     END + CASE
-      WHEN LEAD("s"."i") OVER (PARTITION BY "s"."key" ORDER BY "s"."i") = "s"."i" + 1
-      THEN LEAD("s"."label") OVER (PARTITION BY "s"."key" ORDER BY "s"."i")
+      WHEN LEAD("S"."I") OVER (PARTITION BY "S"."KEY" ORDER BY "S"."I") = "S"."I" + 1
+      THEN LEAD("S"."LABEL") OVER (PARTITION BY "S"."KEY" ORDER BY "S"."I")
       ELSE 0.0
     END
-  ) / (
+  ) AS DOUBLE) / (
     1.0 + CASE
-      WHEN LAG("s"."i") OVER (PARTITION BY "s"."key" ORDER BY "s"."i") = "s"."i" + -1
+      WHEN LAG("S"."I") OVER (PARTITION BY "S"."KEY" ORDER BY "S"."I") = "S"."I" + -1
       THEN 1.0
       ELSE 0.0
     END + CASE
-      WHEN LEAD("s"."i") OVER (PARTITION BY "s"."key" ORDER BY "s"."i") = "s"."i" + 1
+      WHEN LEAD("S"."I") OVER (PARTITION BY "S"."KEY" ORDER BY "S"."I") = "S"."I" + 1
       THEN 1.0
       ELSE 0.0
     END
-  ) AS "near",
-  AVG("s"."label") OVER (
-    PARTITION BY "s"."key", "s"."i" % 52
-    ORDER BY "s"."i"
+  ) AS "NEAR",
+  AVG(CAST("S"."LABEL" AS DOUBLE)) OVER (
+    PARTITION BY "S"."KEY", "S"."I" % 52
+    ORDER BY "S"."I"
     ROWS BETWEEN 3 PRECEDING AND CURRENT ROW
-  ) AS "season0"
+  ) AS "SEASON0"
 FROM (
   SELECT
-    "entity" AS "key",
-    "i",
-    "label"
-  FROM "rfm_series_x"
-) AS "s"
+    "ENTITY" AS "KEY",
+    "I",
+    "LABEL"
+  FROM "RFM_SERIES_X"
+) AS "S"

@@ -1,58 +1,58 @@
 SELECT
-  "x"."entity",
-  "w"."i",
-  "x"."anchor_time",
-  "w"."end_at" AS "known_at",
-  "x"."label"
+  "X"."ENTITY",
+  "W"."I",
+  "X"."ANCHOR_TIME",
+  "W"."END_AT" AS "KNOWN_AT",
+  "X"."LABEL"
 FROM (
   SELECT
-    "l"."entity",
-    "l"."anchor_time",
-    "l"."label"
+    "L"."ENTITY",
+    "L"."ANCHOR_TIME",
+    "L"."LABEL"
   FROM (
-    WITH "eligible" AS (
+    WITH "ELIGIBLE" AS (
       SELECT DISTINCT
-        "e"."customer_id" AS "entity",
-        "a"."anchor_time" AS "anchor_time"
-      FROM "customers" AS "e"
-      INNER JOIN "rfm_starts0_x" AS "a"
-        ON "e"."created_at" <= "a"."anchor_time"
+        "E"."CUSTOMER_ID" AS "ENTITY",
+        "A"."ANCHOR_TIME" AS "ANCHOR_TIME"
+      FROM "customers" AS "E"
+      INNER JOIN "RFM_STARTS0_X" AS "A"
+        ON "E"."CREATED_AT" <= "A"."ANCHOR_TIME"
       WHERE
-        NOT "e"."customer_id" IS NULL
-    ), "aggregation_0" AS (
+        NOT "E"."CUSTOMER_ID" IS NULL
+    ), "AGGREGATION_0" AS (
       SELECT
-        "w"."entity",
-        "w"."anchor_time",
-        SUM("w"."value") AS "value"
+        "W"."ENTITY",
+        "W"."ANCHOR_TIME",
+        SUM("W"."VALUE") AS "VALUE"
       FROM (
         SELECT
-          "r0"."customer_id" AS "entity",
-          "a"."anchor_time" AS "anchor_time",
-          "r0"."amount" AS "value"
-        FROM "orders" AS "r0"
-        INNER JOIN "rfm_starts0_x" AS "a"
-          ON "r0"."ordered_at" > "a"."anchor_time"
-          AND "r0"."ordered_at" <= "a"."anchor_time" + INTERVAL '7 DAY'
-      ) AS "w"
+          "R0"."CUSTOMER_ID" AS "ENTITY",
+          "A"."ANCHOR_TIME" AS "ANCHOR_TIME",
+          "R0"."AMOUNT" AS "VALUE"
+        FROM "orders" AS "R0"
+        INNER JOIN "RFM_STARTS0_X" AS "A"
+          ON "R0"."ORDERED_AT" > "A"."ANCHOR_TIME"
+          AND "R0"."ORDERED_AT" <= "A"."ANCHOR_TIME" + INTERVAL '7 DAY'
+      ) AS "W"
       GROUP BY
-        "w"."entity",
-        "w"."anchor_time"
+        "W"."ENTITY",
+        "W"."ANCHOR_TIME"
     )
     SELECT
-      "eligible"."entity",
-      "eligible"."anchor_time",
-      CAST(COALESCE("aggregation_0"."value", 0) AS DOUBLE) AS "label"
-    FROM "eligible"
-    LEFT JOIN "aggregation_0"
-      ON "aggregation_0"."entity" = "eligible"."entity"
-      AND "aggregation_0"."anchor_time" = "eligible"."anchor_time"
+      "ELIGIBLE"."ENTITY",
+      "ELIGIBLE"."ANCHOR_TIME",
+      CAST(COALESCE("AGGREGATION_0"."VALUE", 0) AS DOUBLE) AS "LABEL"
+    FROM "ELIGIBLE"
+    LEFT JOIN "AGGREGATION_0"
+      ON "AGGREGATION_0"."ENTITY" = "ELIGIBLE"."ENTITY"
+      AND "AGGREGATION_0"."ANCHOR_TIME" = "ELIGIBLE"."ANCHOR_TIME"
     WHERE
       NOT (
-        COALESCE("aggregation_0"."value", 0)
+        COALESCE("AGGREGATION_0"."VALUE", 0)
       ) IS NULL
-  ) AS "l"
-) AS "x"
-INNER JOIN "rfm_windows_x" AS "w"
-  ON "w"."start_at" = "x"."anchor_time"
+  ) AS "L"
+) AS "X"
+INNER JOIN "RFM_WINDOWS_X" AS "W"
+  ON "W"."START_AT" = "X"."ANCHOR_TIME"
 WHERE
-  "x"."label" <> CAST('NaN' AS DOUBLE)
+  "X"."LABEL" <> CAST('NaN' AS DOUBLE)

@@ -1,64 +1,64 @@
-WITH "eligible" AS (
+WITH "ELIGIBLE" AS (
   SELECT DISTINCT
-    "e"."customer_id" AS "entity",
-    "a"."anchor_time" AS "anchor_time"
-  FROM "customers" AS "e"
-  INNER JOIN "anchors" AS "a"
-    ON "e"."created_at" <= "a"."anchor_time"
+    "E"."CUSTOMER_ID" AS "ENTITY",
+    "A"."ANCHOR_TIME" AS "ANCHOR_TIME"
+  FROM "customers" AS "E"
+  INNER JOIN "ANCHORS" AS "A"
+    ON "E"."CREATED_AT" <= "A"."ANCHOR_TIME"
   WHERE
-    NOT "e"."customer_id" IS NULL
-), "aggregation_0" AS (
+    NOT "E"."CUSTOMER_ID" IS NULL
+), "AGGREGATION_0" AS (
   SELECT
-    "w"."entity",
-    "w"."anchor_time",
-    COUNT(*) AS "value"
+    "W"."ENTITY",
+    "W"."ANCHOR_TIME",
+    COUNT(*) AS "VALUE"
   FROM (
     SELECT
-      "r0"."customer_id" AS "entity",
-      "a"."anchor_time" AS "anchor_time",
-      1 AS "value"
-    FROM "orders" AS "r0"
-    INNER JOIN "anchors" AS "a"
-      ON "r0"."ordered_at" > "a"."anchor_time"
-      AND "r0"."ordered_at" <= "a"."anchor_time" + INTERVAL '30 DAY'
+      "R0"."CUSTOMER_ID" AS "ENTITY",
+      "A"."ANCHOR_TIME" AS "ANCHOR_TIME",
+      1 AS "VALUE"
+    FROM "orders" AS "R0"
+    INNER JOIN "ANCHORS" AS "A"
+      ON "R0"."ORDERED_AT" > "A"."ANCHOR_TIME"
+      AND "R0"."ORDERED_AT" <= "A"."ANCHOR_TIME" + INTERVAL '30 DAY'
     WHERE
-      "r0"."status" <> 'it\'s lost'
-  ) AS "w"
+      "R0"."STATUS" <> 'it\'s lost'
+  ) AS "W"
   GROUP BY
-    "w"."entity",
-    "w"."anchor_time"
-), "aggregation_1" AS (
+    "W"."ENTITY",
+    "W"."ANCHOR_TIME"
+), "AGGREGATION_1" AS (
   SELECT
-    "w"."entity",
-    "w"."anchor_time",
-    COUNT(*) AS "value"
+    "W"."ENTITY",
+    "W"."ANCHOR_TIME",
+    COUNT(*) AS "VALUE"
   FROM (
     SELECT
-      "r0"."customer_id" AS "entity",
-      "a"."anchor_time" AS "anchor_time",
-      1 AS "value"
-    FROM "orders" AS "r0"
-    INNER JOIN "anchors" AS "a"
-      ON "r0"."ordered_at" > "a"."anchor_time" - INTERVAL '90 DAY'
-      AND "r0"."ordered_at" <= "a"."anchor_time"
-  ) AS "w"
+      "R0"."CUSTOMER_ID" AS "ENTITY",
+      "A"."ANCHOR_TIME" AS "ANCHOR_TIME",
+      1 AS "VALUE"
+    FROM "orders" AS "R0"
+    INNER JOIN "ANCHORS" AS "A"
+      ON "R0"."ORDERED_AT" > "A"."ANCHOR_TIME" - INTERVAL '90 DAY'
+      AND "R0"."ORDERED_AT" <= "A"."ANCHOR_TIME"
+  ) AS "W"
   GROUP BY
-    "w"."entity",
-    "w"."anchor_time"
+    "W"."ENTITY",
+    "W"."ANCHOR_TIME"
 )
 SELECT
-  "eligible"."entity",
-  "eligible"."anchor_time",
-  CAST(COALESCE("aggregation_0"."value", 0) = 0 AS BOOLEAN) AS "label"
-FROM "eligible"
-LEFT JOIN "aggregation_0"
-  ON "aggregation_0"."entity" = "eligible"."entity"
-  AND "aggregation_0"."anchor_time" = "eligible"."anchor_time"
-LEFT JOIN "aggregation_1"
-  ON "aggregation_1"."entity" = "eligible"."entity"
-  AND "aggregation_1"."anchor_time" = "eligible"."anchor_time"
+  "ELIGIBLE"."ENTITY",
+  "ELIGIBLE"."ANCHOR_TIME",
+  CAST(COALESCE("AGGREGATION_0"."VALUE", 0) = 0 AS BOOLEAN) AS "LABEL"
+FROM "ELIGIBLE"
+LEFT JOIN "AGGREGATION_0"
+  ON "AGGREGATION_0"."ENTITY" = "ELIGIBLE"."ENTITY"
+  AND "AGGREGATION_0"."ANCHOR_TIME" = "ELIGIBLE"."ANCHOR_TIME"
+LEFT JOIN "AGGREGATION_1"
+  ON "AGGREGATION_1"."ENTITY" = "ELIGIBLE"."ENTITY"
+  AND "AGGREGATION_1"."ANCHOR_TIME" = "ELIGIBLE"."ANCHOR_TIME"
 WHERE
-  COALESCE("aggregation_1"."value", 0) > 0
+  COALESCE("AGGREGATION_1"."VALUE", 0) > 0
   AND NOT (
-    COALESCE("aggregation_0"."value", 0) = 0
+    COALESCE("AGGREGATION_0"."VALUE", 0) = 0
   ) IS NULL

@@ -1,107 +1,107 @@
-WITH "eligible" AS (
+WITH "ELIGIBLE" AS (
   SELECT DISTINCT
-    "e"."customer_id" AS "entity",
-    "a"."anchor_time" AS "anchor_time",
-    "p0_0"."kind" AS "column_0",
-    "e"."size" AS "column_1"
-  FROM "customers" AS "e"
-  INNER JOIN "anchors" AS "a"
-    ON "e"."created_at" <= "a"."anchor_time"
-  LEFT JOIN "regions" AS "p0_0"
-    ON "p0_0"."region_id" = "e"."region_id"
+    "E"."CUSTOMER_ID" AS "ENTITY",
+    "A"."ANCHOR_TIME" AS "ANCHOR_TIME",
+    "P0_0"."KIND" AS "COLUMN_0",
+    "E"."SIZE" AS "COLUMN_1"
+  FROM "customers" AS "E"
+  INNER JOIN "ANCHORS" AS "A"
+    ON "E"."CREATED_AT" <= "A"."ANCHOR_TIME"
+  LEFT JOIN "regions" AS "P0_0"
+    ON "P0_0"."REGION_ID" = "E"."REGION_ID"
   WHERE
-    NOT "e"."customer_id" IS NULL
-), "aggregation_0" AS (
+    NOT "E"."CUSTOMER_ID" IS NULL
+), "AGGREGATION_0" AS (
   SELECT
-    "w"."entity",
-    "w"."anchor_time",
-    SUM("w"."value") AS "value"
+    "W"."ENTITY",
+    "W"."ANCHOR_TIME",
+    SUM("W"."VALUE") AS "VALUE"
   FROM (
     SELECT
-      "r1"."customer_id" AS "entity",
-      "a"."anchor_time" AS "anchor_time",
-      "r0"."quantity" AS "value"
-    FROM "items" AS "r0"
-    INNER JOIN "orders" AS "r1"
-      ON "r1"."order_id" = "r0"."order_id"
-    INNER JOIN "anchors" AS "a"
-      ON "r1"."ordered_at" > "a"."anchor_time"
-      AND "r1"."ordered_at" <= "a"."anchor_time" + INTERVAL '1 MONTH'
-    LEFT JOIN "products" AS "p0_0"
-      ON "p0_0"."product_id" = "r0"."product_id"
-      AND "p0_0"."launched_at" <= "r1"."ordered_at"
+      "R1"."CUSTOMER_ID" AS "ENTITY",
+      "A"."ANCHOR_TIME" AS "ANCHOR_TIME",
+      "R0"."QUANTITY" AS "VALUE"
+    FROM "items" AS "R0"
+    INNER JOIN "orders" AS "R1"
+      ON "R1"."ORDER_ID" = "R0"."ORDER_ID"
+    INNER JOIN "ANCHORS" AS "A"
+      ON "R1"."ORDERED_AT" > "A"."ANCHOR_TIME"
+      AND "R1"."ORDERED_AT" <= "A"."ANCHOR_TIME" + INTERVAL '1 MONTH'
+    LEFT JOIN "products" AS "P0_0"
+      ON "P0_0"."PRODUCT_ID" = "R0"."PRODUCT_ID"
+      AND "P0_0"."LAUNCHED_AT" <= "R1"."ORDERED_AT"
     WHERE
-      CAST("p0_0"."category" AS VARCHAR) LIKE 'a\\_%' ESCAPE '!'
-  ) AS "w"
+      CAST("P0_0"."CATEGORY" AS VARCHAR) LIKE 'a\\_%' ESCAPE '!'
+  ) AS "W"
   GROUP BY
-    "w"."entity",
-    "w"."anchor_time"
-), "aggregation_1" AS (
+    "W"."ENTITY",
+    "W"."ANCHOR_TIME"
+), "AGGREGATION_1" AS (
   SELECT
-    "w"."entity",
-    "w"."anchor_time",
-    COUNT(DISTINCT "w"."value") AS "value"
+    "W"."ENTITY",
+    "W"."ANCHOR_TIME",
+    COUNT(DISTINCT "W"."VALUE") AS "VALUE"
   FROM (
     SELECT
-      "r0"."customer_id" AS "entity",
-      "a"."anchor_time" AS "anchor_time",
-      "r0"."status" AS "value"
-    FROM "orders" AS "r0"
-    INNER JOIN "anchors" AS "a"
-      ON "r0"."ordered_at" > "a"."anchor_time"
-      AND "r0"."ordered_at" <= "a"."anchor_time" + INTERVAL '1 MONTH'
-  ) AS "w"
+      "R0"."CUSTOMER_ID" AS "ENTITY",
+      "A"."ANCHOR_TIME" AS "ANCHOR_TIME",
+      "R0"."STATUS" AS "VALUE"
+    FROM "orders" AS "R0"
+    INNER JOIN "ANCHORS" AS "A"
+      ON "R0"."ORDERED_AT" > "A"."ANCHOR_TIME"
+      AND "R0"."ORDERED_AT" <= "A"."ANCHOR_TIME" + INTERVAL '1 MONTH'
+  ) AS "W"
   GROUP BY
-    "w"."entity",
-    "w"."anchor_time"
-), "aggregation_2" AS (
+    "W"."ENTITY",
+    "W"."ANCHOR_TIME"
+), "AGGREGATION_2" AS (
   SELECT
-    "w"."entity",
-    "w"."anchor_time",
-    COUNT(*) AS "value"
+    "W"."ENTITY",
+    "W"."ANCHOR_TIME",
+    COUNT(*) AS "VALUE"
   FROM (
     SELECT
-      "r0"."customer_id" AS "entity",
-      "a"."anchor_time" AS "anchor_time",
-      1 AS "value"
-    FROM "orders" AS "r0"
-    INNER JOIN "anchors" AS "a"
-      ON "r0"."ordered_at" <= "a"."anchor_time"
-  ) AS "w"
+      "R0"."CUSTOMER_ID" AS "ENTITY",
+      "A"."ANCHOR_TIME" AS "ANCHOR_TIME",
+      1 AS "VALUE"
+    FROM "orders" AS "R0"
+    INNER JOIN "ANCHORS" AS "A"
+      ON "R0"."ORDERED_AT" <= "A"."ANCHOR_TIME"
+  ) AS "W"
   GROUP BY
-    "w"."entity",
-    "w"."anchor_time"
+    "W"."ENTITY",
+    "W"."ANCHOR_TIME"
 )
 SELECT
-  "eligible"."entity",
-  "eligible"."anchor_time",
+  "ELIGIBLE"."ENTITY",
+  "ELIGIBLE"."ANCHOR_TIME",
   CAST((
-    CAST(COALESCE("aggregation_0"."value", 0) AS DOUBLE) / NULLIF(CAST(COALESCE("aggregation_1"."value", 0) AS DOUBLE), CAST(0 AS DOUBLE))
-  ) AS DOUBLE) AS "label"
-FROM "eligible"
-LEFT JOIN "aggregation_0"
-  ON "aggregation_0"."entity" = "eligible"."entity"
-  AND "aggregation_0"."anchor_time" = "eligible"."anchor_time"
-LEFT JOIN "aggregation_1"
-  ON "aggregation_1"."entity" = "eligible"."entity"
-  AND "aggregation_1"."anchor_time" = "eligible"."anchor_time"
-LEFT JOIN "aggregation_2"
-  ON "aggregation_2"."entity" = "eligible"."entity"
-  AND "aggregation_2"."anchor_time" = "eligible"."anchor_time"
+    CAST(COALESCE("AGGREGATION_0"."VALUE", 0) AS DOUBLE) / NULLIF(CAST(COALESCE("AGGREGATION_1"."VALUE", 0) AS DOUBLE), CAST(0 AS DOUBLE))
+  ) AS DOUBLE) AS "LABEL"
+FROM "ELIGIBLE"
+LEFT JOIN "AGGREGATION_0"
+  ON "AGGREGATION_0"."ENTITY" = "ELIGIBLE"."ENTITY"
+  AND "AGGREGATION_0"."ANCHOR_TIME" = "ELIGIBLE"."ANCHOR_TIME"
+LEFT JOIN "AGGREGATION_1"
+  ON "AGGREGATION_1"."ENTITY" = "ELIGIBLE"."ENTITY"
+  AND "AGGREGATION_1"."ANCHOR_TIME" = "ELIGIBLE"."ANCHOR_TIME"
+LEFT JOIN "AGGREGATION_2"
+  ON "AGGREGATION_2"."ENTITY" = "ELIGIBLE"."ENTITY"
+  AND "AGGREGATION_2"."ANCHOR_TIME" = "ELIGIBLE"."ANCHOR_TIME"
 WHERE
   (
-    CHARINDEX('o\'c', CAST("eligible"."column_0" AS VARCHAR)) > 0
+    CHARINDEX('o\'c', CAST("ELIGIBLE"."COLUMN_0" AS VARCHAR)) > 0
     AND (
-      CAST(COALESCE("aggregation_2"."value", 0) AS DOUBLE) * CAST(2 AS DOUBLE)
-    ) > "eligible"."column_1"
+      CAST(COALESCE("AGGREGATION_2"."VALUE", 0) AS DOUBLE) * CAST(2 AS DOUBLE)
+    ) > "ELIGIBLE"."COLUMN_1"
   )
   AND ABS(
     (
-      CAST(COALESCE("aggregation_0"."value", 0) AS DOUBLE) / NULLIF(CAST(COALESCE("aggregation_1"."value", 0) AS DOUBLE), CAST(0 AS DOUBLE))
+      CAST(COALESCE("AGGREGATION_0"."VALUE", 0) AS DOUBLE) / NULLIF(CAST(COALESCE("AGGREGATION_1"."VALUE", 0) AS DOUBLE), CAST(0 AS DOUBLE))
     )
   ) <= CAST('1E+300' AS DOUBLE)
   AND NOT (
     (
-      CAST(COALESCE("aggregation_0"."value", 0) AS DOUBLE) / NULLIF(CAST(COALESCE("aggregation_1"."value", 0) AS DOUBLE), CAST(0 AS DOUBLE))
+      CAST(COALESCE("AGGREGATION_0"."VALUE", 0) AS DOUBLE) / NULLIF(CAST(COALESCE("AGGREGATION_1"."VALUE", 0) AS DOUBLE), CAST(0 AS DOUBLE))
     )
   ) IS NULL

@@ -2,20 +2,20 @@ SELECT
   *
 FROM (
   SELECT
-    "n"."rfm_example_id" AS "example_id",
-    1 AS "hop",
-    '<orders' AS "link",
-    "n"."order_id" AS "order_id",
-    "n"."customer_id" AS "customer_id",
-    "n"."region_id" AS "region_id",
-    CASE WHEN "n"."ordered_at" <= "n"."rfm_as_of" THEN "n"."ordered_at" END AS "ordered_at",
-    "n"."amount" AS "amount",
-    "n"."status" AS "status",
-    CASE WHEN "n"."paid_at" <= "n"."rfm_as_of" THEN "n"."paid_at" END AS "paid_at"
-  FROM "rfm_pick2_x" AS "n"
-) AS "rows"
+    "N"."RFM_EXAMPLE_ID" AS "EXAMPLE_ID",
+    1 AS "HOP",
+    '<orders' AS "LINK",
+    "N"."ORDER_ID" AS "ORDER_ID",
+    "N"."CUSTOMER_ID" AS "CUSTOMER_ID",
+    "N"."REGION_ID" AS "REGION_ID",
+    CASE WHEN "N"."ORDERED_AT" <= "N"."RFM_AS_OF" THEN "N"."ORDERED_AT" END AS "ORDERED_AT",
+    "N"."AMOUNT" AS "AMOUNT",
+    "N"."STATUS" AS "STATUS",
+    CASE WHEN "N"."PAID_AT" <= "N"."RFM_AS_OF" THEN "N"."PAID_AT" END AS "PAID_AT"
+  FROM "RFM_PICK2_X" AS "N"
+) AS "ROWS"
 ORDER BY
-  "example_id",
-  "hop",
-  "link",
-  "order_id"
+  "EXAMPLE_ID",
+  "HOP",
+  "LINK",
+  "ORDER_ID"

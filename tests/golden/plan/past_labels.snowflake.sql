@@ -1,36 +1,40 @@
 SELECT
-  "e"."example_id" AS "example_id",
-  MAX(CASE WHEN "l"."place" = 1 THEN CASE WHEN "l"."label" THEN 1.0 ELSE 0.0 END END) AS "f0",
-  MAX(CASE WHEN "l"."place" = 2 THEN CASE WHEN "l"."label" THEN 1.0 ELSE 0.0 END END) AS "f1",
-  MAX(CASE WHEN "l"."place" = 3 THEN CASE WHEN "l"."label" THEN 1.0 ELSE 0.0 END END) AS "f2",
-  MAX(CASE WHEN "l"."place" = 4 THEN CASE WHEN "l"."label" THEN 1.0 ELSE 0.0 END END) AS "f3",
-  MAX(CASE WHEN "l"."place" = 5 THEN CASE WHEN "l"."label" THEN 1.0 ELSE 0.0 END END) AS "f4",
-  MAX(CASE WHEN "l"."place" = 6 THEN CASE WHEN "l"."label" THEN 1.0 ELSE 0.0 END END) AS "f5",
-  MAX(CASE WHEN "l"."place" = 7 THEN CASE WHEN "l"."label" THEN 1.0 ELSE 0.0 END END) AS "f6",
-  MAX(CASE WHEN "l"."place" = 8 THEN CASE WHEN "l"."label" THEN 1.0 ELSE 0.0 END END) AS "f7",
-  AVG(CASE WHEN "l"."place" <= 3 THEN CASE WHEN "l"."label" THEN 1.0 ELSE 0.0 END END) AS "f8",
-  AVG(CASE WHEN "l"."place" <= 12 THEN CASE WHEN "l"."label" THEN 1.0 ELSE 0.0 END END) AS "f9",
-  AVG(CASE WHEN "l"."label" THEN 1.0 ELSE 0.0 END) AS "f10",
-  CAST(COUNT("l"."place") AS DOUBLE) AS "f11",
+  "E"."EXAMPLE_ID" AS "EXAMPLE_ID",
+  MAX(CASE WHEN "L"."PLACE" = 1 THEN CASE WHEN "L"."LABEL" THEN 1.0 ELSE 0.0 END END) AS "F0",
+  MAX(CASE WHEN "L"."PLACE" = 2 THEN CASE WHEN "L"."LABEL" THEN 1.0 ELSE 0.0 END END) AS "F1",
+  MAX(CASE WHEN "L"."PLACE" = 3 THEN CASE WHEN "L"."LABEL" THEN 1.0 ELSE 0.0 END END) AS "F2",
+  MAX(CASE WHEN "L"."PLACE" = 4 THEN CASE WHEN "L"."LABEL" THEN 1.0 ELSE 0.0 END END) AS "F3",
+  MAX(CASE WHEN "L"."PLACE" = 5 THEN CASE WHEN "L"."LABEL" THEN 1.0 ELSE 0.0 END END) AS "F4",
+  MAX(CASE WHEN "L"."PLACE" = 6 THEN CASE WHEN "L"."LABEL" THEN 1.0 ELSE 0.0 END END) AS "F5",
+  MAX(CASE WHEN "L"."PLACE" = 7 THEN CASE WHEN "L"."LABEL" THEN 1.0 ELSE 0.0 END END) AS "F6",
+  MAX(CASE WHEN "L"."PLACE" = 8 THEN CASE WHEN "L"."LABEL" THEN 1.0 ELSE 0.0 END END) AS "F7",
+  AVG(
+    CAST(CASE WHEN "L"."PLACE" <= 3 THEN CASE WHEN "L"."LABEL" THEN 1.0 ELSE 0.0 END END AS DOUBLE)
+  ) AS "F8",
+  AVG(
+    CAST(CASE WHEN "L"."PLACE" <= 12 THEN CASE WHEN "L"."LABEL" THEN 1.0 ELSE 0.0 END END AS DOUBLE)
+  ) AS "F9",
+  AVG(CAST(CASE WHEN "L"."LABEL" THEN 1.0 ELSE 0.0 END AS DOUBLE)) AS "F10",
+  CAST(COUNT("L"."PLACE") AS DOUBLE) AS "F11",
   MAX(
     CASE
-      WHEN "l"."place" = 1
-      THEN CAST(DATEDIFF(SECOND, "l"."anchor_time", "e"."anchor_time") AS DOUBLE) / 86400.0
+      WHEN "L"."PLACE" = 1
+      THEN CAST(DATEDIFF(SECOND, "L"."ANCHOR_TIME", "E"."ANCHOR_TIME") AS DOUBLE) / 86400.0
     END
-  ) AS "f12"
-FROM "rfm_examples_x" AS "e"
+  ) AS "F12"
+FROM "RFM_EXAMPLES_X" AS "E"
 LEFT JOIN (
   SELECT
-    "x"."example_id",
-    "y"."anchor_time",
-    "y"."label",
-    ROW_NUMBER() OVER (PARTITION BY "x"."example_id" ORDER BY "y"."anchor_time" DESC NULLS LAST) AS "place"
-  FROM "rfm_examples_x" AS "x"
-  INNER JOIN "rfm_labels_x" AS "y"
-    ON "y"."entity" = "x"."entity" AND "y"."known_at" <= "x"."as_of"
-) AS "l"
-  ON "l"."example_id" = "e"."example_id"
+    "X"."EXAMPLE_ID",
+    "Y"."ANCHOR_TIME",
+    "Y"."LABEL",
+    ROW_NUMBER() OVER (PARTITION BY "X"."EXAMPLE_ID" ORDER BY "Y"."ANCHOR_TIME" DESC NULLS LAST) AS "PLACE"
+  FROM "RFM_EXAMPLES_X" AS "X"
+  INNER JOIN "RFM_LABELS_X" AS "Y"
+    ON "Y"."ENTITY" = "X"."ENTITY" AND "Y"."KNOWN_AT" <= "X"."AS_OF"
+) AS "L"
+  ON "L"."EXAMPLE_ID" = "E"."EXAMPLE_ID"
 GROUP BY
-  "e"."example_id"
+  "E"."EXAMPLE_ID"
 ORDER BY
-  "e"."example_id"
+  "E"."EXAMPLE_ID"

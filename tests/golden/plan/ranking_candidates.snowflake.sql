@@ -1,59 +1,59 @@
 SELECT DISTINCT
-  "c"."group_id",
-  "s"."item"
+  "C"."GROUP_ID",
+  "S"."ITEM"
 FROM (
   SELECT
-    "e"."example_id" AS "group_id",
-    "s"."item"
-  FROM "rfm_examples_x" AS "e"
-  LEFT JOIN "rfm_habits_x" AS "t"
-    ON "t"."at" = "e"."as_of" AND "t"."entity" = "e"."entity"
-  JOIN "rfm_shelf_x" AS "s"
-    ON "s"."at" = "e"."as_of"
-    AND "s"."popular" <= 50 + COALESCE(LEAST_IGNORE_NULLS("t"."items", 1000), 0)
+    "E"."EXAMPLE_ID" AS "GROUP_ID",
+    "S"."ITEM"
+  FROM "RFM_EXAMPLES_X" AS "E"
+  LEFT JOIN "RFM_HABITS_X" AS "T"
+    ON "T"."AT" = "E"."AS_OF" AND "T"."ENTITY" = "E"."ENTITY"
+  JOIN "RFM_SHELF_X" AS "S"
+    ON "S"."AT" = "E"."AS_OF"
+    AND "S"."POPULAR" <= 50 + COALESCE(LEAST_IGNORE_NULLS("T"."ITEMS", 1000), 0)
   UNION ALL
   SELECT
-    "e"."example_id" AS "group_id",
-    "s"."item"
-  FROM "rfm_examples_x" AS "e"
-  JOIN "rfm_shelf_x" AS "s"
-    ON "s"."at" = "e"."as_of" AND "s"."rising" <= 15
+    "E"."EXAMPLE_ID" AS "GROUP_ID",
+    "S"."ITEM"
+  FROM "RFM_EXAMPLES_X" AS "E"
+  JOIN "RFM_SHELF_X" AS "S"
+    ON "S"."AT" = "E"."AS_OF" AND "S"."RISING" <= 15
   UNION ALL
   SELECT
-    "e"."example_id" AS "group_id",
-    "s"."item"
-  FROM "rfm_examples_x" AS "e"
-  JOIN "rfm_shelf_x" AS "s"
-    ON "s"."at" = "e"."as_of" AND "s"."newest" <= 10
+    "E"."EXAMPLE_ID" AS "GROUP_ID",
+    "S"."ITEM"
+  FROM "RFM_EXAMPLES_X" AS "E"
+  JOIN "RFM_SHELF_X" AS "S"
+    ON "S"."AT" = "E"."AS_OF" AND "S"."NEWEST" <= 10
   UNION ALL
   SELECT
-    "u"."group_id",
-    "u"."item"
-  FROM "rfm_suggested_x" AS "u"
+    "U"."GROUP_ID",
+    "U"."ITEM"
+  FROM "RFM_SUGGESTED_X" AS "U"
   WHERE
-    "u"."place" <= 50
+    "U"."PLACE" <= 50
   UNION ALL
   SELECT
-    "e"."example_id" AS "group_id",
-    "s"."item"
-  FROM "rfm_examples_x" AS "e"
-  JOIN "rfm_taste0_x" AS "t"
-    ON "t"."at" = "e"."as_of" AND "t"."entity" = "e"."entity" AND "t"."place" = 1
+    "E"."EXAMPLE_ID" AS "GROUP_ID",
+    "S"."ITEM"
+  FROM "RFM_EXAMPLES_X" AS "E"
+  JOIN "RFM_TASTE0_X" AS "T"
+    ON "T"."AT" = "E"."AS_OF" AND "T"."ENTITY" = "E"."ENTITY" AND "T"."PLACE" = 1
   JOIN (
     SELECT
-      "s"."at",
-      "s"."item",
-      "s"."c0" AS "kind",
-      ROW_NUMBER() OVER (PARTITION BY "s"."at", "s"."c0" ORDER BY "s"."popular") AS "place"
-    FROM "rfm_shelf_x" AS "s"
-  ) AS "s"
-    ON "s"."at" = "t"."at" AND "s"."kind" = "t"."kind" AND "s"."place" <= 20
-) AS "c"
-JOIN "rfm_examples_x" AS "e"
-  ON "e"."example_id" = "c"."group_id"
-JOIN "rfm_shelf_x" AS "s"
-  ON "s"."at" = "e"."as_of" AND "s"."item" = "c"."item"
-LEFT JOIN "rfm_history_x" AS "h"
-  ON "h"."at" = "e"."as_of" AND "h"."entity" = "e"."entity" AND "h"."item" = "c"."item"
+      "S"."AT",
+      "S"."ITEM",
+      "S"."C0" AS "KIND",
+      ROW_NUMBER() OVER (PARTITION BY "S"."AT", "S"."C0" ORDER BY "S"."POPULAR") AS "PLACE"
+    FROM "RFM_SHELF_X" AS "S"
+  ) AS "S"
+    ON "S"."AT" = "T"."AT" AND "S"."KIND" = "T"."KIND" AND "S"."PLACE" <= 20
+) AS "C"
+JOIN "RFM_EXAMPLES_X" AS "E"
+  ON "E"."EXAMPLE_ID" = "C"."GROUP_ID"
+JOIN "RFM_SHELF_X" AS "S"
+  ON "S"."AT" = "E"."AS_OF" AND "S"."ITEM" = "C"."ITEM"
+LEFT JOIN "RFM_HISTORY_X" AS "H"
+  ON "H"."AT" = "E"."AS_OF" AND "H"."ENTITY" = "E"."ENTITY" AND "H"."ITEM" = "C"."ITEM"
 WHERE
-  TRUE AND "h"."item" IS NULL
+  TRUE AND "H"."ITEM" IS NULL

@@ -1,11 +1,11 @@
 SELECT
-  "m"."at" AS "at",
-  "i"."product_id" AS "item",
-  "i"."launched_at" AS "born",
-  CAST("i"."category" AS VARCHAR) AS "c0",
-  NULLIF(CAST("i"."price" AS DOUBLE), CAST('NaN' AS DOUBLE)) AS "v0"
-FROM "products" AS "i"
-INNER JOIN "rfm_moments_x" AS "m"
-  ON "i"."launched_at" <= "m"."at"
+  "M"."AT" AS "AT",
+  "I"."PRODUCT_ID" AS "ITEM",
+  "I"."LAUNCHED_AT" AS "BORN",
+  CAST("I"."CATEGORY" AS VARCHAR) AS "C0",
+  NULLIF(CAST("I"."PRICE" AS DOUBLE), CAST('NaN' AS DOUBLE)) AS "V0"
+FROM "products" AS "I"
+INNER JOIN "RFM_MOMENTS_X" AS "M"
+  ON "I"."LAUNCHED_AT" <= "M"."AT"
 WHERE
-  NOT "i"."product_id" IS NULL
+  NOT "I"."PRODUCT_ID" IS NULL

@@ -1,24 +1,28 @@
 SELECT
-  "m"."at",
-  "i"."entity",
-  "i"."item",
-  SUM("i"."n") AS "n",
-  COUNT(*) AS "occasions",
-  SUM(CASE WHEN "i"."happened" > "m"."since_q" THEN 1 ELSE 0 END) AS "occasions_q",
-  SUM(CASE WHEN "i"."happened" > "m"."since_1" THEN 1 ELSE 0 END) AS "occasions_1",
-  SUM(CASE WHEN "i"."happened" > "m"."since_3" THEN 1 ELSE 0 END) AS "occasions_3",
-  SUM(EXP(-DATEDIFF(SECOND, "i"."happened", "m"."at") / 86400.0 / "m"."days")) AS "recent",
-  MIN("i"."happened") AS "began",
-  MAX("i"."happened") AS "latest",
-  SUM("i"."q0") AS "q0"
-FROM "rfm_interactions_x" AS "i"
-JOIN "rfm_moments_x" AS "m"
-  ON "i"."known" <= "m"."at" AND (
-    "i"."until" IS NULL OR "i"."until" > "m"."at"
+  "M"."AT",
+  "I"."ENTITY",
+  "I"."ITEM",
+  SUM("I"."N") AS "N",
+  COUNT(*) AS "OCCASIONS",
+  SUM(CASE WHEN "I"."HAPPENED" > "M"."SINCE_Q" THEN 1 ELSE 0 END) AS "OCCASIONS_Q",
+  SUM(CASE WHEN "I"."HAPPENED" > "M"."SINCE_1" THEN 1 ELSE 0 END) AS "OCCASIONS_1",
+  SUM(CASE WHEN "I"."HAPPENED" > "M"."SINCE_3" THEN 1 ELSE 0 END) AS "OCCASIONS_3",
+  SUM(
+    EXP(
+      CAST(CAST(-DATEDIFF(SECOND, "I"."HAPPENED", "M"."AT") AS DOUBLE) / 86400.0 AS DOUBLE) / "M"."DAYS"
+    )
+  ) AS "RECENT",
+  MIN("I"."HAPPENED") AS "BEGAN",
+  MAX("I"."HAPPENED") AS "LATEST",
+  SUM("I"."Q0") AS "Q0"
+FROM "RFM_INTERACTIONS_X" AS "I"
+JOIN "RFM_MOMENTS_X" AS "M"
+  ON "I"."KNOWN" <= "M"."AT" AND (
+    "I"."UNTIL" IS NULL OR "I"."UNTIL" > "M"."AT"
   )
-JOIN "rfm_catalogue_x" AS "g"
-  ON "g"."at" = "m"."at" AND "g"."item" = "i"."item"
+JOIN "RFM_CATALOGUE_X" AS "G"
+  ON "G"."AT" = "M"."AT" AND "G"."ITEM" = "I"."ITEM"
 GROUP BY
-  "m"."at",
-  "i"."entity",
-  "i"."item"
+  "M"."AT",
+  "I"."ENTITY",
+  "I"."ITEM"

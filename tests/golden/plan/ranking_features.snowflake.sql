@@ -1,77 +1,77 @@
 SELECT
-  "e"."example_id" AS "example_id",
-  CAST(COALESCE("h"."occasions", 0) AS DOUBLE) AS "f0",
-  CAST(COALESCE("h"."n", 0) AS DOUBLE) AS "f1",
-  CAST(COALESCE("h"."occasions_1", 0) AS DOUBLE) AS "f2",
-  CAST(COALESCE("h"."occasions_3", 0) AS DOUBLE) AS "f3",
-  CAST(COALESCE("h"."recent", 0) AS DOUBLE) AS "f4",
-  CAST(DATEDIFF(SECOND, "h"."latest", "e"."as_of") / 86400.0 AS DOUBLE) AS "f5",
-  CAST(DATEDIFF(SECOND, "h"."began", "e"."as_of") / 86400.0 AS DOUBLE) AS "f6",
-  CAST("h"."newest" AS DOUBLE) AS "f7",
-  CAST("h"."oftenest" AS DOUBLE) AS "f8",
-  CAST(COALESCE("h"."occasions", 0) / GREATEST_IGNORE_NULLS("t"."visits", 1) AS DOUBLE) AS "f9",
-  CAST(COALESCE("h"."occasions_3", 0) / (
-    "t"."visits_3" + 1.0
-  ) AS DOUBLE) AS "f10",
+  "E"."EXAMPLE_ID" AS "EXAMPLE_ID",
+  CAST(COALESCE("H"."OCCASIONS", 0) AS DOUBLE) AS "F0",
+  CAST(COALESCE("H"."N", 0) AS DOUBLE) AS "F1",
+  CAST(COALESCE("H"."OCCASIONS_1", 0) AS DOUBLE) AS "F2",
+  CAST(COALESCE("H"."OCCASIONS_3", 0) AS DOUBLE) AS "F3",
+  CAST(COALESCE("H"."RECENT", 0) AS DOUBLE) AS "F4",
+  CAST(CAST(DATEDIFF(SECOND, "H"."LATEST", "E"."AS_OF") AS DOUBLE) / 86400.0 AS DOUBLE) AS "F5",
+  CAST(CAST(DATEDIFF(SECOND, "H"."BEGAN", "E"."AS_OF") AS DOUBLE) / 86400.0 AS DOUBLE) AS "F6",
+  CAST("H"."NEWEST" AS DOUBLE) AS "F7",
+  CAST("H"."OFTENEST" AS DOUBLE) AS "F8",
+  CAST(CAST(COALESCE("H"."OCCASIONS", 0) AS DOUBLE) / GREATEST_IGNORE_NULLS("T"."VISITS", 1) AS DOUBLE) AS "F9",
+  CAST(CAST(COALESCE("H"."OCCASIONS_3", 0) AS DOUBLE) / (
+    "T"."VISITS_3" + 1.0
+  ) AS DOUBLE) AS "F10",
   CAST(CASE
-    WHEN "h"."occasions" > 1
-    THEN DATEDIFF(SECOND, "h"."latest", "e"."as_of") * (
-      "h"."occasions" - 1.0
-    ) / GREATEST_IGNORE_NULLS(DATEDIFF(SECOND, "h"."began", "h"."latest"), 3600)
-  END AS DOUBLE) AS "f11",
-  CAST(CASE WHEN "h"."occasions" > 0 THEN "s"."again" END AS DOUBLE) AS "f12",
-  CAST(CASE WHEN "h"."occasions" > 0 THEN "s"."returns" END AS DOUBLE) AS "f13",
-  CAST(CASE WHEN "h"."occasions" > 0 THEN COALESCE("u"."total", 0) END AS DOUBLE) AS "f14",
-  CAST("s"."popular" AS DOUBLE) AS "f15",
-  CAST("s"."entities" AS DOUBLE) AS "f16",
-  CAST("s"."entities_q" AS DOUBLE) AS "f17",
-  CAST("s"."entities_1" AS DOUBLE) AS "f18",
-  CAST("s"."entities_3" AS DOUBLE) AS "f19",
-  CAST("s"."again" AS DOUBLE) AS "f20",
-  CAST("s"."returns" AS DOUBLE) AS "f21",
-  CAST("s"."first_time" AS DOUBLE) AS "f22",
-  CAST((
-    "s"."entities_1" + 1.0
-  ) / (
-    "s"."entities_3" / 3.0 + 1.0
-  ) AS DOUBLE) AS "f23",
-  CAST(DATEDIFF(SECOND, COALESCE("s"."born", "s"."began"), "e"."as_of") / 86400.0 AS DOUBLE) AS "f24",
-  CAST(DATEDIFF(SECOND, "s"."latest", "e"."as_of") / 86400.0 AS DOUBLE) AS "f25",
-  CAST(CASE WHEN "h"."occasions" IS NULL THEN "s"."entities_q" END AS DOUBLE) AS "f26",
-  CAST(COALESCE("u"."total", 0) AS DOUBLE) AS "f27",
-  CAST(COALESCE("u"."most", 0) AS DOUBLE) AS "f28",
-  CAST(COALESCE("u"."links", 0) AS DOUBLE) AS "f29",
-  CAST("u"."place" AS DOUBLE) AS "f30",
-  CAST(COALESCE("t"."items", 0) AS DOUBLE) AS "f31",
-  CAST(COALESCE("t"."occasions", 0) AS DOUBLE) AS "f32",
-  CAST(COALESCE("t"."occasions_1", 0) AS DOUBLE) AS "f33",
-  CAST(COALESCE("t"."occasions_3", 0) AS DOUBLE) AS "f34",
-  CAST(COALESCE("t"."visits", 0) AS DOUBLE) AS "f35",
-  CAST(COALESCE("t"."visits_3", 0) AS DOUBLE) AS "f36",
-  CAST("t"."again" AS DOUBLE) AS "f37",
-  CAST((
-    "t"."back" + 0.5
-  ) / (
-    "t"."had" + 5.0
-  ) AS DOUBLE) AS "f38",
-  CAST(DATEDIFF(SECOND, "t"."latest", "e"."as_of") / 86400.0 AS DOUBLE) AS "f39",
-  CAST(DATEDIFF(SECOND, "t"."began", "e"."as_of") / 86400.0 AS DOUBLE) AS "f40",
-  CAST("h"."q0" AS DOUBLE) AS "f41",
-  CAST("s"."c0" AS VARCHAR) AS "f42",
-  CAST(CASE WHEN "t"."items" > 0 THEN COALESCE("t0"."share", 0) END AS DOUBLE) AS "f43",
-  CAST("s"."v0" AS DOUBLE) AS "f44"
-FROM "rfm_pairs_x" AS "e"
-JOIN "rfm_shelf_x" AS "s"
-  ON "s"."at" = "e"."as_of" AND "s"."item" = "e"."item"
-LEFT JOIN "rfm_history_x" AS "h"
-  ON "h"."at" = "e"."as_of" AND "h"."entity" = "e"."entity" AND "h"."item" = "e"."item"
-LEFT JOIN "rfm_habits_x" AS "t"
-  ON "t"."at" = "e"."as_of" AND "t"."entity" = "e"."entity"
-LEFT JOIN "rfm_suggested_x" AS "u"
-  ON "u"."group_id" = "e"."group_id" AND "u"."item" = "e"."item"
-LEFT JOIN "rfm_taste0_x" AS "t0"
-  ON "t0"."at" = "e"."as_of"
-  AND "t0"."entity" = "e"."entity"
-  AND "t0"."kind" = "s"."c0"
+    WHEN "H"."OCCASIONS" > 1
+    THEN CAST(DATEDIFF(SECOND, "H"."LATEST", "E"."AS_OF") * (
+      "H"."OCCASIONS" - 1.0
+    ) AS DOUBLE) / GREATEST_IGNORE_NULLS(DATEDIFF(SECOND, "H"."BEGAN", "H"."LATEST"), 3600)
+  END AS DOUBLE) AS "F11",
+  CAST(CASE WHEN "H"."OCCASIONS" > 0 THEN "S"."AGAIN" END AS DOUBLE) AS "F12",
+  CAST(CASE WHEN "H"."OCCASIONS" > 0 THEN "S"."RETURNS" END AS DOUBLE) AS "F13",
+  CAST(CASE WHEN "H"."OCCASIONS" > 0 THEN COALESCE("U"."TOTAL", 0) END AS DOUBLE) AS "F14",
+  CAST("S"."POPULAR" AS DOUBLE) AS "F15",
+  CAST("S"."ENTITIES" AS DOUBLE) AS "F16",
+  CAST("S"."ENTITIES_Q" AS DOUBLE) AS "F17",
+  CAST("S"."ENTITIES_1" AS DOUBLE) AS "F18",
+  CAST("S"."ENTITIES_3" AS DOUBLE) AS "F19",
+  CAST("S"."AGAIN" AS DOUBLE) AS "F20",
+  CAST("S"."RETURNS" AS DOUBLE) AS "F21",
+  CAST("S"."FIRST_TIME" AS DOUBLE) AS "F22",
+  CAST(CAST((
+    "S"."ENTITIES_1" + 1.0
+  ) AS DOUBLE) / (
+    CAST("S"."ENTITIES_3" AS DOUBLE) / 3.0 + 1.0
+  ) AS DOUBLE) AS "F23",
+  CAST(CAST(DATEDIFF(SECOND, COALESCE("S"."BORN", "S"."BEGAN"), "E"."AS_OF") AS DOUBLE) / 86400.0 AS DOUBLE) AS "F24",
+  CAST(CAST(DATEDIFF(SECOND, "S"."LATEST", "E"."AS_OF") AS DOUBLE) / 86400.0 AS DOUBLE) AS "F25",
+  CAST(CASE WHEN "H"."OCCASIONS" IS NULL THEN "S"."ENTITIES_Q" END AS DOUBLE) AS "F26",
+  CAST(COALESCE("U"."TOTAL", 0) AS DOUBLE) AS "F27",
+  CAST(COALESCE("U"."MOST", 0) AS DOUBLE) AS "F28",
+  CAST(COALESCE("U"."LINKS", 0) AS DOUBLE) AS "F29",
+  CAST("U"."PLACE" AS DOUBLE) AS "F30",
+  CAST(COALESCE("T"."ITEMS", 0) AS DOUBLE) AS "F31",
+  CAST(COALESCE("T"."OCCASIONS", 0) AS DOUBLE) AS "F32",
+  CAST(COALESCE("T"."OCCASIONS_1", 0) AS DOUBLE) AS "F33",
+  CAST(COALESCE("T"."OCCASIONS_3", 0) AS DOUBLE) AS "F34",
+  CAST(COALESCE("T"."VISITS", 0) AS DOUBLE) AS "F35",
+  CAST(COALESCE("T"."VISITS_3", 0) AS DOUBLE) AS "F36",
+  CAST("T"."AGAIN" AS DOUBLE) AS "F37",
+  CAST(CAST((
+    "T"."BACK" + 0.5
+  ) AS DOUBLE) / (
+    "T"."HAD" + 5.0
+  ) AS DOUBLE) AS "F38",
+  CAST(CAST(DATEDIFF(SECOND, "T"."LATEST", "E"."AS_OF") AS DOUBLE) / 86400.0 AS DOUBLE) AS "F39",
+  CAST(CAST(DATEDIFF(SECOND, "T"."BEGAN", "E"."AS_OF") AS DOUBLE) / 86400.0 AS DOUBLE) AS "F40",
+  CAST("H"."Q0" AS DOUBLE) AS "F41",
+  CAST("S"."C0" AS VARCHAR) AS "F42",
+  CAST(CASE WHEN "T"."ITEMS" > 0 THEN COALESCE("T0"."SHARE", 0) END AS DOUBLE) AS "F43",
+  CAST("S"."V0" AS DOUBLE) AS "F44"
+FROM "RFM_PAIRS_X" AS "E"
+JOIN "RFM_SHELF_X" AS "S"
+  ON "S"."AT" = "E"."AS_OF" AND "S"."ITEM" = "E"."ITEM"
+LEFT JOIN "RFM_HISTORY_X" AS "H"
+  ON "H"."AT" = "E"."AS_OF" AND "H"."ENTITY" = "E"."ENTITY" AND "H"."ITEM" = "E"."ITEM"
+LEFT JOIN "RFM_HABITS_X" AS "T"
+  ON "T"."AT" = "E"."AS_OF" AND "T"."ENTITY" = "E"."ENTITY"
+LEFT JOIN "RFM_SUGGESTED_X" AS "U"
+  ON "U"."GROUP_ID" = "E"."GROUP_ID" AND "U"."ITEM" = "E"."ITEM"
+LEFT JOIN "RFM_TASTE0_X" AS "T0"
+  ON "T0"."AT" = "E"."AS_OF"
+  AND "T0"."ENTITY" = "E"."ENTITY"
+  AND "T0"."KIND" = "S"."C0"
 ORDER BY
-  "e"."example_id"
+  "E"."EXAMPLE_ID"

@@ -1,22 +1,22 @@
 SELECT
-  "r1"."customer_id" AS "entity",
-  "r0"."product_id" AS "item",
-  "r1"."ordered_at" AS "happened",
-  "r1"."ordered_at" AS "known",
-  CAST(NULL AS TIMESTAMP) AS "until",
-  COUNT(*) AS "n",
-  SUM(CAST("r0"."quantity" AS DOUBLE)) AS "q0"
-FROM "items" AS "r0"
-INNER JOIN "orders" AS "r1"
-  ON "r1"."order_id" = "r0"."order_id"
+  "R1"."CUSTOMER_ID" AS "ENTITY",
+  "R0"."PRODUCT_ID" AS "ITEM",
+  "R1"."ORDERED_AT" AS "HAPPENED",
+  "R1"."ORDERED_AT" AS "KNOWN",
+  CAST(NULL AS TIMESTAMP_NTZ) AS "UNTIL",
+  COUNT(*) AS "N",
+  SUM(CAST("R0"."QUANTITY" AS DOUBLE)) AS "Q0"
+FROM "items" AS "R0"
+INNER JOIN "orders" AS "R1"
+  ON "R1"."ORDER_ID" = "R0"."ORDER_ID"
 WHERE
-  NOT "r0"."product_id" IS NULL
-  AND NOT "r1"."customer_id" IS NULL
-  AND NOT "r1"."ordered_at" IS NULL
-  AND "r0"."quantity" > 0
+  NOT "R0"."PRODUCT_ID" IS NULL
+  AND NOT "R1"."CUSTOMER_ID" IS NULL
+  AND NOT "R1"."ORDERED_AT" IS NULL
+  AND "R0"."QUANTITY" > 0
 GROUP BY
-  "r1"."customer_id",
-  "r0"."product_id",
-  "r1"."ordered_at",
-  "r1"."ordered_at",
-  CAST(NULL AS TIMESTAMP)
+  "R1"."CUSTOMER_ID",
+  "R0"."PRODUCT_ID",
+  "R1"."ORDERED_AT",
+  "R1"."ORDERED_AT",
+  CAST(NULL AS TIMESTAMP_NTZ)

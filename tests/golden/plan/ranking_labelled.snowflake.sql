@@ -1,16 +1,16 @@
 SELECT
-  "c"."group_id",
-  "c"."item",
-  "e"."split",
-  "e"."entity",
-  "e"."anchor_time",
-  "e"."as_of",
-  "e"."label" AS "relevant",
-  CASE WHEN "e"."split" = 'query' THEN NULL ELSE NOT "r"."item" IS NULL END AS "label"
-FROM "rfm_candidates_x" AS "c"
-JOIN "rfm_examples_x" AS "e"
-  ON "e"."example_id" = "c"."group_id"
-LEFT JOIN "rfm_relevant_x" AS "r"
-  ON "r"."entity" = "e"."entity"
-  AND "r"."anchor_time" = "e"."anchor_time"
-  AND "r"."item" = "c"."item"
+  "C"."GROUP_ID",
+  "C"."ITEM",
+  "E"."SPLIT",
+  "E"."ENTITY",
+  "E"."ANCHOR_TIME",
+  "E"."AS_OF",
+  "E"."LABEL" AS "RELEVANT",
+  CASE WHEN "E"."SPLIT" = 'query' THEN NULL ELSE NOT "R"."ITEM" IS NULL END AS "LABEL"
+FROM "RFM_CANDIDATES_X" AS "C"
+JOIN "RFM_EXAMPLES_X" AS "E"
+  ON "E"."EXAMPLE_ID" = "C"."GROUP_ID"
+LEFT JOIN "RFM_RELEVANT_X" AS "R"
+  ON "R"."ENTITY" = "E"."ENTITY"
+  AND "R"."ANCHOR_TIME" = "E"."ANCHOR_TIME"
+  AND "R"."ITEM" = "C"."ITEM"

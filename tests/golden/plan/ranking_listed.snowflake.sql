@@ -1,7 +1,7 @@
 SELECT
-  "i"."product_id" AS "item",
-  "i"."launched_at" AS "since",
-  CAST(NULL AS TIMESTAMP) AS "until"
-FROM "products" AS "i"
+  "I"."PRODUCT_ID" AS "ITEM",
+  "I"."LAUNCHED_AT" AS "SINCE",
+  CAST(NULL AS TIMESTAMP_NTZ) AS "UNTIL"
+FROM "products" AS "I"
 WHERE
-  NOT "i"."launched_at" IS NULL
+  NOT "I"."LAUNCHED_AT" IS NULL

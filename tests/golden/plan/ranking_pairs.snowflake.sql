@@ -1,24 +1,24 @@
 SELECT
-  ROW_NUMBER() OVER (ORDER BY "p"."group_id", "p"."item") - 1 AS "example_id",
-  "p"."group_id",
-  "p"."split",
-  "p"."entity",
-  "p"."anchor_time",
-  "p"."as_of",
-  "p"."item",
-  "p"."label",
-  "p"."relevant"
+  ROW_NUMBER() OVER (ORDER BY "P"."GROUP_ID", "P"."ITEM") - 1 AS "EXAMPLE_ID",
+  "P"."GROUP_ID",
+  "P"."SPLIT",
+  "P"."ENTITY",
+  "P"."ANCHOR_TIME",
+  "P"."AS_OF",
+  "P"."ITEM",
+  "P"."LABEL",
+  "P"."RELEVANT"
 FROM (
   SELECT
-    "l".*,
+    "L".*,
     ROW_NUMBER() OVER (
-      PARTITION BY "l"."split", "l"."label"
+      PARTITION BY "L"."SPLIT", "L"."LABEL"
       ORDER BY MD5(
-        CAST("l"."group_id" AS VARCHAR) || '|' || CAST("l"."item" AS VARCHAR) || '|' || '0'
-      ), "l"."group_id", "l"."item"
-    ) AS "place"
-  FROM "rfm_labelled_x" AS "l"
-) AS "p"
+        CAST("L"."GROUP_ID" AS VARCHAR) || '|' || CAST("L"."ITEM" AS VARCHAR) || '|' || '0'
+      ), "L"."GROUP_ID", "L"."ITEM"
+    ) AS "PLACE"
+  FROM "RFM_LABELLED_X" AS "L"
+) AS "P"
 WHERE
-  "p"."split" IN ('query', 'backtest')
-  OR "p"."place" <= CASE WHEN "p"."label" THEN 250 ELSE 750 END
+  "P"."SPLIT" IN ('query', 'backtest')
+  OR "P"."PLACE" <= CASE WHEN "P"."LABEL" THEN 250 ELSE 750 END

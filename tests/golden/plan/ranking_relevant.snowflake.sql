@@ -1,20 +1,20 @@
 SELECT DISTINCT
-  "i"."entity",
-  "w"."anchor_time",
-  "i"."item"
-FROM "rfm_interactions_x" AS "i"
-JOIN "rfm_windows_x" AS "w"
-  ON "i"."happened" > "w"."opens"
-  AND "i"."happened" <= "w"."closes"
-  AND "i"."known" <= "w"."closes"
+  "I"."ENTITY",
+  "W"."ANCHOR_TIME",
+  "I"."ITEM"
+FROM "RFM_INTERACTIONS_X" AS "I"
+JOIN "RFM_WINDOWS_X" AS "W"
+  ON "I"."HAPPENED" > "W"."OPENS"
+  AND "I"."HAPPENED" <= "W"."CLOSES"
+  AND "I"."KNOWN" <= "W"."CLOSES"
   AND (
-    "i"."until" IS NULL OR "i"."until" > "w"."closes"
+    "I"."UNTIL" IS NULL OR "I"."UNTIL" > "W"."CLOSES"
   )
-JOIN "rfm_listed_x" AS "l"
-  ON "l"."item" = "i"."item"
+JOIN "RFM_LISTED_X" AS "L"
+  ON "L"."ITEM" = "I"."ITEM"
   AND (
-    "l"."since" IS NULL OR "l"."since" <= "w"."closes"
+    "L"."SINCE" IS NULL OR "L"."SINCE" <= "W"."CLOSES"
   )
   AND (
-    "l"."until" IS NULL OR "l"."until" > "w"."closes"
+    "L"."UNTIL" IS NULL OR "L"."UNTIL" > "W"."CLOSES"
   )

@@ -1,41 +1,41 @@
 SELECT DISTINCT
-  "i"."entity",
-  "w"."anchor_time",
-  "i"."item"
-FROM "rfm_interactions_x" AS "i"
-JOIN "rfm_windows_x" AS "w"
-  ON "i"."happened" > "w"."opens"
-  AND "i"."happened" <= "w"."closes"
-  AND "i"."known" <= "w"."closes"
+  "I"."ENTITY",
+  "W"."ANCHOR_TIME",
+  "I"."ITEM"
+FROM "RFM_INTERACTIONS_X" AS "I"
+JOIN "RFM_WINDOWS_X" AS "W"
+  ON "I"."HAPPENED" > "W"."OPENS"
+  AND "I"."HAPPENED" <= "W"."CLOSES"
+  AND "I"."KNOWN" <= "W"."CLOSES"
   AND (
-    "i"."until" IS NULL OR "i"."until" > "w"."closes"
+    "I"."UNTIL" IS NULL OR "I"."UNTIL" > "W"."CLOSES"
   )
-JOIN "rfm_listed_x" AS "l"
-  ON "l"."item" = "i"."item"
+JOIN "RFM_LISTED_X" AS "L"
+  ON "L"."ITEM" = "I"."ITEM"
   AND (
-    "l"."since" IS NULL OR "l"."since" <= "w"."closes"
+    "L"."SINCE" IS NULL OR "L"."SINCE" <= "W"."CLOSES"
   )
   AND (
-    "l"."until" IS NULL OR "l"."until" > "w"."closes"
+    "L"."UNTIL" IS NULL OR "L"."UNTIL" > "W"."CLOSES"
   )
 LEFT JOIN (
   SELECT
-    "i"."entity",
-    "i"."item",
-    "w"."anchor_time"
-  FROM "rfm_interactions_x" AS "i"
-  JOIN "rfm_windows_x" AS "w"
-    ON "i"."known" <= "w"."anchor_time"
+    "I"."ENTITY",
+    "I"."ITEM",
+    "W"."ANCHOR_TIME"
+  FROM "RFM_INTERACTIONS_X" AS "I"
+  JOIN "RFM_WINDOWS_X" AS "W"
+    ON "I"."KNOWN" <= "W"."ANCHOR_TIME"
     AND (
-      "i"."until" IS NULL OR "i"."until" > "w"."anchor_time"
+      "I"."UNTIL" IS NULL OR "I"."UNTIL" > "W"."ANCHOR_TIME"
     )
   GROUP BY
-    "i"."entity",
-    "i"."item",
-    "w"."anchor_time"
-) AS "b"
-  ON "b"."entity" = "i"."entity"
-  AND "b"."item" = "i"."item"
-  AND "b"."anchor_time" = "w"."anchor_time"
+    "I"."ENTITY",
+    "I"."ITEM",
+    "W"."ANCHOR_TIME"
+) AS "B"
+  ON "B"."ENTITY" = "I"."ENTITY"
+  AND "B"."ITEM" = "I"."ITEM"
+  AND "B"."ANCHOR_TIME" = "W"."ANCHOR_TIME"
 WHERE
-  "b"."entity" IS NULL
+  "B"."ENTITY" IS NULL

@@ -1,56 +1,56 @@
 SELECT
-  "g".*,
-  "s"."began",
-  "s"."latest",
-  "s"."again",
-  (
-    "s"."back" + 0.5
-  ) / (
-    "s"."had" + 10.0
-  ) AS "returns",
-  COALESCE("s"."first_time", 0) AS "first_time",
-  COALESCE("s"."entities", 0) AS "entities",
-  COALESCE("s"."entities_q", 0) AS "entities_q",
-  COALESCE("s"."entities_1", 0) AS "entities_1",
-  COALESCE("s"."entities_3", 0) AS "entities_3",
+  "G".*,
+  "S"."BEGAN",
+  "S"."LATEST",
+  "S"."AGAIN",
+  CAST((
+    "S"."BACK" + 0.5
+  ) AS DOUBLE) / (
+    "S"."HAD" + 10.0
+  ) AS "RETURNS",
+  COALESCE("S"."FIRST_TIME", 0) AS "FIRST_TIME",
+  COALESCE("S"."ENTITIES", 0) AS "ENTITIES",
+  COALESCE("S"."ENTITIES_Q", 0) AS "ENTITIES_Q",
+  COALESCE("S"."ENTITIES_1", 0) AS "ENTITIES_1",
+  COALESCE("S"."ENTITIES_3", 0) AS "ENTITIES_3",
   ROW_NUMBER() OVER (
-    PARTITION BY "g"."at"
-    ORDER BY COALESCE("s"."entities_1", 0) DESC NULLS LAST, COALESCE("s"."entities_3", 0) DESC NULLS LAST, COALESCE("s"."entities", 0) DESC NULLS LAST, "g"."item"
-  ) AS "popular",
+    PARTITION BY "G"."AT"
+    ORDER BY COALESCE("S"."ENTITIES_1", 0) DESC NULLS LAST, COALESCE("S"."ENTITIES_3", 0) DESC NULLS LAST, COALESCE("S"."ENTITIES", 0) DESC NULLS LAST, "G"."ITEM"
+  ) AS "POPULAR",
   ROW_NUMBER() OVER (
-    PARTITION BY "g"."at"
-    ORDER BY COALESCE("s"."entities_1" / (
-      "s"."entities_3" + 5.0
-    ), 0) DESC NULLS LAST, "g"."item"
-  ) AS "rising",
+    PARTITION BY "G"."AT"
+    ORDER BY COALESCE(CAST("S"."ENTITIES_1" AS DOUBLE) / (
+      "S"."ENTITIES_3" + 5.0
+    ), 0) DESC NULLS LAST, "G"."ITEM"
+  ) AS "RISING",
   ROW_NUMBER() OVER (
-    PARTITION BY "g"."at"
-    ORDER BY COALESCE("g"."born", "s"."began") DESC NULLS LAST, "g"."item"
-  ) AS "newest"
-FROM "rfm_catalogue_x" AS "g"
+    PARTITION BY "G"."AT"
+    ORDER BY COALESCE("G"."BORN", "S"."BEGAN") DESC NULLS LAST, "G"."ITEM"
+  ) AS "NEWEST"
+FROM "RFM_CATALOGUE_X" AS "G"
 LEFT JOIN (
   SELECT
-    "c"."at",
-    "c"."item",
-    COUNT(*) AS "entities",
-    MIN("c"."began") AS "began",
-    MAX("c"."latest") AS "latest",
-    SUM(CASE WHEN "c"."occasions_q" > 0 THEN 1 ELSE 0 END) AS "entities_q",
-    SUM(CASE WHEN "c"."occasions_1" > 0 THEN 1 ELSE 0 END) AS "entities_1",
-    SUM(CASE WHEN "c"."occasions_3" > 0 THEN 1 ELSE 0 END) AS "entities_3",
-    AVG(CASE WHEN "c"."occasions" > 1 THEN 1.0 ELSE 0.0 END) AS "again",
-    SUM(CASE WHEN "c"."occasions" > "c"."occasions_1" THEN 1 ELSE 0 END) AS "had",
+    "C"."AT",
+    "C"."ITEM",
+    COUNT(*) AS "ENTITIES",
+    MIN("C"."BEGAN") AS "BEGAN",
+    MAX("C"."LATEST") AS "LATEST",
+    SUM(CASE WHEN "C"."OCCASIONS_Q" > 0 THEN 1 ELSE 0 END) AS "ENTITIES_Q",
+    SUM(CASE WHEN "C"."OCCASIONS_1" > 0 THEN 1 ELSE 0 END) AS "ENTITIES_1",
+    SUM(CASE WHEN "C"."OCCASIONS_3" > 0 THEN 1 ELSE 0 END) AS "ENTITIES_3",
+    AVG(CAST(CASE WHEN "C"."OCCASIONS" > 1 THEN 1.0 ELSE 0.0 END AS DOUBLE)) AS "AGAIN",
+    SUM(CASE WHEN "C"."OCCASIONS" > "C"."OCCASIONS_1" THEN 1 ELSE 0 END) AS "HAD",
     SUM(
       CASE
-        WHEN "c"."occasions" > "c"."occasions_1" AND "c"."occasions_1" > 0
+        WHEN "C"."OCCASIONS" > "C"."OCCASIONS_1" AND "C"."OCCASIONS_1" > 0
         THEN 1
         ELSE 0
       END
-    ) AS "back",
-    SUM(CASE WHEN "c"."occasions" = "c"."occasions_1" THEN 1 ELSE 0 END) AS "first_time"
-  FROM "rfm_counted_x" AS "c"
+    ) AS "BACK",
+    SUM(CASE WHEN "C"."OCCASIONS" = "C"."OCCASIONS_1" THEN 1 ELSE 0 END) AS "FIRST_TIME"
+  FROM "RFM_COUNTED_X" AS "C"
   GROUP BY
-    "c"."at",
-    "c"."item"
-) AS "s"
-  ON "s"."at" = "g"."at" AND "s"."item" = "g"."item"
+    "C"."AT",
+    "C"."ITEM"
+) AS "S"
+  ON "S"."AT" = "G"."AT" AND "S"."ITEM" = "G"."ITEM"

@@ -1,28 +1,28 @@
 SELECT
-  "k"."at",
-  "k"."a",
-  "k"."b",
-  "k"."score"
+  "K"."AT",
+  "K"."A",
+  "K"."B",
+  "K"."SCORE"
 FROM (
   SELECT
-    "p".*,
-    ROW_NUMBER() OVER (PARTITION BY "p"."at", "p"."a" ORDER BY "p"."score" DESC NULLS LAST, "p"."b") AS "place"
+    "P".*,
+    ROW_NUMBER() OVER (PARTITION BY "P"."AT", "P"."A" ORDER BY "P"."SCORE" DESC NULLS LAST, "P"."B") AS "PLACE"
   FROM (
     SELECT
-      "x"."at",
-      "x"."item" AS "a",
-      "y"."item" AS "b",
-      COUNT(*) / SQRT(1.0 * MIN("x"."entities") * MIN("y"."entities")) AS "score"
-    FROM "rfm_witnessed_x" AS "x"
-    JOIN "rfm_witnessed_x" AS "y"
-      ON "y"."at" = "x"."at" AND "y"."entity" = "x"."entity" AND "y"."item" <> "x"."item"
+      "X"."AT",
+      "X"."ITEM" AS "A",
+      "Y"."ITEM" AS "B",
+      CAST(COUNT(*) AS DOUBLE) / SQRT(1.0 * MIN("X"."ENTITIES") * MIN("Y"."ENTITIES")) AS "SCORE"
+    FROM "RFM_WITNESSED_X" AS "X"
+    JOIN "RFM_WITNESSED_X" AS "Y"
+      ON "Y"."AT" = "X"."AT" AND "Y"."ENTITY" = "X"."ENTITY" AND "Y"."ITEM" <> "X"."ITEM"
     GROUP BY
-      "x"."at",
-      "x"."item",
-      "y"."item"
+      "X"."AT",
+      "X"."ITEM",
+      "Y"."ITEM"
     HAVING
       COUNT(*) >= 2
-  ) AS "p"
-) AS "k"
+  ) AS "P"
+) AS "K"
 WHERE
-  "k"."place" <= 40
+  "K"."PLACE" <= 40

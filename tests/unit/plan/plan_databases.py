@@ -16,6 +16,7 @@ from sqlglot import exp
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 from dbt_rfm.warehouse.duckdb import DuckDB
 from dbt_rfm.warehouse.postgres_sql import PostgresRfm
+from dbt_rfm.warehouse.snowflake_sql import SnowflakeRfm
 
 Row = dict[str, object]
 Database = Mapping[str, list[Row]]
@@ -82,9 +83,14 @@ def _semantic(is_id: bool, data_type: str) -> SemanticType:
     }.get(data_type, SemanticType.NUMERICAL)
 
 
+#: The dialect in which a warehouse of each kind reads relations, and the one in which it writes.
+READS = {"duckdb": "duckdb", "postgres": "postgres", "snowflake": SnowflakeRfm.__name__.lower()}
+_WRITES = {**READS, "postgres": PostgresRfm}
+
+
 def written(query: exp.Expression, dialect: str) -> str:
     """The query as the warehouse of that dialect writes it."""
-    return query.sql(dialect=PostgresRfm if dialect == "postgres" else dialect, pretty=True) + "\n"
+    return query.sql(dialect=_WRITES[dialect], pretty=True) + "\n"
 
 
 _OPEN: list[duckdb.DuckDBPyConnection] = []  # one, made when first asked for: connecting takes longer than a test
