@@ -51,6 +51,7 @@ class Settings:
     with_peers: bool = False
     resamples: int = 0  # of the bootstrap; 0: no intervals
     rows: int | None = None  # queried rows, drawn by the seed; None: all
+    neighbors: tuple[int, ...] = Options.neighbors  # of a model that reads rows
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,8 @@ def _others(run: _Run, examples: Examples, snapshot: Snapshot) -> dict[str, tupl
 
 def _collect(run: _Run, examples: Examples) -> Snapshot:
     late = Window(0, run.task.delay_days, "days") if run.task.attribute else None
-    options = Options(context_size=run.settings.context, seed=run.seed, backtest=False)
+    settings = run.settings
+    options = Options(context_size=settings.context, seed=run.seed, backtest=False, neighbors=settings.neighbors)
     return collect_labelled(
         run.bound,
         run.schema,
@@ -259,7 +261,8 @@ def _collect(run: _Run, examples: Examples) -> Snapshot:
         labels=examples.labels,
         late=late,
         cut=examples.cut,
-        query_rows=run.settings.rows,
+        query_rows=settings.rows,
+        with_rows=run.model.reads_rows,
     )
 
 

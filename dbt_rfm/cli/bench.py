@@ -38,11 +38,17 @@ def bench(
     ] = Protocol.ROLLING,
     split: Annotated[Split, typer.Option(help="Choose on val; test is for final figures.")] = Split.VAL,
     seed: Annotated[list[int] | None, typer.Option(help="Of the context sample and the model; repeatable.")] = None,
-    context: Annotated[int, typer.Option(min=2, max=10_000, help="Labelled rows the model is shown.")] = 10_000,
+    context: Annotated[int, typer.Option(min=2, help="Labelled rows the model is shown.")] = 10_000,
     rows: Annotated[
         int | None, typer.Option(min=2, help="Ask only so many rows, drawn by the seed; default: all.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the model (model_options); repeatable.")
+    ] = None,
+    neighbors: Annotated[
+        list[int] | None, typer.Option(min=0, max=256, help="Rows per link for a model that reads rows; once per hop.")
+    ] = None,
     peers: Annotated[
         bool, typer.Option("--peers", help="Also LightGBM and a linear model on the same features and context.")
     ] = False,
@@ -55,7 +61,11 @@ def bench(
     executed yet are reported as skipped. Figures are times 100 in print and 0 to 1 in JSON.
     """
     from dbt_rfm.bench.run import Settings
+    from dbt_rfm.errors import ProjectError
+    from dbt_rfm.model import max_context
 
+    if context > max_context(model):
+        raise ProjectError(f"--context {context}: the model {model} reads at most {max_context(model)}")
     settings = Settings(
         model=model,
         protocol=protocol.value,
@@ -66,12 +76,18 @@ def bench(
         with_peers=peers,
         resamples=bootstrap,
         rows=rows,
+        neighbors=tuple(neighbors) if neighbors else Settings.neighbors,
     )
-    _run(folder, tuple(dataset or ()), tuple(task or ()), settings, json_file)
+    _run(folder, tuple(dataset or ()), tuple(task or ()), settings, _model_options(option or []), json_file)
 
 
 def _run(
-    folder: Path, datasets: tuple[str, ...], tasks: tuple[str, ...], settings: Settings, json_file: Path | None
+    folder: Path,
+    datasets: tuple[str, ...],
+    tasks: tuple[str, ...],
+    settings: Settings,
+    options: dict[str, object],
+    json_file: Path | None,
 ) -> None:
     from dbt_rfm.bench.report import as_json, skipped_lines
     from dbt_rfm.bench.run import Result, Skipped, run_dataset
@@ -83,7 +99,7 @@ def _run(
     chosen = read_suite(folder, datasets, tasks)
     found: list[Result | Skipped] = []
     with stages("loading the model") as progress:
-        model = load_model(settings.model, settings.device, {"context_size": settings.context})
+        model = load_model(settings.model, settings.device, {"context_size": settings.context, **options})
         for each in chosen:
             with DuckDB.open(IN_MEMORY, read_only=False) as warehouse:
                 found.extend(run_dataset(each, warehouse, model, settings, progress))
@@ -93,6 +109,21 @@ def _run(
     if results:
         _show(folder, results, settings)
     say(*skipped_lines([s for s in found if isinstance(s, Skipped)]))
+
+
+def _model_options(given: list[str]) -> dict[str, object]:
+    """name=value as a project would write them in YAML. Raises ProjectError for another form."""
+    import yaml  # type: ignore[import-untyped]
+
+    from dbt_rfm.errors import ProjectError
+
+    found: dict[str, object] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ProjectError(f"--option {text}", hint="Write it as NAME=VALUE, for instance --option minutes=10.")
+        found[name.strip()] = yaml.safe_load(value)
+    return found
 
 
 def _show(folder: Path, results: list[Result], settings: Settings) -> None:

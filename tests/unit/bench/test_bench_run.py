@@ -39,6 +39,21 @@ class OwnHistory:
         return Predictions(kind, classes, probabilities=np.stack([1 - value, value], axis=1))
 
 
+class ReadsRows(OwnHistory):
+    """Says for every row how many rows of another table came along."""
+
+    reads_rows = True
+
+    def predict(self, context, labels, query, kind, classes, **_: object) -> Predictions:
+        self.context = context.rows
+        counts = [np.bincount(t.example, minlength=query.num_rows) for n, t in query.rows.tables.items()]
+        value = sum(counts).astype(float)
+        share = value / value.max()
+        if kind == TaskKind.REGRESSION:
+            return Predictions(kind, (), mean=value, levels=(0.1, 0.9), quantiles=np.stack([value, value], axis=1))
+        return Predictions(kind, classes, probabilities=np.stack([1 - share, share], axis=1))
+
+
 def _run(suite: Path, **changed: object) -> list[Result | Skipped]:
     settings = replace(Settings(model="own", split="test", context=200), **changed)
     (dataset,) = read_suite(suite)
@@ -144,6 +159,38 @@ def test__bench_command__tiny_suite__writes_json_and_reports_the_skipped(
         ("comes_back", 0), ("comes_back", 1), ("spend", 0), ("spend", 1)
     }  # fmt: skip
     assert "±" in shown
+
+
+def test__run_dataset__a_model_that_reads_rows__gets_as_many_as_asked_for(suite: Path) -> None:
+    def rows_of(neighbors: tuple[int, ...]) -> int:
+        model, settings = ReadsRows(), Settings(model="own", split="test", context=50, neighbors=neighbors)
+        (dataset,) = read_suite(suite)
+        with DuckDB.open(":memory:", read_only=False) as warehouse:
+            run_dataset(dataset, warehouse, model, settings)
+        return model.context.tables["orders"].num_rows
+
+    assert rows_of((1,)) <= 50 < rows_of((6,))
+
+
+def test__bench_command__options_of_the_model__are_read_as_yaml(
+    suite: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = []
+    monkeypatch.setattr("dbt_rfm.model.load_model", lambda *each: given.append(each) or OwnHistory())
+    with pytest.raises(SystemExit):
+        main(["bench", str(suite), "--context", "50", "--option", "minutes=1.5", "--option", "features=true"])
+    assert given == [("rfm", "cpu", {"context_size": 50, "minutes": 1.5, "features": True})]
+    with pytest.raises(SystemExit) as left:
+        main(["bench", str(suite), "--option", "minutes"])
+    assert left.value.code == 1 and "NAME=VALUE" in capsys.readouterr().err
+
+
+def test__bench_command__more_context_than_the_model_reads__is_refused(
+    suite: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["bench", str(suite), "--context", "20000"])
+    assert left.value.code == 1 and "reads at most 10000" in capsys.readouterr().err
 
 
 def test__bench_command__unreadable_weights__ends_with_1(

@@ -3,3 +3,7 @@
 READS_ROWS = True
 MAX_CONTEXT = 40_000  # labelled examples with rows that a snapshot can hold beside its queries
 QUICK: dict[str, object] = {"minutes": 0.5, "members": 1}  # options of a quick answer
+
+
+def candidates(minutes: float) -> dict[str, dict[str, object]]:
+    return {"graph_transformer": {"model": "graph_transformer", "model_options": {"minutes": minutes}}}

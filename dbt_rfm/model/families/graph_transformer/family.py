@@ -1,8 +1,8 @@
 """The graph transformer behind our interface: trained in `prepare`, asked any number of times after.
 
-In and out: see `interface.py`. The first member learns from all but the newest part of the context and is watched on
-that part; how many passes were best there is how many the other members make over the whole context. Answers are
-averaged. Examples without rows (pairs of a recommendation, steps of a forecast) are read by their features alone.
+In and out: see `interface.py`. Every member learns from all but the newest part of the context, is watched on that part
+and stops where it was best there; answers are averaged. (Learning from the whole context for as many passes was worse.)
+Examples without rows (pairs of a recommendation, steps of a forecast) are read by their features alone.
 Time rule: the newest part is the newest by `times`; without times it is drawn.
 """
 
@@ -13,18 +13,21 @@ import json
 import logging
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
 from dbt_rfm.errors import DataError
+from dbt_rfm.model.families.graph_transformer.encoding import GraphCodes
+from dbt_rfm.model.families.graph_transformer.heads import Head, head_of
+from dbt_rfm.model.families.graph_transformer.network import GraphTransformer, Shape
 from dbt_rfm.model.families.graph_transformer.options import GraphTransformerOptions
-from dbt_rfm.model.interface import FeatureTable, Predictions, RelationalModel
+from dbt_rfm.model.families.graph_transformer.training import Material, Plan, Trained, Training
+from dbt_rfm.model.interface import FeatureTable, Predictions, Provenance, RelationalModel
 from dbt_rfm.task_kind import TaskKind
 
 VERSION = "graph-transformer-1"
@@ -57,16 +60,15 @@ class GraphTransformerModel:
 
     def __init__(self, device: str, options: GraphTransformerOptions) -> None:
         self.device, self.options = device, options
-        self._sha = ""
 
     @property
     def version(self) -> str:
-        return f"{VERSION}-{self._sha[:8]}" if self._sha else VERSION
+        return VERSION
 
     @property
     def checkpoint_sha(self) -> str:
-        """Of the weights trained last; empty before."""
-        return self._sha
+        """Nothing: weights come about in `prepare`, whose `provenance` names them."""
+        return ""
 
     def predict(
         self,
@@ -94,11 +96,6 @@ class GraphTransformerModel:
         times: np.ndarray | None = None,
     ) -> TrainedTask:
         """Train. The newest `context_size` of the examples are kept."""
-        from dbt_rfm.model.families.graph_transformer.encoding import GraphCodes
-        from dbt_rfm.model.families.graph_transformer.heads import head_of
-        from dbt_rfm.model.families.graph_transformer.network import GraphTransformer, Shape
-        from dbt_rfm.model.families.graph_transformer.training import Material, Training
-
         if context.num_rows < 2:
             raise DataError("there is nothing to learn from: fewer than 2 labelled examples")
         if context.num_rows > self.options.context_size:
@@ -120,43 +117,38 @@ class GraphTransformerModel:
         training = Training(lambda: GraphTransformer(shape), material, options)
         order = _in_time(context.num_rows, times, seed)
         members = self._members(training, order, seed, None if options.folder == "" else Path(options.folder))
-        self._sha = _sha_of(members)
-        return TrainedTask(codes, head, tuple(training.network_of(weights) for weights in members), training)
+        networks = tuple(training.network_of(each.weights) for each in members)
+        return TrainedTask(codes, head, networks, training, _provenance(members))
 
-    def _members(self, training: Any, order: np.ndarray, seed: int, folder: Path | None) -> list[dict[str, Tensor]]:
-        from dbt_rfm.model.families.graph_transformer.training import Plan
-
+    def _members(self, training: Training, order: np.ndarray, seed: int, folder: Path | None) -> list[Trained]:
         options, started = self.options, time.monotonic()
         share = 60 * options.minutes / options.members
         key = _task_key(training.material, order, seed, options) if folder is not None else ""
 
-        def plan(member: int, learnt: np.ndarray, watched: np.ndarray, passes: int) -> Plan:
+        newest = max(1, min(int(len(order) * options.held_out), _MOST_WATCHED))
+
+        def plan(member: int) -> Plan:
             return Plan(
-                learnt=learnt,
-                watched=watched,
-                passes=passes,
+                learnt=order[:-newest],
+                watched=order[-newest:],
                 seed=abs(seed) * 1000 + member,
                 ends=started + share * (member + 1),
                 name=f"graph_transformer, member {member + 1} of {options.members}",
                 checkpoint=folder / f"{key}-{member}.pt" if folder is not None else None,
             )
 
-        newest = max(1, min(int(len(order) * options.held_out), _MOST_WATCHED))
-        first = training.run(plan(0, order[:-newest], order[-newest:], options.epochs))
-        found = [first.weights]
-        for member in range(1, options.members):
-            found.append(training.run(plan(member, order, order[:0], max(first.passes, 1))).weights)
-        return found
+        return [training.run(plan(member)) for member in range(options.members)]
 
 
 @dataclass(frozen=True)
 class TrainedTask:
     """Trained networks, waiting for questions."""
 
-    codes: Any
-    head: Any
-    networks: tuple[Any, ...]
-    training: Any
+    codes: GraphCodes
+    head: Head
+    networks: tuple[GraphTransformer, ...]
+    training: Training
+    provenance: Provenance
 
     def answer(self, query: FeatureTable) -> Predictions:
         starts = range(0, max(query.num_rows, 1), _CHUNK)
@@ -165,10 +157,6 @@ class TrainedTask:
 
     def _said(self, query: FeatureTable) -> list[np.ndarray]:
         """Per member [Q, outputs]."""
-        from dataclasses import replace
-
-        from dbt_rfm.model.families.graph_transformer.training import Training
-
         material = replace(self.training.material, encoded=self.codes.encoded(query))
         asking = Training(self.training.make, material, self.training.options)
         return [asking.said(network, np.arange(query.num_rows)) for network in self.networks]
@@ -181,16 +169,20 @@ def _in_time(count: int, times: np.ndarray | None, seed: int = 0) -> np.ndarray:
     return np.argsort(times, kind="stable")
 
 
-def _sha_of(members: list[dict[str, Tensor]]) -> str:
+def _provenance(members: list[Trained]) -> Provenance:
+    """The sha256 is that of all weights, in order of members and names."""
     digest = hashlib.sha256()
-    for weights in members:
-        for name, values in sorted(weights.items()):
+    for member in members:
+        for name, values in sorted(member.weights.items()):
             digest.update(name.encode())
             digest.update(values.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+    sha = digest.hexdigest()
+    passes = ", ".join(str(member.passes) for member in members)
+    note = f"graph_transformer: {len(members)} networks trained, best on the newest examples after {passes} passes"
+    return Provenance(f"{VERSION}-{sha[:8]}", sha, (note,))
 
 
-def _task_key(material: Any, order: np.ndarray, seed: int, options: GraphTransformerOptions) -> str:
+def _task_key(material: Material, order: np.ndarray, seed: int, options: GraphTransformerOptions) -> str:
     """The same for the same examples, targets, seed and options."""
     digest = hashlib.sha256(json.dumps([options.deciding(), seed], sort_keys=True).encode())
     for values in (order, material.targets, material.encoded.edges, material.encoded.sizes):

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dbt_rfm.model.families.graph_transformer.batch import Batch, TableBatch
-from dbt_rfm.model.families.graph_transformer.encoding import GraphCodes
+from dbt_rfm.model.families.graph_transformer.encoding import MISSING, UNKNOWN, GraphCodes
 
 _NUMBER = 9  # what a number becomes
 _DECAYS = (1.0, 7.0, 30.0, 90.0, 365.0, 1460.0)  # days
@@ -28,6 +28,7 @@ _PERIODS = (7.0, 30.44, 365.25)
 _AGE = 2 + len(_DECAYS) + 2 * len(_PERIODS)
 _HOPS = 3
 _EMBEDDING = 12  # numbers that stand for a category
+_HIDDEN = 0.25  # share of the categories that a training step does not see
 _SUM_SCALE = 32.0  # a usual number of tokens
 
 
@@ -116,9 +117,17 @@ class GraphTransformer(nn.Module):
         parts = [number_features(table.numbers).flatten(1), age_features(table.ages).flatten(1)]
         if table.codes.shape[1]:
             offsets = torch.tensor(self.offsets[name], device=table.codes.device)
-            parts.append(self.categories(table.codes + offsets).flatten(1))
+            parts.append(self.categories(self._some_unknown(table.codes) + offsets).flatten(1))
         parts.append(F.one_hot(table.hop, _HOPS).float())
         return torch.cat(parts, -1)
+
+    def _some_unknown(self, codes: Tensor) -> Tensor:
+        """In training a share of the categories is hidden: those of new entities are unknown, and what that means has
+        to be learnt although the context knows its own."""
+        if not self.training:
+            return codes
+        hidden = (torch.rand(codes.shape, device=codes.device) < _HIDDEN) & (codes != MISSING)
+        return codes.masked_fill(hidden, UNKNOWN)
 
 
 class Layer(nn.Module):

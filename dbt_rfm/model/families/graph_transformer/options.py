@@ -28,8 +28,8 @@ _SHARES = {"dropout": 0.9, "row_dropout": 0.9, "held_out": 0.5}
 
 @dataclass(frozen=True)
 class GraphTransformerOptions:
-    """`members` networks are trained and their answers averaged: the first finds out on the newest `held_out` share of
-    the context how many passes to make, the others make as many over all of it. `features`: also read the features
+    """`members` networks are trained and their answers averaged; each is watched on the newest `held_out` share of the
+    context, which it does not learn from. `features`: also read the features
     that the model 'rfm' reads. `folder`: where a training that was interrupted goes on from; '' for nowhere."""
 
     context_size: int = 10_000

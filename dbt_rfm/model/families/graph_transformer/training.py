@@ -55,11 +55,10 @@ class Material:
 
 @dataclass(frozen=True)
 class Plan:
-    """One training: `watched` empty means that `passes` are made, whatever comes."""
+    """One training: what is learnt from, what it is watched on, when it must end."""
 
     learnt: np.ndarray
     watched: np.ndarray
-    passes: int
     seed: int
     ends: float  # time.monotonic() after which no further step is made
     name: str = "training"
@@ -111,7 +110,7 @@ class Training:
         state = self._begin(plan)
         with torch.random.fork_rng(devices=[]), Stop(armed=plan.checkpoint is not None) as stop:
             saved = time.monotonic()
-            while state.passes < plan.passes and not self._tired(plan, state) and self._time_left(plan, state):
+            while not self._done(state) and self._time_left(plan, state):
                 batches = self._batches(plan, state.passes)
                 while state.step_of_pass < len(batches) and self._time_left(plan, state):
                     self._step(plan, state, batches[state.step_of_pass])
@@ -123,8 +122,7 @@ class Training:
                 if state.step_of_pass == len(batches) or not state.best:
                     self._close_pass(plan, state)
         self._save(plan, state)
-        weights = state.best if len(plan.watched) else state.average
-        return Trained(weights, state.best_pass if len(plan.watched) else state.passes, state.best_loss)
+        return Trained(state.best, state.best_pass, state.best_loss)
 
     def network_of(self, weights: dict[str, Tensor]) -> GraphTransformer:
         with torch.random.fork_rng(devices=[]):
@@ -236,10 +234,6 @@ class Training:
     def _close_pass(self, plan: Plan, state: State) -> None:
         state.passes += 1
         state.step_of_pass = 0
-        if not len(plan.watched):
-            log.info("%s: pass %d of %d", plan.name, state.passes, plan.passes)
-            state.best = state.average
-            return
         network = self.network_of(state.average)
         said = torch.from_numpy(self.said(network, plan.watched))
         state.watched_loss = float(self.material.head.loss(said, torch.from_numpy(self.material.targets[plan.watched])))
@@ -247,8 +241,9 @@ class Training:
         if not state.best or state.watched_loss < state.best_loss:
             state.best, state.best_loss, state.best_pass = _copied(state.average), state.watched_loss, state.passes
 
-    def _tired(self, plan: Plan, state: State) -> bool:
-        return bool(len(plan.watched)) and state.passes - state.best_pass >= self.options.patience
+    def _done(self, state: State) -> bool:
+        options = self.options
+        return state.passes >= options.epochs or state.passes - state.best_pass >= options.patience
 
     def _time_left(self, plan: Plan, state: State) -> bool:
         """All processes agree; at least one step is made."""
