@@ -5,12 +5,14 @@ An unknown option is an error with candidates rather than a silence: a typo in `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from dbt_rfm.errors import ProjectError, did_you_mean
-from dbt_rfm.model import MODELS, max_context
+from dbt_rfm.model import MODELS, can_fine_tune, max_context
+
+_UNLESS_EMPTY = ("fine_tune", "retrain", "weights")  # recorded only where they are given
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class Options:
     neighbors: tuple[int, ...] = field(default=(8, 4))  # newest rows kept per link, hop by hop
     keep_snapshots: int = 3  # bundles kept under target/rfm per prediction
     horizon: str = ""  # of a label table, e.g. '30 days'
+    fine_tune: Mapping[str, Any] = field(default_factory=dict)  # {'minutes': 2}: adapt the weights to the task
+    retrain: Mapping[str, Any] = field(default_factory=dict)  # when to train again: {'days': 30, 'drop': 5}
+    weights: str = ""  # the folder that keeps trained weights; '': under target/rfm
     label_delay: str = ""  # after an event its outcome is known, e.g. '7 days'; '': nobody has said
 
     @classmethod
@@ -46,8 +51,9 @@ class Options:
 
     def recorded(self) -> dict[str, Any]:
         """What a snapshot keeps of them: enough to repeat the prediction."""
-        names = ("model", "model_options", "context_size", "seed", "anchor")
-        return {name: getattr(self, name) for name in names}
+        names = ("model", "model_options", "context_size", "seed", "anchor", "fine_tune", "retrain", "weights")
+        kept = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in kept.items() if name not in _UNLESS_EMPTY or value}
 
     def for_model(self) -> dict[str, Any]:
         """What the model is loaded with."""
@@ -84,8 +90,29 @@ class Options:
             "a list of one or two whole numbers from 0 to 256",
         )
         expect(_whole(self.keep_snapshots) and self.keep_snapshots >= 0, "keep_snapshots", "0 or more")
+        self._check_training(expect, where)
         expect(isinstance(self.horizon, str), "horizon", "a text such as '30 days'")
         expect(isinstance(self.label_delay, str), "label_delay", "a text such as '7 days', or '0 days' for at once")
+
+    def _check_training(self, expect: Callable[[bool, str, str], None], where: str) -> None:
+        minutes = "a mapping such as {minutes: 2}, with a number of minutes from 0.01 to 1440"
+        given = self.fine_tune if isinstance(self.fine_tune, Mapping) else {"": self.fine_tune}
+        expect(set(given) <= {"minutes"} and all(_between(v, 0.01, 1440) for v in given.values()), "fine_tune", minutes)
+        if given and not can_fine_tune(self.model):
+            raise ProjectError(
+                f"the model {self.model!r} is not fine-tuned (option meta.rfm.fine_tune)",
+                where=where,
+                hint="Leave fine_tune out, or write model: rfm.",
+            )
+        when = "a mapping with days (from 1), drop (percent, from 0) or both"
+        asked = self.retrain if isinstance(self.retrain, Mapping) else {"": self.retrain}
+        expect(set(asked) <= {"days", "drop"}, "retrain", when)
+        expect(_between(asked.get("days", 1), 1, 36_500) and _between(asked.get("drop", 0), 0, 100), "retrain", when)
+        expect(isinstance(self.weights, str) and "://" not in self.weights, "weights", "the path of a folder")
+
+
+def _between(value: object, least: float, most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 
 
 def _whole(value: object) -> bool:

@@ -20,7 +20,7 @@ from pathlib import Path
 import pyarrow as pa
 from sqlglot import exp
 
-from dbt_rfm import __version__, versions
+from dbt_rfm import __version__, trained, versions
 from dbt_rfm.asked_rows import as_asked, with_key_columns
 from dbt_rfm.collect import collect, named_anchor
 from dbt_rfm.errors import ProjectError
@@ -154,6 +154,7 @@ def answer(
     planned = time.perf_counter() - started
     progress("predicting")
     model = load_model(options.model, options.device, _model_options(options, quick))
+    model, told = trained.adapted(model, snapshot, job, options, quick=quick, progress=progress)
     sharded = tables is not None and bool(snapshot.shards)
     step = run_step(snapshot, model, seed=options.seed, ask=not sharded)
     stored, more = None, 0.0
@@ -169,7 +170,7 @@ def answer(
         backtest=backtest(snapshot, step.backtest),
         seconds={"plan": planned, "model": step.seconds + more},
         provenance=step.provenance,
-        notes=(*schema.notes, *snapshot.notes, *step.provenance.notes),
+        notes=(*schema.notes, *snapshot.notes, *step.provenance.notes, *told),
         stored=stored,
     )
 
@@ -214,6 +215,8 @@ def help_with(job: Job, warehouse: Warehouse, board: Board, *, progress: Progres
     if snapshot is None:
         return False
     known = understand(job, warehouse)
+    if known.options.fine_tune:
+        return False  # the weights are where they were trained
     model = load_model(known.options.model, known.options.device, _model_options(known.options, quick=False))
     learnt = learn(snapshot, model, CONTEXT, seed=known.options.seed)
     answer_shards(tables, snapshot, learnt, known.task, board, progress=progress, wait=False)
@@ -301,6 +304,7 @@ def _publish_seen(
             home=job.home,
             settle=settled,
         )
+    trained.prune(job, result.options, warehouse)
     return done[0]
 
 

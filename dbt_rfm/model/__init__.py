@@ -21,6 +21,7 @@ __all__ = [
     "FeatureTable",
     "Predictions",
     "RelationalModel",
+    "can_fine_tune",
     "load_model",
     "max_context",
     "quick_options",
@@ -38,6 +39,11 @@ def reads_rows(name: str) -> bool:
 def max_context(name: str) -> int:
     """How many labelled examples the model reads at most."""
     return int(_family(name).MAX_CONTEXT)
+
+
+def can_fine_tune(name: str) -> bool:
+    """Whether the model's weights can be adapted to a task."""
+    return bool(getattr(_family(name), "FINE_TUNES", False))
 
 
 def quick_options(name: str) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class InContextModel:
         options: InContextOptions | None = None,
         tuned: RelationalTransformer | None = None,
     ) -> None:
-        """`tuned`: the same network adapted to a task (`fine_tune`), which is asked as well; sha and version are its."""
+        """`tuned`: the network adapted to a task, which is asked as well; version and sha are then its own."""
         self.network, self.tuned = network.eval(), tuned
         self.networks = (self.network,) if tuned is None else (self.network, tuned.eval())
         self.options = options or InContextOptions()

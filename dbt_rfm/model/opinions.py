@@ -93,27 +93,39 @@ class NumberOpinions:
 
 
 def class_members(
-    networks: Sequence[RelationalTransformer], question: Question, reading: Reading, *, attended: int, members: int
+    networks: Sequence[RelationalTransformer],
+    question: Question,
+    reading: Reading,
+    *,
+    attended: int,
+    members: int,
+    first: int = 0,
 ) -> list[Member]:
-    """One reading by the network after the other, each of rows of its own."""
+    """The networks take turns to read, each time other rows; the number of the first reading is `first`."""
     number, made = question.num_slots, []
     kind = "binary" if number == 2 else "multiclass"
-    for member in range(members * len(networks)):
+    for member in range(first, first + members * len(networks)):
         part = reading.sampled(attended, question.rng(member, "attended"))
         renamed = question.rng(member, "classes").permutation(number)  # slots mean nothing to the network: mix them
-        network = networks[member % len(networks)]
+        network = networks[(member - first) % len(networks)]
         made.append(Member.encode(network, question, part, renamed[part.labels], kind, member, renamed))
     return made
 
 
 def number_members(
-    networks: Sequence[RelationalTransformer], question: Question, reading: Reading, *, attended: int, members: int
+    networks: Sequence[RelationalTransformer],
+    question: Question,
+    reading: Reading,
+    *,
+    attended: int,
+    members: int,
+    first: int = 0,
 ) -> list[Member]:
     """As `class_members`."""
     made = []
-    for member in range(members * len(networks)):
+    for member in range(first, first + members * len(networks)):
         part = reading.sampled(attended, question.rng(member, "attended"))
-        network = networks[member % len(networks)]
+        network = networks[(member - first) % len(networks)]
         made.append(Member.encode(network, question, part, in_units(part.labels), "regression", member, None))
     return made
 

@@ -83,11 +83,11 @@ def learn(snapshot: Snapshot, model: RelationalModel, split: str, *, seed: int) 
     shares = snapshot.label_shares.get(split, {})
     weights = Provenance(model.version, model.checkpoint_sha)
     if snapshot.kind == TaskKind.FORECAST:
-        sources, ends = tuple(f.source for f in snapshot.features_meta), _seconds(snapshot, "forecast_until", rows)
+        sources, ends = tuple(f.source for f in snapshot.features_meta), seconds_of(snapshot, "forecast_until", rows)
         context = _examples(snapshot, rows, with_rows=False)
         series = prepare_forecast(model, context, sources, labels, seed=seed, ends=ends)
         return Learnt(series, labels, {}, False, weights)
-    times = _seconds(snapshot, "anchor_time", rows)
+    times = seconds_of(snapshot, "anchor_time", rows)
     if snapshot.kind == TaskKind.LINK:
         number, context = int(snapshot.ranking["number"]), _examples(snapshot, rows, with_rows=False)
         read = prepare_ranking(model, context, labels, number=number, seed=seed, times=times)
@@ -205,6 +205,6 @@ def _present(values: np.ndarray | None) -> np.ndarray:
     return values
 
 
-def _seconds(snapshot: Snapshot, column: str, rows: np.ndarray) -> np.ndarray:
+def seconds_of(snapshot: Snapshot, column: str, rows: np.ndarray) -> np.ndarray:
     times = snapshot.examples.column(column).take(pa.array(rows, type=pa.int64()))
     return times.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy(zero_copy_only=False) / 1e6
