@@ -17,7 +17,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -129,7 +129,7 @@ def publish(
     contract, before anything is written.
     """
     home = home or target
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = _clock(warehouse)
     with _publishing:
         source = _loaded(warehouse, rows)
         columns = _columns(warehouse, source)
@@ -163,7 +163,7 @@ def serve_empty(
     with _publishing:
         source = _loaded(warehouse, rows.slice(0, 0))
         columns = _columns(warehouse, source)
-        marked = _marked(source, columns, 0, "", datetime.now(UTC).replace(tzinfo=None))
+        marked = _marked(source, columns, 0, "", _clock(warehouse))
         select = _as_declared(warehouse, target, marked, columns, contract)
         with warehouse.transaction():
             if as_table is None:
@@ -230,6 +230,12 @@ def _marked(
     return sql.select(*sql.columns(name for name, _ in columns), *marks).from_(source.copy(), copy=False)
 
 
+def _clock(warehouse: Warehouse) -> datetime:
+    """The time of the warehouse in UTC: those of the machines that write may differ."""
+    now = sql.as_timestamp(exp.CurrentTimestamp(), "TIMESTAMPTZ")
+    return warehouse.query(sql.select(sql.aliased(now, "now"))).column(0)[0].as_py()
+
+
 def _count(warehouse: Warehouse, source: exp.Table) -> int:
     counted = sql.select(sql.aliased(exp.Count(this=exp.Star()), "n")).from_(source.copy(), copy=False)
     return int(warehouse.query(counted).column(0)[0].as_py())
@@ -262,7 +268,7 @@ def rollback(
     home = home or target
     with _publishing:
         number, kind = _rollback_to(warehouse, home, version)
-        now = datetime.now(UTC).replace(tzinfo=None)
+        now = _clock(warehouse)
         with warehouse.transaction():
             _serve_again(warehouse, target, _history_select(warehouse, home, number, kind))
             _set_status(warehouse, home, RETIRED, _is(status=SERVING))

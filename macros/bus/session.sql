@@ -1,8 +1,47 @@
 {#
-  How a session talks to a worker through the warehouse: writing so that others see it, reading what others wrote, and
-  waiting. dbt-postgres leaves a transaction open after each query, in which current_timestamp stands still; dbt-snowflake
-  commits each statement.
+  dbt's transaction, and how a session talks to a worker through the warehouse: writing so that others see it, reading what
+  others wrote, and waiting. dbt-postgres leaves a transaction open after each query, in which current_timestamp stands
+  still; dbt-snowflake commits each statement.
 #}
+
+{# Opens dbt's transaction; a hook may render to nothing, so it cannot be left to the hooks. #}
+{% macro begin() %}
+  {%- do adapter.dispatch('begin', 'dbt_rfm')() -%}
+{% endmacro %}
+
+
+{% macro default__begin() %}
+  {%- call statement('rfm_begin') -%}select 1{%- endcall -%}
+{% endmacro %}
+
+
+{# dbt-postgres leaves BEGIN to its driver, which sends none after a commit that it did not make itself. #}
+{% macro postgres__begin() %}
+  {%- call statement('rfm_begin') -%}begin{%- endcall -%}
+{% endmacro %}
+
+
+{% macro commit() %}
+  {%- do adapter.dispatch('commit', 'dbt_rfm')() -%}
+{% endmacro %}
+
+
+{% macro default__commit() %}
+  {%- do adapter.commit() -%}
+{% endmacro %}
+
+
+{# With `autocommit: true` in the profile, dbt-postgres may leave its own commit out. #}
+{% macro postgres__commit() %}
+  {%- call statement('rfm_commit') -%}commit{%- endcall -%}
+  {%- do adapter.commit() -%}
+{% endmacro %}
+
+
+{% macro duckdb__commit() %}
+  {%- if not adapter.disable_transactions() -%}{%- do adapter.commit() -%}{%- endif -%}
+{% endmacro %}
+
 
 {# Runs statements that change something, and commits them. #}
 {% macro run_committed(sql) %}

@@ -95,14 +95,3 @@ def model(dbt, con):
 def materialize(df, con):
     pass
 {%- endmacro %}
-
-
-{# Opens dbt's transaction; a hook may render to nothing, so it cannot be left to the hooks. #}
-{% macro begin() %}
-  {%- call statement('rfm_begin') -%}select 1{%- endcall -%}
-{% endmacro %}
-
-
-{% macro commit() %}
-  {%- if target.type != 'duckdb' or not adapter.disable_transactions() -%}{%- do adapter.commit() -%}{%- endif -%}
-{% endmacro %}

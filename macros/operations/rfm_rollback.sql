@@ -12,6 +12,7 @@
   {%- if dbt_rfm.relation_kind(dbt_rfm.beside(target, target.identifier ~ '__history')) is none -%}
     {%- do dbt_rfm.raise_error('the history of ' ~ target.identifier ~ ' is gone: there is nothing to go back to') -%}
   {%- endif -%}
+  {{ dbt_rfm.begin() }}
   {%- do dbt_rfm.serve_version(target, chosen, dbt_rfm.version_columns(target, chosen), typed=false) -%}
   {{ dbt_rfm.commit() }}
   {%- do log(target.identifier ~ ' serves version ' ~ chosen ~ ' again', info=true) -%}

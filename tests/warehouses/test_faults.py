@@ -1,0 +1,416 @@
+"""What happens when something dies, done for real: processes are killed, connections cut, disks full, clocks wrong.
+
+After each fault nothing is half published, the served table is the one from before, the job comes to an end, and the
+message says why. docs/operations.md shows the same list.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from postgres_server import Server
+from shop_project import predict
+from worker_projects import WorkerProject
+from worker_that_stops import __file__ as WORKER_THAT_STOPS
+
+from dbt_rfm import __version__
+from dbt_rfm.bus import Bus, Terms
+from dbt_rfm.job import JobTarget
+from dbt_rfm.warehouse.postgres import Postgres
+
+pytestmark = pytest.mark.functional
+
+LEASE = 3  # seconds, so that a dead worker's job is soon free
+QUICK = "'context_size': 20, 'backtest': false"
+
+
+@pytest.fixture(scope="module")
+def shop(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProject]:
+    """A project whose prediction churn is served in version 1."""
+    output = postgres_server.output("postgres", schema="faults")
+    project = WorkerProject(tmp_path_factory.mktemp("project") / "shop", output)
+    project.execute("create schema faults")
+    project.set_up()
+    project.write("models/churn.sql", predict(rfm=QUICK))
+    with project.worker():
+        built = project.dbt("run", "--select", "churn")
+    assert built.success, built.log
+    yield project
+    project.execute("drop schema faults cascade")
+
+
+@pytest.fixture(autouse=True)
+def only_version_one(shop: WorkerProject) -> Iterator[None]:
+    """Every test begins with version 1 served and no job."""
+    yield
+    for table in ("rfm_versions", "rfm_metrics"):
+        shop.execute(f"delete from {table} where version > 1")
+    shop.execute("delete from churn__history where model_version > 1; update rfm_versions set status = 'serving'")
+    shop.execute("delete from churn; insert into churn select * from churn__history")
+    shop.execute("delete from rfm_jobs where status <> 'done' or job_id like 'fault%'")
+
+
+def queue(shop: WorkerProject, *, version: str = __version__) -> str:
+    """Another job for churn, as dbt would leave it; nobody polls."""
+    job_id = f"fault{uuid.uuid4().hex[:8]}.model.shop.churn"
+    names = "node_id, target, spec"
+    shop.execute(
+        f"insert into rfm_jobs (job_id, {names}, package_version, status, attempt, polled_at, created_at, updated_at) "
+        f"select '{job_id}', {names}, '{version}', 'queued', 0, now() + interval '1 hour', now(), now() "
+        "from rfm_jobs where job_id not like 'fault%' limit 1"
+    )
+    return job_id
+
+
+def state(shop: WorkerProject, job_id: str) -> tuple:
+    return shop.rows(f"select status, attempt, message from rfm_jobs where job_id = '{job_id}'")[0]
+
+
+def until(true: Callable[[], Any], seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def nothing_published(shop: WorkerProject) -> bool:
+    return (
+        shop.rows("select version, status from rfm_versions") == [(1, "serving")]
+        and shop.rows("select distinct model_version from churn__history") == [(1,)]
+        and shop.rows("select distinct model_version from churn") == [(1,)]
+    )
+
+
+def start(shop: WorkerProject, place: str, *arguments: str) -> tuple[subprocess.Popen[bytes], Path]:
+    """A worker in a process of its own that stands still at a place."""
+    mark = shop.path / f"{place}_{uuid.uuid4().hex[:6]}.mark"
+    where = ["--project-dir", str(shop.path), "--profiles-dir", str(shop.path)]
+    command = [sys.executable, WORKER_THAT_STOPS, place, str(mark), *where]
+    log = mark.with_suffix(".log").open("wb")
+    times = ["--lease", str(LEASE), "--idle", "0.2"]
+    return subprocess.Popen([*command, *times, *arguments], stderr=log, stdout=log), mark
+
+
+def kill_at(shop: WorkerProject, place: str) -> None:
+    """Start a worker and kill -9 it at the place."""
+    process, mark = start(shop, place)
+    try:
+        until(lambda: mark.exists() or process.poll() is not None)
+        assert process.poll() is None, mark.with_suffix(".log").read_text()
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+class TestKilledWorker:
+    @pytest.mark.parametrize("place", ["after_claim", "mid_plan", "mid_step", "mid_write", "before_done"])
+    def test__kill_9__before_the_end__another_worker_does_all_of_it_once(self, shop: WorkerProject, place: str) -> None:
+        job_id = queue(shop)
+
+        kill_at(shop, place)
+
+        assert state(shop, job_id)[:2] == ("running", 1)
+        assert nothing_published(shop)
+        with shop.worker(terms=Terms(lease=LEASE)):
+            until(lambda: state(shop, job_id)[0] == "done")
+        assert state(shop, job_id)[1] == 2
+        assert shop.rows("select version, status from rfm_versions order by 1") == [(1, "serving"), (2, "ready")]
+        assert shop.rows("select count(*) from churn__history where model_version = 2") == shop.rows(
+            "select count(*) from churn"
+        )
+        assert shop.rows("select distinct model_version from churn") == [(1,)]
+
+    def test__kill_9__before_the_claim__the_job_waits_for_the_next(self, shop: WorkerProject) -> None:
+        job_id = queue(shop)
+
+        kill_at(shop, "before_claim")
+
+        assert state(shop, job_id) == ("queued", 0, None)
+        with shop.worker():
+            until(lambda: state(shop, job_id)[0] == "done")
+
+    def test__killed_three_times__the_job_has_failed_and_says_so(self, shop: WorkerProject) -> None:
+        job_id = queue(shop)
+        for _ in range(3):
+            kill_at(shop, "after_claim")
+            shop.execute("update rfm_jobs set lease_until = now() - interval '1 second' where status = 'running'")
+
+        with shop.worker():
+            until(lambda: state(shop, job_id)[0] != "running")
+
+        status, attempts, message = state(shop, job_id)
+        assert (status, attempts) == ("failed", 3)
+        assert "3 workers began this job and none came to an end" in message
+        assert nothing_published(shop)
+
+    def test__paused__longer_than_its_lease__finds_the_job_done_and_writes_nothing(self, shop: WorkerProject) -> None:
+        job_id = queue(shop)
+        worker, mark = start(shop, "mid_step", "--once")
+        until(mark.exists)
+        worker.send_signal(signal.SIGSTOP)
+        with shop.worker(terms=Terms(lease=LEASE)):
+            until(lambda: state(shop, job_id)[0] == "done")
+
+        mark.with_suffix(".go").touch()
+        worker.send_signal(signal.SIGCONT)
+
+        assert worker.wait(120) == 0
+        assert "event=lost" in mark.with_suffix(".log").read_text()
+        assert shop.rows("select version, status from rfm_versions order by 1") == [(1, "serving"), (2, "ready")]
+        assert shop.rows("select count(*) from churn__history where model_version = 2") == shop.rows(
+            "select count(*) from churn"
+        )
+
+    def test__sigterm__job_runs__is_given_back_and_the_folder_wiped(self, shop: WorkerProject, tmp_path: Path) -> None:
+        job_id = queue(shop)
+        process, mark = start(shop, "mid_step", "--grace", "0", "--work-dir", str(tmp_path))
+        until(mark.exists)
+        (folder,) = tmp_path.iterdir()
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+        process.terminate()
+
+        assert process.wait(20) == 0
+        assert state(shop, job_id) == ("queued", 0, "its worker was stopped")
+        assert list(tmp_path.iterdir()) == []
+        assert nothing_published(shop)
+
+    def test__sigterm__job_ends_within_the_grace__is_finished(self, shop: WorkerProject) -> None:
+        job_id = queue(shop)
+        process, _ = start(shop, "nowhere", "--grace", "120")
+        until(lambda: state(shop, job_id)[0] == "running")
+
+        process.terminate()
+
+        assert process.wait(120) == 0
+        assert state(shop, job_id)[0] == "done"
+
+
+class TestKilledDbt:
+    def run_dbt(self, shop: WorkerProject) -> subprocess.Popen[bytes]:
+        where = ["--project-dir", str(shop.path), "--profiles-dir", str(shop.path)]
+        command = [sys.executable, "-m", "dbt.cli.main", "run", "--select", "churn", *where]
+        log = (shop.path / "dbt_killed.log").open("wb")
+        return subprocess.Popen(command, cwd=shop.path, stdout=log, stderr=log)
+
+    def newest(self, shop: WorkerProject) -> str:
+        rows = shop.rows("select job_id from rfm_jobs where status in ('queued', 'running') order by created_at desc")
+        return rows[0][0] if rows else ""
+
+    def test__kill_9__while_it_polls__job_is_cancelled_and_nothing_published(self, shop: WorkerProject) -> None:
+        process = self.run_dbt(shop)
+        until(lambda: self.newest(shop))
+        job_id = self.newest(shop)
+        process.kill()
+        process.wait()
+
+        with shop.worker(terms=Terms(unpolled=2)):
+            until(lambda: state(shop, job_id)[0] == "cancelled")
+
+        assert "dbt has not asked for 2 seconds" in state(shop, job_id)[2]
+        assert nothing_published(shop)
+
+    def test__kill_9__while_the_worker_works__version_is_ready_and_the_old_one_served(
+        self, shop: WorkerProject
+    ) -> None:
+        process = self.run_dbt(shop)
+        until(lambda: self.newest(shop))
+        job_id = self.newest(shop)
+        with shop.worker():
+            until(lambda: state(shop, job_id)[0] == "running")
+            process.kill()
+            process.wait()
+            until(lambda: state(shop, job_id)[0] == "done")
+
+            assert shop.rows("select version, status from rfm_versions order by 1") == [(1, "serving"), (2, "ready")]
+            assert shop.rows("select distinct model_version from churn") == [(1,)]
+            assert shop.dbt("run", "--select", "churn").success
+        assert shop.rows("select distinct model_version from churn") == [(3,)]
+
+    def test__superseded__by_a_newer_run__the_older_worker_writes_nothing(self, shop: WorkerProject) -> None:
+        old = queue(shop)
+        worker, mark = start(shop, "mid_step", "--once")
+        until(mark.exists)
+        worker.send_signal(signal.SIGSTOP)  # it hears nothing while the newer run comes
+        with shop.worker():
+            assert shop.dbt("run", "--select", "churn").success
+
+        mark.with_suffix(".go").touch()
+        worker.send_signal(signal.SIGCONT)
+
+        assert worker.wait(120) == 0
+        assert state(shop, old)[0] == "cancelled" and "a newer run asks for the same" in state(shop, old)[2]
+        assert "event=lost" in mark.with_suffix(".log").read_text()
+        assert shop.rows("select version, status from rfm_versions order by 1") == [(1, "retired"), (2, "serving")]
+
+
+def test__two_workers_race_for_200_jobs__each_has_exactly_one_winner(shop: WorkerProject) -> None:
+    jobs = [queue(shop) for _ in range(200)]
+    home, together = JobTarget("postgres", "faults", ""), threading.Barrier(2)
+    won: list[dict[str, str]] = [{}, {}]
+
+    def race(mine: dict[str, str]) -> None:
+        with Postgres.open(shop.output) as warehouse:
+            bus = Bus(warehouse, home)
+            for job_id in jobs:
+                together.wait(30)
+                claim = bus.claim(job_id)
+                if claim is not None:
+                    mine[job_id] = claim.token
+
+    racers = [threading.Thread(target=race, args=(mine,)) for mine in won]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+
+    assert set(won[0]).isdisjoint(won[1])
+    assert {**won[0], **won[1]} == dict(shop.rows("select job_id, worker from rfm_jobs where job_id like 'fault%'"))
+    assert len(won[0]) + len(won[1]) == 200
+    assert won[0] and won[1]
+
+
+class TestConnections:
+    def test__cut__while_rows_are_fetched__failed_and_says_so(
+        self, shop: WorkerProject, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        original, cut = Postgres.query, threading.Event()
+
+        def query(self: Postgres, sql: Any) -> Any:
+            if threading.current_thread().name == "job" and " JOIN " in sql.sql() and not cut.is_set():
+                cut.set()
+                pid = original(self, parse("select pg_backend_pid() as pid")).column(0)[0].as_py()
+                shop.execute(f"select pg_terminate_backend({pid})")
+            return original(self, sql)
+
+        monkeypatch.setattr(Postgres, "query", query)
+        job_id = queue(shop)
+        with shop.worker():
+            until(lambda: state(shop, job_id)[0] != "running" and state(shop, job_id)[0] != "queued")
+
+        assert cut.is_set()
+        status, _, message = state(shop, job_id)
+        assert status == "failed" and "the connection to Postgres is gone" in message
+        assert nothing_published(shop)
+
+    def test__cut__that_of_the_heartbeat__is_opened_anew_and_the_job_done(self, shop: WorkerProject) -> None:
+        job_id = queue(shop)
+        with shop.worker(terms=Terms(lease=LEASE)) as log:
+            until(lambda: state(shop, job_id)[0] == "running")
+            shop.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where application_name = 'dbt-rfm' and state = 'idle' and query ilike '%rfm_jobs%'"
+            )
+            until(lambda: state(shop, job_id)[0] == "done")
+
+        assert log.events("heartbeat_failed") or log.events("warehouse_away")
+
+    def test__server_restarts__worker_goes_on(self, shop: WorkerProject, postgres_server: Server) -> None:
+        with shop.worker(terms=Terms(lease=LEASE)):
+            time.sleep(0.5)
+            postgres_server.stop()
+            postgres_server.start()
+            job_id = queue(shop)
+            until(lambda: state(shop, job_id)[0] == "done")
+
+
+class TestMachines:
+    def test__disk_full__in_the_work_folder__failed_and_says_where(self, shop: WorkerProject) -> None:
+        job_id = queue(shop)
+        process, _ = start(shop, "full_disk", "--once")
+
+        assert process.wait(120) == 0
+        status, _, message = state(shop, job_id)
+        assert status == "failed" and "work folder" in message and "--work-dir" in message
+        assert nothing_published(shop)
+
+    @pytest.mark.parametrize("hours", [-1, 1])
+    def test__clock__an_hour_off__times_are_the_warehouses(
+        self, shop: WorkerProject, hours: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import datetime as standard
+
+        class Shifted(standard.datetime):
+            @classmethod
+            def now(cls, tz: Any = None) -> standard.datetime:
+                return standard.datetime.now(tz) + standard.timedelta(hours=hours)
+
+        for module in ("versions", "pipeline", "worker_log"):
+            monkeypatch.setattr(f"dbt_rfm.{module}.datetime", Shifted)
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + 3600 * hours)
+        job_id = queue(shop)
+        with shop.worker(terms=Terms(lease=30)):
+            until(lambda: state(shop, job_id)[0] == "running")
+            lease = "select lease_until - now() < interval '31 seconds', lease_until > now() from rfm_jobs"
+            assert shop.rows(f"{lease} where job_id = '{job_id}'") == [(True, True)]
+            with Postgres.open(shop.output) as other:
+                assert Bus(other, JobTarget("postgres", "faults", "")).claim(job_id) is None
+            until(lambda: state(shop, job_id)[0] == "done")
+
+        near = "predicted_at between now() at time zone 'utc' - interval '10 minutes' and now() at time zone 'utc'"
+        assert shop.rows(f"select bool_and({near}) from churn__history where model_version = 2") == [(True,)]
+
+    def test__bundle__poisoned__is_refused(self, shop: WorkerProject, capsys: pytest.CaptureFixture) -> None:
+        from dbt_rfm.cli import main
+        from dbt_rfm.job import Job
+        from dbt_rfm.pipeline import answer
+        from dbt_rfm.snapshot import write_bundle
+
+        spec = shop.rows("select spec from rfm_jobs limit 1")[0][0]
+        with Postgres.open(shop.output) as warehouse:
+            bundle = shop.path / "bundle"
+            write_bundle(answer(Job.from_json(spec), warehouse).snapshot, bundle)
+        rows = bundle / "examples.parquet"
+        rows.write_bytes(rows.read_bytes()[:-9] + b"poisoned!")
+
+        with pytest.raises(SystemExit) as left:
+            main(["step", str(bundle), str(shop.path / "out.parquet")])
+
+        assert left.value.code == 1
+        assert "examples.parquet" in capsys.readouterr().err
+        assert not (shop.path / "out.parquet").exists()
+
+
+class TestVersions:
+    def test__worker_of_another_version__leaves_the_job_and_dbt_says_why(self, shop: WorkerProject) -> None:
+        runs: list[Any] = []
+        timeout = json.dumps({"dbt_rfm_claim_timeout": 4})
+        dbt = threading.Thread(target=lambda: runs.append(shop.dbt("run", "--select", "churn", "--vars", timeout)))
+        dbt.start()
+        waiting = "select job_id from rfm_jobs where status = 'queued'"
+        until(lambda: shop.rows(waiting))
+        ((job_id,),) = shop.rows(waiting)
+        shop.execute("update rfm_jobs set package_version = '9.9.9' where status = 'queued'")
+
+        with shop.worker():
+            dbt.join()
+
+        assert not runs[0].success
+        assert f"a worker of version {__version__} is here and cannot take" in runs[0].messages["churn"]
+        assert state(shop, job_id)[0] == "cancelled"
+        assert nothing_published(shop)
+
+    def test__no_worker__dbt_says_how_to_start_one(self, shop: WorkerProject) -> None:
+        failed = shop.dbt("run", "--select", "churn", "--vars", json.dumps({"dbt_rfm_claim_timeout": 2}))
+
+        assert not failed.success
+        assert "no worker took the job within 2 seconds" in failed.messages["churn"]
+        assert "dbt-rfm worker" in failed.messages["churn"]
+        assert nothing_published(shop)
+
+
+def parse(sql: str) -> Any:
+    from sqlglot import parse_one
+
+    return parse_one(sql)
