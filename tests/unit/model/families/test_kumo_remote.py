@@ -59,13 +59,14 @@ def examples(count: int, *, by: str = "", word: str = "x", lonely: tuple[int, ..
     The rows of the tables are in another order than the examples.
     """
     label = labels_of(count)
-    shuffled = np.random.default_rng(count).permutation([i for i in range(count) if i not in lonely])
+    rng = np.random.default_rng(count)
+    shuffled = rng.permutation([i for i in range(count) if i not in lonely])
     own = np.full(count, -1)
     own[shuffled] = np.arange(len(shuffled))
     size = np.where(by == "own number", label[shuffled], 0.0)
     entities = RowTable(table(size=size), NOTHING, shuffled, 0 * shuffled)
 
-    whose = np.repeat(shuffled, 1 + (label[shuffled] if by == "how many" else 0))
+    whose = rng.permutation(np.repeat(shuffled, 1 + (label[shuffled] if by == "how many" else 0)))
     amount = np.where(by == "linked number", 10.0 * label[whose], 3.0)
     kind = np.where((label[whose] == 1) & (by == "linked word"), "z", "y").astype(object)
     age = np.where(by == "age", 5.0 + 300 * label[whose], 7.25)
@@ -120,6 +121,18 @@ class TestMapping:
 
         assert ask(model(endpoint), odd(40), odd(9)).probabilities.shape == (9, 2)
         assert not endpoint.refused
+
+    def test__mapping__an_age__is_a_time_before_the_anchor(self, endpoint: Endpoint) -> None:
+        ask(model(endpoint), examples(40, by="feature"), examples(1))
+        sent = json.loads(endpoint.bodies[1])["predict"]
+        anchors, moments = (
+            [row[table["columns"].index(column)] for row in table["rows"]]
+            for table, column in (
+                (sent["instance_table"], "__kumo_anchor_time"),
+                (sent["related_tables"]["table0"], "moment0"),
+            )
+        )
+        assert (anchors, moments) == (["2000-01-01T00:00:00.000000Z"], ["1999-12-24T18:00:00.000000Z"])
 
     def test__mapping__a_row_pointing_at_its_own_table__is_linked(self, endpoint: Endpoint) -> None:
         def family(count: int) -> FeatureTable:
@@ -265,6 +278,11 @@ class TestCalls:
         )
         sent = json.loads(endpoint.bodies[0])["context"]["instance_table"]
         assert [row[sent["columns"].index("TARGET")] for row in sent["rows"]] == labels_of(10).astype(bool).tolist()
+
+    def test__calls__many_examples__are_told_as_the_endpoints_slower_mode(self, endpoint: Endpoint) -> None:
+        found = ask(model(endpoint), examples(1001, by="feature"), examples(2, by="feature"))
+        np.testing.assert_array_equal(found.probabilities[:, 1], labels_of(2))
+        assert json.loads(endpoint.bodies[1])["inference"]["run_mode"] == "best"
 
     def test__calls__a_context_too_large_for_a_request__says_how_many_would_fit(self, endpoint, monkeypatch) -> None:
         monkeypatch.setattr(remote, "_CONTEXT_BYTES", 5000)
