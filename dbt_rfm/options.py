@@ -12,6 +12,7 @@ from typing import Any
 from dbt_rfm.errors import ProjectError, did_you_mean
 from dbt_rfm.model import MODELS, can_fine_tune, max_context
 
+AUTO = "auto"  # no model of its own: the best of them all
 _UNLESS_EMPTY = ("fine_tune", "retrain", "weights")  # recorded only where they are given
 
 
@@ -28,6 +29,7 @@ class Options:
     neighbors: tuple[int, ...] = field(default=(8, 4))  # newest rows kept per link, hop by hop
     keep_snapshots: int = 3  # bundles kept under target/rfm per prediction
     horizon: str = ""  # of a label table, e.g. '30 days'
+    auto: Mapping[str, Any] = field(default_factory=dict)  # of model auto: {'minutes': 10} to try the models in
     fine_tune: Mapping[str, Any] = field(default_factory=dict)  # {'minutes': 2}: adapt the weights to the task
     retrain: Mapping[str, Any] = field(default_factory=dict)  # when to train again: {'days': 30, 'drop': 5}
     weights: str = ""  # the folder that keeps trained weights; '': under target/rfm
@@ -65,14 +67,15 @@ class Options:
                 got = getattr(self, name)
                 raise ProjectError(f"option meta.rfm.{name} is {got!r}, expected {expected}", where=where)
 
-        if self.model not in MODELS:
+        names = (*MODELS, AUTO)
+        if self.model not in names:
             raise ProjectError(
                 f"there is no model {self.model!r} (option meta.rfm.model)",
                 where=where,
-                hint=did_you_mean(str(self.model), MODELS),
+                hint=did_you_mean(str(self.model), names),
             )
         expect(isinstance(self.model_options, Mapping), "model_options", "a mapping of the model's own options")
-        most = max_context(self.model)
+        most = min(map(max_context, MODELS)) if self.model == AUTO else max_context(self.model)
         expect(
             _whole(self.context_size) and 2 <= self.context_size <= most,
             "context_size",
@@ -98,6 +101,14 @@ class Options:
         minutes = "a mapping such as {minutes: 2}, with a number of minutes from 0.01 to 1440"
         given = self.fine_tune if isinstance(self.fine_tune, Mapping) else {"": self.fine_tune}
         expect(set(given) <= {"minutes"} and all(_between(v, 0.01, 1440) for v in given.values()), "fine_tune", minutes)
+        tried = self.auto if isinstance(self.auto, Mapping) else {"": self.auto}
+        expect(set(tried) <= {"minutes"} and all(_between(v, 0.01, 1440) for v in tried.values()), "auto", minutes)
+        if self.model == AUTO and (given or self.model_options):
+            raise ProjectError(
+                "model auto tries models with and without fine-tuning, each with its own options",
+                where=where,
+                hint="Leave fine_tune and model_options out, or name one model.",
+            )
         if given and not can_fine_tune(self.model):
             raise ProjectError(
                 f"the model {self.model!r} is not fine-tuned (option meta.rfm.fine_tune)",

@@ -22,6 +22,7 @@ from sqlglot import exp
 
 from dbt_rfm import __version__, trained, versions
 from dbt_rfm.asked_rows import as_asked, with_key_columns
+from dbt_rfm.auto import FALLBACK, choose
 from dbt_rfm.collect import collect, named_anchor
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.evaluate import Backtest, backtest
@@ -30,7 +31,7 @@ from dbt_rfm.model import load_model, quick_options, reads_rows
 from dbt_rfm.model.interface import Provenance
 from dbt_rfm.model.step import learn, prediction_rows, run_step, split_rows
 from dbt_rfm.one_state import as_of_now
-from dbt_rfm.options import Options
+from dbt_rfm.options import AUTO, Options
 from dbt_rfm.pql.ast import Scalar
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.keys import schema_for
@@ -135,11 +136,14 @@ def answer(
     if entity_ids:
         task = replace(task, entity_ids=tuple(entity_ids))
     if quick:
-        options = replace(options, context_size=min(options.context_size, QUICK_CONTEXT))
+        named = FALLBACK if options.model == AUTO else options.model  # trying them all takes minutes
+        options = replace(options, model=named, context_size=min(options.context_size, QUICK_CONTEXT))
     progress("collecting examples and features")
     run = run_of(job)
     kept = run.features if run is not None else None
-    if reads_rows(options.model):
+    if options.model == AUTO:
+        with_rows = True
+    elif reads_rows(options.model):
         with_rows, tables = True, None
     snapshot = tables.planned() if tables is not None else None
     if snapshot is None:
@@ -152,6 +156,10 @@ def answer(
             tables.ready(snapshot, prediction_rows(snapshot, None))
     planned_now()
     planned = time.perf_counter() - started
+    chosen: tuple[str, ...] = ()
+    if options.model == AUTO:
+        options, chosen = choose(snapshot, job, options, progress=progress)
+        snapshot = replace(snapshot, options=options.recorded())
     progress("predicting")
     model = load_model(options.model, options.device, _model_options(options, quick))
     model, told = trained.adapted(model, snapshot, job, options, quick=quick, progress=progress)
@@ -170,7 +178,7 @@ def answer(
         backtest=backtest(snapshot, step.backtest),
         seconds={"plan": planned, "model": step.seconds + more},
         provenance=step.provenance,
-        notes=(*schema.notes, *snapshot.notes, *step.provenance.notes, *told),
+        notes=(*schema.notes, *snapshot.notes, *step.provenance.notes, *chosen, *told),
         stored=stored,
     )
 
@@ -215,8 +223,8 @@ def help_with(job: Job, warehouse: Warehouse, board: Board, *, progress: Progres
     if snapshot is None:
         return False
     known = understand(job, warehouse)
-    if known.options.fine_tune:
-        return False  # the weights are where they were trained
+    if known.options.fine_tune or known.options.model == AUTO:
+        return False  # the weights are where they were trained, and so is what was chosen
     model = load_model(known.options.model, known.options.device, _model_options(known.options, quick=False))
     learnt = learn(snapshot, model, CONTEXT, seed=known.options.seed)
     answer_shards(tables, snapshot, learnt, known.task, board, progress=progress, wait=False)

@@ -22,6 +22,7 @@ __all__ = [
     "Predictions",
     "RelationalModel",
     "can_fine_tune",
+    "candidates",
     "load_model",
     "max_context",
     "quick_options",
@@ -44,6 +45,14 @@ def max_context(name: str) -> int:
 def can_fine_tune(name: str) -> bool:
     """Whether the model's weights can be adapted to a task."""
     return bool(getattr(_family(name), "FINE_TUNES", False))
+
+
+def candidates(minutes: float) -> dict[str, dict[str, Any]]:
+    """What `model: auto` tries, readers of features first: name -> options that differ. `minutes` for each training."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in sorted(MODELS, key=reads_rows):
+        found |= _family(name).candidates(minutes)
+    return found
 
 
 def quick_options(name: str) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class Reading:
 
         None where either side is too small or the older rows are all of one label.
         """
-        newer = _newer(self.times, len(self.labels), rng)
+        newer = newest_part(self.times, len(self.labels), rng)
         older = np.flatnonzero(~newer)
         if newer.sum() < _LEAST_HELD or len(older) < _LEAST_HELD or len(np.unique(self.labels[older])) == 1:
             return None
@@ -131,7 +131,7 @@ def _some_rows(number: int, rng: np.random.Generator) -> np.ndarray:
     return np.arange(number) if number <= _SCREENED else np.sort(rng.choice(number, _SCREENED, replace=False))
 
 
-def _newer(times: np.ndarray | None, number: int, rng: np.random.Generator) -> np.ndarray:
+def newest_part(times: np.ndarray | None, number: int, rng: np.random.Generator) -> np.ndarray:
     """[N] which rows are the newest quarter; a moment is never parted, so it may be up to a half."""
     if times is not None:
         newest = np.quantile(times, [0.5, 0.75])

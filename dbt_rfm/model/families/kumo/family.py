@@ -20,11 +20,11 @@ import numpy as np
 import torch
 
 from dbt_rfm.errors import ModelError
+from dbt_rfm.model.families.kumo import REPOSITORY, REVISION
 from dbt_rfm.model.families.kumo.examples import check_question, newest
 from dbt_rfm.model.interface import FeatureTable, Predictions, Provenance, RelationalModel
 from dbt_rfm.task_kind import TaskKind
 
-REVISION = "v1.0.1"
 _CHUNK = 1024
 _LEVELS = tuple(i / 1000 for i in range(1, 1000))
 _PACKAGE = "pip install 'dbt-rfm[kumo]'"
@@ -200,7 +200,7 @@ def _pretrained(task: str, device: str) -> tuple[Any, str]:
     from sdm.models import KumoRelational
 
     log.warning(
-        "Kumo Relational: weights nvidia/Kumo-Relational %s, under the licence on that page of huggingface.co", REVISION
+        "Kumo Relational: weights %s %s, under the licence on that page of huggingface.co", REPOSITORY, REVISION
     )
     # The hub's client would tell of every attempt; one message is enough.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
@@ -217,7 +217,7 @@ def _offline_hint() -> str:
     home = os.environ.get("HF_HOME", "~/.cache/huggingface")
     return (
         f"They are read from the cache {home} (variable HF_HOME) and, the first time, fetched from huggingface.co. "
-        "On a machine without a way there: run this once where there is one (`hf download nvidia/Kumo-Relational "
+        f"On a machine without a way there: run this once where there is one (`hf download {REPOSITORY} "
         f"--revision {REVISION}`), copy the folder, set HF_HOME to it. Until then use the model 'rfm'."
     )
 
