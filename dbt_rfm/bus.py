@@ -92,7 +92,17 @@ class Bus:
     def any_open(self) -> bool:
         """Whether a look at the jobs is worth it. The question has no time in it: while no job changes, Snowflake
         answers it from its cache of results, and no virtual warehouse has to run."""
-        return bool(self._ids(_open()))
+        return bool(self.open_jobs())
+
+    def open_jobs(self) -> list[str]:
+        return self._ids(_open())
+
+    def running(self, job_id: str) -> Claim | None:
+        """The claim that another worker has on a job of our version: to read, and to see whether it still stands."""
+        row = self._row(job_id, "node_id", "worker", "spec", "attempt", "status", "package_version")
+        if row is None or (row["status"], row["package_version"]) != (RUNNING, self._version):
+            return None
+        return Claim(job_id, row["node_id"] or "", row["worker"], row["spec"], row["attempt"])
 
     def waiting(self) -> list[str]:
         """Jobs that may be claimed, oldest first."""

@@ -20,6 +20,18 @@ from dbt_rfm.snapshot import QUERY, Snapshot
 Progress = Callable[[str], None]
 
 
+class ShardsDone(str):
+    """A stage with its numbers, for whoever shows more than its text."""
+
+    done: int
+    total: int
+
+    def __new__(cls, done: int, total: int) -> ShardsDone:
+        stage = super().__new__(cls, f"predicting: {done} of {total} shards done")
+        stage.done, stage.total = done, total
+        return stage
+
+
 def answer_shards(
     tables: RunTables,
     snapshot: Snapshot,
@@ -33,7 +45,7 @@ def answer_shards(
     """Take shards until all are done, or with `wait` False until none is free. Gives the seconds of the model."""
     whole, seconds = number_of(snapshot), 0.0
     while left := board.left():
-        progress(f"predicting: {whole - left} of {whole} shards done")
+        progress(ShardsDone(whole - left, whole))
         shard = board.claim()
         if shard is not None:
             seconds += _answer(tables, snapshot, learnt, task, board, shard)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import dbt_rfm.bus as bus
-import dbt_rfm.worker as worker
+import dbt_rfm.worker_job as worker_job
 
 
 def stand_still(mark: Path) -> None:
@@ -51,7 +51,7 @@ def prepare(place: str, mark: Path) -> None:
     if place == "before_claim":
         before(bus.Bus, "claim", mark)
     elif place == "after_claim":
-        before(worker._Run, "__call__", mark)
+        before(worker_job.Work, "run", mark)
     elif place == "full_disk":
         # As `ulimit -f`: no file may grow beyond a kilobyte.
         resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))

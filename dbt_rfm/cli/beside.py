@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from dbt_rfm.errors import ProjectError
-from dbt_rfm.worker import Settings, Site, Worker
+from dbt_rfm.worker import Settings, Worker
+from dbt_rfm.worker_job import Site
 from dbt_rfm.worker_log import Log
 
 Handler = Callable[[int, Any], None]

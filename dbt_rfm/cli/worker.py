@@ -12,7 +12,7 @@ from dbt_rfm.cli.arguments import ProfilesDir, ProjectDir, Target
 
 if TYPE_CHECKING:
     from dbt_rfm.project import Project
-    from dbt_rfm.worker import Site
+    from dbt_rfm.worker_job import Site
 
 Schemas = Annotated[
     list[str] | None,
@@ -109,7 +109,7 @@ def site_of(project: Project, schemas: Sequence[str]) -> Site:
     from dbt_rfm.errors import ProjectError
     from dbt_rfm.job import JobTarget
     from dbt_rfm.project import DUCKDB, plain_name
-    from dbt_rfm.worker import Site
+    from dbt_rfm.worker_job import Site
 
     if project.adapter == DUCKDB:
         raise ProjectError(

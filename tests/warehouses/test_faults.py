@@ -214,7 +214,7 @@ class TestKilledDbt:
         process.kill()
         process.wait()
 
-        with shop.worker(terms=Terms(unpolled=2)):
+        with shop.worker(terms=Terms(lease=LEASE, unpolled=2)):
             until(lambda: state(shop, job_id)[0] == "cancelled")
 
         assert "dbt has not asked for 2 seconds" in state(shop, job_id)[2]

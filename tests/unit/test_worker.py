@@ -1,0 +1,257 @@
+"""The worker's loop on jobs in a DuckDB file; what a job takes long for, the pipeline, is stood in for."""
+
+from __future__ import annotations
+
+import errno
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dbt_rfm import __version__, pipeline
+from dbt_rfm.bus import COLUMNS, Terms
+from dbt_rfm.errors import DataError
+from dbt_rfm.job import Job, JobTarget
+from dbt_rfm.scoring import ShardsDone
+from dbt_rfm.warehouse.duckdb import DuckDB
+from dbt_rfm.worker import Settings, Worker
+from dbt_rfm.worker_job import Site, Stage
+from dbt_rfm.worker_log import Log
+
+SECRET = "'4711'"
+
+
+class Bench:
+    """A database with jobs, and workers on it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.log = path, StringIO()
+        self.run(f"create table rfm_jobs ({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())})")
+
+    def run(self, sql: str) -> list[tuple]:
+        with DuckDB.open(self.path, read_only=False) as warehouse:
+            return warehouse._cursor.execute(sql).fetchall()
+
+    def queue(self, job_id: str = "run.churn", *, schema: str = "main", version: str = __version__) -> str:
+        job = Job(query="", tables=(), unique_id="model.shop.churn", target=JobTarget(None, schema, "churn"))
+        spec = json.dumps(json.loads(job.to_json()))
+        self.run(
+            "insert into rfm_jobs (job_id, node_id, spec, package_version, status, attempt, polled_at, created_at) "
+            f"values ('{job_id}', 'model.shop.churn', '{spec}', '{version}', 'queued', 0, now(), now())"
+        )
+        return job_id
+
+    def state(self, job_id: str = "run.churn") -> tuple:
+        return self.run(f"select status, message from rfm_jobs where job_id = '{job_id}'")[0]
+
+    def worker(self, **settings: Any) -> Worker:
+        site = Site("dev", lambda: DuckDB.open(self.path, read_only=False), (JobTarget(None, "main", ""),))
+        return Worker([site], Settings(**settings), Log(as_json=True, stream=self.log))
+
+    def events(self) -> list[str]:
+        return [json.loads(line)["event"] for line in self.log.getvalue().splitlines()]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "shop.duckdb")
+
+
+@pytest.fixture
+def answered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[..., None]], list[Job]]]:
+    """Sets what a publication does before it is settled; gives the jobs that were published."""
+
+    def set_to(before: Callable[..., None] = lambda job, progress: None) -> list[Job]:
+        jobs: list[Job] = []
+
+        def publish(job: Job, warehouse: Any, *, settle: Any, progress: Any, **_: Any) -> pipeline.Outcome:
+            before(job, progress)
+            outcome = pipeline.Outcome("ready", "churn version 1 ready", 1)
+            settle(outcome)
+            jobs.append(job)
+            return outcome
+
+        monkeypatch.setattr(pipeline, "publish", publish)
+        return jobs
+
+    yield set_to
+
+
+def raising(error: BaseException) -> Callable[..., None]:
+    def raise_it(job: Job, progress: Any) -> None:
+        raise error
+
+    return raise_it
+
+
+def test__once__two_jobs_wait__does_both_and_leaves(bench: Bench, answered: Any) -> None:
+    jobs = answered()
+    bench.queue("a"), bench.queue("b")
+    bench.worker(once=True).run()
+    assert bench.state("a")[0] == bench.state("b")[0] == "done" and len(jobs) == 2
+    (result,) = bench.run("select result from rfm_jobs where job_id = 'a'")[0]
+    assert json.loads(result) == {"version": 1, "status": "ready", "message": "churn version 1 ready"}
+
+
+def test__max_jobs__one_of_two__leaves_the_other(bench: Bench, answered: Any) -> None:
+    answered()
+    bench.queue("a"), bench.queue("b")
+    bench.worker(max_jobs=1).run()
+    assert (bench.state("a")[0], bench.state("b")[0]) == ("done", "queued")
+
+
+def test__work_folder__is_private_and_gone_afterwards(bench: Bench, answered: Any, tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def look(job: Job, progress: Any) -> None:
+        Path(job.target_path, "rows.parquet").write_bytes(b"rows")
+        seen.append(Path(job.target_path).stat().st_mode & 0o777)
+
+    answered(look)
+    bench.queue()
+    (tmp_path / "work").mkdir()
+    bench.worker(once=True, work_dir=tmp_path / "work").run()
+    assert seen == [0o700]
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test__users_error__message_is_dbts_and_not_the_logs(bench: Bench, answered: Any) -> None:
+    answered(raising(DataError(f"3 orders point to no customer, e.g. {SECRET}", hint="Mend them.")))
+    bench.queue()
+    bench.worker(once=True).run()
+    assert bench.state() == ("failed", f"3 orders point to no customer, e.g. {SECRET}\n  Mend them.")
+    assert "DataError" in bench.log.getvalue() and "4711" not in bench.log.getvalue()
+
+
+def test__unforeseen_error__log_says_where_and_nobody_what(bench: Bench, answered: Any) -> None:
+    answered(raising(ValueError(f"cannot read {SECRET}")))
+    bench.queue()
+    bench.worker(once=True).run()
+    status, message = bench.state()
+    assert status == "failed" and "unexpected ValueError" in message and "4711" not in message
+    assert "test_worker.py:" in bench.log.getvalue() and "4711" not in bench.log.getvalue()
+
+
+def test__disk_full__message_names_the_option(bench: Bench, answered: Any) -> None:
+    answered(raising(OSError(errno.ENOSPC, "No space left on device")))
+    bench.queue()
+    bench.worker(once=True).run()
+    status, message = bench.state()
+    assert status == "failed" and "work folder: No space left on device" in message and "--work-dir" in message
+
+
+def test__superseded_meanwhile__stops_at_the_next_stage_and_leaves_the_row(bench: Bench, answered: Any) -> None:
+    def superseded(job: Job, progress: Any) -> None:
+        bench.run("update rfm_jobs set status = 'cancelled', message = 'a newer run'")
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            progress("collecting examples and features")
+            time.sleep(0.05)
+
+    jobs = answered(superseded)
+    bench.queue()
+    bench.worker(once=True, terms=Terms(lease=1)).run()
+    assert jobs == [] and bench.events()[-2:] == ["lost", "stopped"]
+    assert bench.state() == ("cancelled", "a newer run")
+
+
+def test__stop__while_a_job_runs__gives_it_back_after_the_grace(bench: Bench, answered: Any) -> None:
+    running, end = threading.Event(), threading.Event()
+
+    def slow(job: Job, progress: Any) -> None:
+        running.set()
+        end.wait(30)
+
+    answered(slow)
+    bench.queue()
+    worker = bench.worker(grace=0.1)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    assert running.wait(30)
+    worker.stop()
+    thread.join(30)
+    end.set()
+    assert not thread.is_alive() and bench.state() == ("queued", "its worker was stopped")
+
+
+def test__other_schema__in_the_job__is_refused(bench: Bench, answered: Any) -> None:
+    jobs = answered()
+    bench.queue(schema="secret")
+    bench.worker(once=True).run()
+    status, message = bench.state()
+    assert status == "failed" and "asks to write into another schema" in message and jobs == []
+
+
+def test__job_that_is_no_job__fails_with_a_message(bench: Bench, answered: Any) -> None:
+    answered()
+    bench.queue()
+    bench.run("update rfm_jobs set spec = '{\"version\": 99}'")
+    bench.worker(once=True).run()
+    assert bench.state()[0] == "failed" and "expected a job of version 1" in bench.state()[1]
+
+
+def test__other_version__is_logged_and_left(bench: Bench, answered: Any) -> None:
+    jobs = answered()
+    bench.queue(version="9.9.9")
+    bench.worker(once=True).run()
+    assert "other_version" in bench.events() and bench.state()[0] == "queued" and jobs == []
+
+
+def test__health_file__says_what_the_worker_does(bench: Bench, answered: Any, tmp_path: Path) -> None:
+    health, seen = tmp_path / "health.json", []
+
+    def look(job: Job, progress: Any) -> None:
+        progress(ShardsDone(1, 4))
+        end = time.monotonic() + 20
+        while "total" not in (state := json.loads(health.read_text())) and time.monotonic() < end:
+            time.sleep(0.05)
+        seen.append(state)
+
+    answered(look)
+    bench.queue()
+    bench.worker(once=True, health_file=health).run()
+    assert (seen[0]["state"], seen[0]["stage"], seen[0]["done"], seen[0]["total"]) == ("working", "predicting", 1, 4)
+    assert json.loads(health.read_text())["state"] == "stopped"
+
+
+def test__warehouse_away__is_looked_at_again(bench: Bench, answered: Any, tmp_path: Path) -> None:
+    answered()
+    bench.queue()
+    opened: list[int] = []
+
+    def open_it() -> DuckDB:
+        opened.append(1)
+        return DuckDB.open(tmp_path / "missing.duckdb" if len(opened) == 2 else bench.path, read_only=len(opened) == 2)
+
+    worker = Worker(
+        [Site("dev", open_it, (JobTarget(None, "main", ""),))],
+        Settings(max_jobs=1, idle=0.1),
+        Log(as_json=True, stream=bench.log),
+    )
+    worker._links["dev"].warehouse()
+    worker._links["dev"].close()
+    with pytest.raises(Exception, match="no DuckDB file"):
+        worker.run()
+    worker.run()
+    assert bench.state()[0] == "done"
+
+
+def test__stage__shards__estimates_what_is_left() -> None:
+    stage = Stage()
+    stage(ShardsDone(2, 10))
+    time.sleep(0.05)
+    stage(ShardsDone(3, 10))
+    said = stage.said()
+    assert (said["stage"], said["done"], said["total"]) == ("predicting", 3, 10)
+    assert 0 <= said["seconds_left"] <= 7
+
+
+def test__log__text__quotes_what_has_spaces() -> None:
+    stream = StringIO()
+    Log(stream=stream)("stage", job="a b", done=1, total=None)
+    assert stream.getvalue().split(" ", 1)[1] == 'event=stage job="a b" done=1\n'
