@@ -7,10 +7,13 @@ the step alone; loading the weights is in neither.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +40,8 @@ from dbt_rfm.snapshot import CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
 
+log = logging.getLogger("dbt_rfm")
+
 EXECUTED = (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.REGRESSION, TaskKind.LINK)
 
 
@@ -52,6 +57,7 @@ class Settings:
     resamples: int = 0  # of the bootstrap; 0: no intervals
     rows: int | None = None  # queried rows, drawn by the seed; None: all
     neighbors: tuple[int, ...] = Options.neighbors  # of a model that reads rows
+    fine_tune: float = 0.0  # minutes of computing; 0: not
 
 
 @dataclass(frozen=True)
@@ -239,6 +245,8 @@ def _others(run: _Run, examples: Examples, snapshot: Snapshot) -> dict[str, tupl
         CONSTANT: lambda: peers.constant(pool, len(query_rows), kind, classes),
         ENTITY_HISTORY: lambda: peers.entity_history(entities, pool, asked, kind, classes),
     }
+    if run.settings.fine_tune:
+        made[f"{run.model.name}, fine-tuned"] = partial(_fine_tuned, run, snapshot)
     if run.settings.with_peers:
         table = feature_table(snapshot)
         context_rows = split_rows(snapshot, CONTEXT)
@@ -247,6 +255,21 @@ def _others(run: _Run, examples: Examples, snapshot: Snapshot) -> dict[str, tupl
         for name, learner in peers.LEARNERS.items():
             made[name] = partial(learner, context, labels, query, kind, classes, run.seed)
     return {name: _timed(make) for name, make in made.items()}
+
+
+def _fine_tuned(run: _Run, snapshot: Snapshot) -> Predictions:
+    """The same model adapted to the context. The clock counts the thread's own time, as others may use the machine."""
+    from dbt_rfm.model.adapt import Adaptation, adapt
+    from dbt_rfm.model.in_context import InContextModel
+
+    assert isinstance(run.model, InContextModel), "the command checks that the model can be fine-tuned"
+    with TemporaryDirectory() as folder:
+        asked = Adaptation(run.settings.fine_tune, Path(folder), run.task.title, seed=run.seed)
+        model, note = adapt(run.model, snapshot, asked, clock=time.thread_time)
+    log.info("%s: %s", run.task.title, note)
+    found = run_step(snapshot, model, seed=run.seed).query
+    assert found is not None, "choose() returns no split without rows"
+    return found
 
 
 def _collect(run: _Run, examples: Examples) -> Snapshot:

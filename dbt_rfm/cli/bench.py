@@ -49,6 +49,9 @@ def bench(
     neighbors: Annotated[
         list[int] | None, typer.Option(min=0, max=256, help="Rows per link for a model that reads rows; once per hop.")
     ] = None,
+    fine_tune: Annotated[
+        float, typer.Option(min=0, metavar="MINUTES", help="Also the model fine-tuned for so long; 0: not.")
+    ] = 0.0,
     peers: Annotated[
         bool, typer.Option("--peers", help="Also LightGBM and a linear model on the same features and context.")
     ] = False,
@@ -62,8 +65,10 @@ def bench(
     """
     from dbt_rfm.bench.run import Settings
     from dbt_rfm.errors import ProjectError
-    from dbt_rfm.model import max_context
+    from dbt_rfm.model import can_fine_tune, max_context
 
+    if fine_tune and not can_fine_tune(model):
+        raise ProjectError(f"--fine-tune {fine_tune:g}: the model {model} is not fine-tuned")
     if context > max_context(model):
         raise ProjectError(f"--context {context}: the model {model} reads at most {max_context(model)}")
     settings = Settings(
@@ -77,6 +82,7 @@ def bench(
         resamples=bootstrap,
         rows=rows,
         neighbors=tuple(neighbors) if neighbors else Settings.neighbors,
+        fine_tune=fine_tune,
     )
     _run(folder, tuple(dataset or ()), tuple(task or ()), settings, _model_options(option or []), json_file)
 

@@ -119,7 +119,8 @@ def _why_worse(model: InContextModel, snapshot: Snapshot, asked: Adaptation, kep
     if watched is None:
         return ""
     network = store.read(kept) if kept.weights is not None else None
-    now = watched.loss(network.to(model.network.summary.device) if network is not None else None)
+    tuned = network.to(model.network.summary.device) if network is not None else None
+    now = float(watched.losses(tuned).mean())
     limit = kept.after * (1 + asked.retrain["drop"] / 100)
     return f"{watched.measure} went from {kept.after:.4g} to {now:.4g}" if now > limit else ""
 

@@ -40,7 +40,7 @@ _WARM_UP = 10  # steps
 _CLIP = 1.0
 _AVERAGED = 0.95  # decay of the averaged weights, which are the ones measured
 _LOOKS = 4  # at the rows held back, at equal parts of the budget
-_LEAST_GAIN = 0.001  # share of the loss that has to go
+_CLEAR = 1.0  # standard errors by which the rows held back have to be answered better
 _SAVE_EVERY = 20.0  # seconds
 _LEAST_ROWS = 120
 _turn = threading.Lock()  # two dbt threads train one after the other: side by side each would get half of its minutes
@@ -120,8 +120,8 @@ class _Training:
         self.average = {name: value.detach().clone() for name, value in start.state_dict().items()}
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=_RATE, betas=(0.9, 0.98), weight_decay=0.0)
         self.number, self.steps, self.spent, self.looks = 0, 0, 0.0, 0
-        self.before = watched.loss(None)
-        self.best = self.before
+        self.losses = watched.losses(None)
+        self.before = self.best = float(self.losses.mean())
         self.best_weights: dict[str, Tensor] | None = None
         self.identity = _identity(watched.inner, seed, budget, start)
         self._load()
@@ -167,9 +167,10 @@ class _Training:
         """Measure the answer with the averaged weights and keep them if it is the best so far."""
         candidate = copy.deepcopy(self.network)
         candidate.load_state_dict(self.average)
-        loss = self.watched.loss(candidate.eval())
+        losses = self.watched.losses(candidate.eval())
+        loss = float(losses.mean())
         self.looks += 1
-        if loss < min(self.best, self.before * (1 - _LEAST_GAIN)):
+        if loss < self.best and clearly_less(losses, self.losses):
             self.best = loss
             self.best_weights = {name: value.clone() for name, value in self.average.items()}
         self.progress(
@@ -181,7 +182,7 @@ class _Training:
         measure, held = self.watched.measure, len(self.watched.held.labels)
         found = f"{measure} of the answer on {held} held-back rows"
         if self.best_weights is None:
-            note = f"not fine-tuned: after {self.steps} steps the {found} was no better than {self.before:.4g} without"
+            note = f"not fine-tuned: after {self.steps} steps the {found} was not clearly below {self.before:.4g}"
         else:
             note = f"fine-tuned in {self.steps} steps: the {found} is {self.best:.4g} instead of {self.before:.4g}"
         rows = len(self.watched.inner.labels)
@@ -215,6 +216,12 @@ class _Training:
         self.optimiser.load_state_dict(kept["optimiser"])
         self.number, self.steps, self.spent, self.looks = kept["counts"]
         self.progress(f"fine-tuning goes on after {self.steps} steps")
+
+
+def clearly_less(losses: np.ndarray, others: np.ndarray) -> bool:
+    """Whether the same rows lose less, by more than the chance of their draw may do."""
+    gained = others - losses
+    return bool(gained.mean() > _CLEAR * gained.std() / math.sqrt(len(gained)))
 
 
 def _loss(network: RelationalTransformer, episode: Episode, kind: str, draws: torch.Generator) -> Tensor:

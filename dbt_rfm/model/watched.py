@@ -66,15 +66,15 @@ class Watched:
     def measure(self) -> str:
         return "MAE" if self.question.kind is TaskKind.REGRESSION else "log loss"
 
-    def loss(self, tuned: RelationalTransformer | None) -> float:
-        """Of the whole answer, with the tuned network beside the model's own if there is one."""
+    def losses(self, tuned: RelationalTransformer | None) -> np.ndarray:
+        """[H] of the whole answer, with the tuned network beside the model's own if there is one."""
         said = list(self.said) if tuned is None else [self._beside(tuned), *self.said[1:]]
         labels = self.held.labels
         if self.question.kind is TaskKind.REGRESSION:
             quantiles = Mix.of_numbers(said, labels, QUANTILE_LEVELS).quantiles(said, _MEDIAN)
-            return float(np.abs(labels - quantiles[:, _MEDIAN]).mean())
+            return np.abs(labels - quantiles[:, _MEDIAN])
         odds = Mix.of_classes(said, labels).log_odds(said)
-        return float(-odds[np.arange(len(labels)), labels].mean())
+        return -odds[np.arange(len(labels)), labels]
 
     def _beside(self, tuned: RelationalTransformer) -> np.ndarray:
         """What both networks say on average."""

@@ -58,3 +58,28 @@ def test__options__of_the_model__are_kept_with_the_snapshot_and_reach_the_model(
     options = Options.read({"model": "kumo", "context_size": 50, "model_options": {"estimators": 2}})
     assert options.for_model() == {"context_size": 50, "estimators": 2}
     assert Options.read(options.recorded()) == options
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"fine_tune": 2}, "fine_tune is 2, expected a mapping such as {minutes: 2}"),
+        ({"fine_tune": {"minutes": "two"}}, "fine_tune is {'minutes': 'two'}, expected a mapping"),
+        ({"fine_tune": {"minutes": 0}}, "number of minutes from 0.01 to 1440"),
+        ({"fine_tune": {"hours": 1}}, "fine_tune is {'hours': 1}"),
+        ({"fine_tune": {"minutes": 2}, "model": "kumo"}, "the model 'kumo' is not fine-tuned"),
+        ({"retrain": {"days": 0}}, "retrain is {'days': 0}, expected a mapping with days (from 1)"),
+        ({"retrain": "always"}, "retrain is 'always'"),
+        ({"weights": "s3://bucket/weights"}, "weights is 's3://bucket/weights', expected the path of a folder"),
+    ],
+)
+def test__options__of_training__wrong_form__says_what_is_expected(given: dict, expected: str) -> None:
+    with pytest.raises(ProjectError) as error:
+        Options.read(given)
+    assert expected in str(error.value)
+
+
+def test__options__of_training__are_kept_with_the_snapshot() -> None:
+    options = Options.read({"fine_tune": {"minutes": 2}, "retrain": {"days": 30, "drop": 5}, "weights": "kept"})
+    assert Options.read(options.recorded()) == options
+    assert "fine_tune" not in Options().recorded()

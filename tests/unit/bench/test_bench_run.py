@@ -16,6 +16,7 @@ from dbt_rfm.bench.run import Result, Settings, Skipped, run_dataset
 from dbt_rfm.bench.suite import read_suite
 from dbt_rfm.cli import main
 from dbt_rfm.errors import RfmError
+from dbt_rfm.model import load_model
 from dbt_rfm.model.interface import FeatureTable, Predictions
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.duckdb import DuckDB
@@ -210,3 +211,22 @@ def test__nan_figures__mean_no_number_in_print(found) -> None:
     undefined = replace(results[0], metrics={**results[0].metrics, "auroc": m.NAN})
     _, rows = table_rows([undefined], {})
     assert rows[0][2] == "–"
+
+
+def test__run_dataset__fine_tune__stands_beside_the_model_on_the_same_rows(suite: Path) -> None:
+    model = load_model("rfm", options={"context_size": 200, "attended": 64, "columns": 8})
+    settings = Settings(split="test", context=200, fine_tune=0.01)
+    (dataset,) = read_suite(suite)
+    with DuckDB.open(":memory:", read_only=False) as warehouse:
+        found = [r for r in run_dataset(dataset, warehouse, model, settings) if isinstance(r, Result)]
+    rows = {(r.task, r.model): r.rows for r in found}
+    tuned = [task for task, name in rows if name == "rfm, fine-tuned"]
+    assert tuned and all(rows[task, "rfm, fine-tuned"] == rows[task, "rfm"] for task in tuned)
+
+
+def test__bench_command__fine_tune_of_a_model_that_is_not__is_refused(
+    suite: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["bench", str(suite), "--model", "kumo", "--fine-tune", "1"])
+    assert "--fine-tune 1: the model kumo is not fine-tuned" in capsys.readouterr().err

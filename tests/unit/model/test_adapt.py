@@ -24,6 +24,11 @@ ROWS = 240
 SPLITS = ["context"] * ROWS + ["query"] * 10 + ["backtest_context"] * ROWS + ["backtest"] * 20
 
 
+def even(loss: float) -> np.ndarray:
+    """The same loss on each of 40 rows."""
+    return np.full(40, loss)
+
+
 def snapshot(seed: int = 0, later: float = 0.0) -> Snapshot:
     """`later` is added to everything that a backtest context cannot know."""
     rng = np.random.default_rng(seed)
@@ -66,7 +71,7 @@ def plain(model):
 @pytest.fixture
 def better(monkeypatch) -> None:
     """Whatever is trained is better than what there was."""
-    monkeypatch.setattr(Watched, "loss", lambda self, network: 1.0 if network is None else 0.5)
+    monkeypatch.setattr(Watched, "losses", lambda self, network: even(1.0 if network is None else 0.5))
 
 
 @pytest.fixture
@@ -117,7 +122,7 @@ def test__adapt__kept_weights_will_not_do__trained_again_and_told(
 
 def test__adapt__answer_lost_more_than_allowed__trained_again(plain, asked, monkeypatch) -> None:
     losses = {"network": 0.5}
-    monkeypatch.setattr(Watched, "loss", lambda self, network: 1.0 if network is None else losses["network"])
+    monkeypatch.setattr(Watched, "losses", lambda self, network: even(1.0 if network is None else losses["network"]))
     adapted(plain, snapshot(), asked)
     losses["network"] = 0.52
     said: list[str] = []
@@ -129,7 +134,7 @@ def test__adapt__answer_lost_more_than_allowed__trained_again(plain, asked, monk
 
 
 def test__adapt__training_brought_nothing__the_model_as_it_was_and_no_second_try(plain, asked, monkeypatch) -> None:
-    monkeypatch.setattr(Watched, "loss", lambda self, network: 1.0)
+    monkeypatch.setattr(Watched, "losses", lambda self, network: even(1.0))
     same, note = adapted(plain, snapshot(), asked)
     assert same is plain and "not fine-tuned" in note
     said: list[str] = []
@@ -168,7 +173,7 @@ def test__adapt__forecast__says_what_is_fine_tuned(plain, asked) -> None:
 
 def test__fine_tune__held_back_labels_turned_round__what_is_learnt_stays(plain, monkeypatch, make_table) -> None:
     """The newest quarter chooses among weights and makes none."""
-    monkeypatch.setattr(Watched, "loss", lambda self, network: 1.0 if network is None else 0.5)
+    monkeypatch.setattr(Watched, "losses", lambda self, network: even(1.0 if network is None else 0.5))
     table, times = make_table(320, seed=2), np.repeat(np.arange(8.0), 40)
     wide = plain.with_options(context_size=400)
     found = []

@@ -21,6 +21,11 @@ CLASSES = {TaskKind.BINARY: ("false", "true"), TaskKind.MULTICLASS: ("a", "b", "
 TIMES = np.repeat(np.arange(8.0), 40)
 
 
+def even(loss: float) -> np.ndarray:
+    """The same loss on each of 40 rows."""
+    return np.full(40, loss)
+
+
 def labels_of(kind: TaskKind, amount: np.ndarray) -> np.ndarray:
     if kind is TaskKind.REGRESSION:
         return np.round(amount, 1)
@@ -86,7 +91,7 @@ def test__draw_episode__one_label_only__none(plain, task) -> None:
 @pytest.mark.parametrize("kind", list(CLASSES))
 def test__fine_tune__held_back_rows_get_better__weights_of_the_best_look(plain, task, kind, monkeypatch) -> None:
     losses = iter([1.0, 0.9, 0.7, 0.8, 0.95])
-    monkeypatch.setattr(Watched, "loss", lambda self, network: next(losses))
+    monkeypatch.setattr(Watched, "losses", lambda self, network: even(next(losses)))
     said: list[str] = []
     found = tuned(plain, task, kind, progress=said.append)
     assert (found.before, found.after, found.steps > 3) == (1.0, 0.7, True)
@@ -97,15 +102,22 @@ def test__fine_tune__held_back_rows_get_better__weights_of_the_best_look(plain, 
 
 
 def test__fine_tune__held_back_rows_get_no_better__zero_shot_and_says_so(plain, task, monkeypatch) -> None:
-    losses = iter([1.0, 1.0, 0.9995, 1.2, 1.1])
-    monkeypatch.setattr(Watched, "loss", lambda self, network: next(losses))
+    losses = iter([1.0, 1.0, 1.0005, 1.2, 1.1])
+    monkeypatch.setattr(Watched, "losses", lambda self, network: even(next(losses)))
     found = tuned(plain, task)
     assert found.weights is None and found.after == 1.0
-    assert "not fine-tuned" in found.note and "no better than 1 without" in found.note
+    assert "not fine-tuned" in found.note and "not clearly below 1" in found.note
+
+
+def test__clearly_less__gain_within_the_chance_of_the_rows__no() -> None:
+    others, noise = np.ones(40), np.tile([0.3, -0.3], 20)
+    assert not room.clearly_less(others - 0.01 + noise, others)
+    assert room.clearly_less(others - 0.1 + noise, others)
+    assert room.clearly_less(others - 0.01, others)
 
 
 def test__fine_tune__episodes_not_trained_on__their_loss_falls(plain, task, monkeypatch) -> None:
-    monkeypatch.setattr(Watched, "loss", lambda self, network: 9.0 if network is None else 1.0)
+    monkeypatch.setattr(Watched, "losses", lambda self, network: even(9.0 if network is None else 1.0))
     found = tuned(plain, task, minutes=1.5)
     assert found.weights is not None
     after = type(plain.network)(plain.network.config)
@@ -121,7 +133,7 @@ def test__fine_tune__episodes_not_trained_on__their_loss_falls(plain, task, monk
 
 
 def test__fine_tune__same_seed__same_weights(plain, task, monkeypatch) -> None:
-    monkeypatch.setattr(Watched, "loss", lambda self, network: 1.0 if network is None else 0.5)
+    monkeypatch.setattr(Watched, "losses", lambda self, network: even(1.0 if network is None else 0.5))
     one, two, other = (tuned(plain, task, seed=seed, minutes=0.2).weights for seed in (0, 0, 1))
     assert one is not None and two is not None and other is not None
     assert all(torch.equal(one[name], two[name]) for name in one)
@@ -144,7 +156,7 @@ def test__fine_tune__few_examples__zero_shot_and_says_so(plain, task, rows) -> N
 
 
 def test__fine_tune__interrupted__goes_on_where_it_was(plain, task, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(Watched, "loss", lambda self, network: 1.0 if network is None else 0.5)
+    monkeypatch.setattr(Watched, "losses", lambda self, network: even(1.0 if network is None else 0.5))
     state, said = tmp_path / "unfinished.pt", []
     with pytest.raises(KeyboardInterrupt):
         tuned(plain, task, minutes=2, state=state, progress=interrupt_at("fine-tuning: 75 %"))
