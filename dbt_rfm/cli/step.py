@@ -16,11 +16,14 @@ def step(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle, as kept under target/rfm/.")],
     out: Annotated[Path, typer.Argument(help="Parquet file to write the predictions to.")],
     device: Annotated[str | None, typer.Option(help="cpu, cuda or auto; default: as the bundle says.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Fine-tuned weights of the run, from target/rfm/weights.")
+    ] = None,
 ) -> None:
     """Run the model on a snapshot bundle, on any machine.
 
-    The predictions are those of the run that made the bundle; the file has the form of the prediction table without its
-    version columns.
+    The predictions are those of the run that made the bundle, if it was fine-tuned with its --weights; the file has the
+    form of the prediction table without its version columns.
     """
     import pyarrow.parquet as pq
 
@@ -28,6 +31,7 @@ def step(
     from dbt_rfm.errors import ProjectError
     from dbt_rfm.evaluate import backtest
     from dbt_rfm.model import load_model
+    from dbt_rfm.model.adapt import with_weights
     from dbt_rfm.model.step import prediction_rows, run_step
     from dbt_rfm.options import Options
     from dbt_rfm.snapshot import read_bundle
@@ -37,12 +41,16 @@ def step(
         options = Options.read(snapshot.options, where=str(bundle))
         progress("predicting")
         model = load_model(options.model, device or options.device, options.for_model())
+        if weights is not None:
+            model = with_weights(model, weights)
         result = run_step(snapshot, model, seed=options.seed)
         rows = prediction_rows(snapshot, result.query)
     try:
         pq.write_table(rows, out)
     except OSError as error:
         raise ProjectError(f"{out} cannot be written: {error}") from error
+    if options.fine_tune and weights is None:
+        say("The run that made the bundle asked for fine-tuning: without --weights the bundled weights answered.")
     test = backtest(snapshot, result.backtest)
     say(f"{len(rows)} rows as of {snapshot.anchor:%Y-%m-%d %H:%M} in {out}; model {result.seconds:.1f} s")
     if test is not None:

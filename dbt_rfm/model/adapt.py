@@ -19,9 +19,10 @@ import numpy as np
 
 from dbt_rfm import __version__
 from dbt_rfm.errors import ModelError
+from dbt_rfm.model.checkpoint import read_checkpoint
 from dbt_rfm.model.fine_tune import Progress, Tuned, fine_tune, watch
 from dbt_rfm.model.in_context import InContextModel
-from dbt_rfm.model.interface import FeatureTable
+from dbt_rfm.model.interface import FeatureTable, RelationalModel
 from dbt_rfm.model.step import feature_table, label_array, seconds_of, split_rows
 from dbt_rfm.model.store import Card, WeightStore
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, Snapshot
@@ -74,6 +75,14 @@ def adapt(
     card = _card(model, snapshot, asked, examples.times, tuned, store.next_number())
     card = store.put(card, tuned.weights, model.network.config)
     return _with(model, store, card), card.note + (f" (trained again: {why})" if why else "")
+
+
+def with_weights(model: RelationalModel, file: Path) -> InContextModel:
+    """The model with kept weights. Raises ModelError if it cannot have any, or if the file holds none."""
+    if not isinstance(model, InContextModel):
+        raise ModelError(f"the model {model.name!r} is not fine-tuned, so it takes no weights")
+    network, _, sha = read_checkpoint(file)
+    return model.with_tuned(network.to(model.network.summary.device), sha)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from dbt_rfm.errors import ModelError
-from dbt_rfm.model.adapt import Adaptation, adapt
+from dbt_rfm.model.adapt import Adaptation, adapt, with_weights
 from dbt_rfm.model.fine_tune import fine_tune
 from dbt_rfm.model.step import run_step
 from dbt_rfm.model.watched import Watched
@@ -193,3 +193,20 @@ def test__fine_tune__held_back_labels_turned_round__what_is_learnt_stays(plain, 
         )
         found.append(tuned.weights)
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test__with_weights__kept_file__answers_as_the_run_that_kept_it(plain, asked, better, tmp_path) -> None:
+    tuned, _ = adapted(plain, snapshot(), asked)
+    (file,) = tmp_path.rglob("*.safetensors")
+    again = with_weights(plain, file)
+    assert (again.version, again.checkpoint_sha) == (tuned.version, tuned.checkpoint_sha)
+    answers = [run_step(snapshot(), model, seed=0).query.probabilities for model in (tuned, again)]
+    assert np.array_equal(*answers)
+
+
+def test__with_weights__another_model__is_refused(tmp_path) -> None:
+    class Other:
+        name = "other"
+
+    with pytest.raises(ModelError, match="the model 'other' is not fine-tuned"):
+        with_weights(Other(), tmp_path / "weights")
