@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,17 @@ from dbt_rfm.worker_log import Log
 class WorkerProject(Project):
     """A project on the target `output` of a profile."""
 
-    def __init__(self, path: Path, output: dict[str, Any]) -> None:
+    def __init__(self, path: Path, output: dict[str, Any], *, worker_output: dict[str, Any] | None = None) -> None:
+        """`worker_output`: what the worker connects with, if not with what dbt does."""
         super().__init__(path)
         self.output = output
+        self._outputs = {"dev": output, "worker": worker_output or output}
 
     def set_up(self, *, project: str = PROJECT) -> None:
         """Write the project, load its rows into the warehouse, and build all but predictions."""
         self.write("dbt_project.yml", project)
         self.write("packages.yml", f"packages:\n  - local: {REPOSITORY}\n")
-        self.write("profiles.yml", yaml.safe_dump({"shop": {"target": "dev", "outputs": {"dev": self.output}}}))
+        self.write("profiles.yml", yaml.safe_dump({"shop": {"target": "dev", "outputs": self._outputs}}))
         self.write("models/schema.yml", SCHEMA)
         for name, rows in shop_rows().items():
             self.write(f"models/{name}.sql", f"select * from {{{{ target.schema }}}}.raw_{name}")
@@ -45,11 +47,8 @@ class WorkerProject(Project):
 
     def load(self, table: str, rows: Any) -> None:
         """A table of the target's schema from Arrow rows."""
-        from adbc_driver_postgresql import dbapi
-
         with self.open() as warehouse, warehouse._connection.cursor() as cursor:
             cursor.adbc_ingest(table, rows, mode="create", db_schema_name=self.output["schema"])
-            assert dbapi is not None
 
     def open(self) -> Any:
         return find_project(self.path, profiles_dir=self.path).open()
@@ -58,14 +57,12 @@ class WorkerProject(Project):
         import psycopg2
 
         names = ("host", "port", "user", "password", "dbname")
-        with psycopg2.connect(**{name: self.output[name] for name in names}) as connection:
+        with closing(psycopg2.connect(**{name: self.output[name] for name in names})) as connection:
             connection.autocommit = True
             cursor = connection.cursor()
             cursor.execute(f"set search_path to {self.output['schema']}")
             cursor.execute(sql)
-            rows = cursor.fetchall() if cursor.description else []
-        connection.close()
-        return rows
+            return cursor.fetchall() if cursor.description else []
 
     def execute(self, sql: str) -> None:
         self.rows(sql)
@@ -74,7 +71,7 @@ class WorkerProject(Project):
     def worker(self, **settings: Any) -> Iterator[WorkerLog]:
         """A worker in this process while the block runs."""
         log = WorkerLog()
-        project = find_project(self.path, profiles_dir=self.path)
+        project = find_project(self.path, profiles_dir=self.path, target="worker")
         terms = settings.pop("terms", Terms())
         worker = Worker(
             [site_of(project, ())], Settings(terms=terms, idle=0.2, **settings), Log(as_json=True, stream=log)
