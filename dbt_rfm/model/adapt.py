@@ -93,7 +93,9 @@ class _Examples:
     @classmethod
     def of(cls, snapshot: Snapshot) -> _Examples:
         """Those that nothing is tested on."""
-        rows = split_rows(snapshot, BACKTEST_CONTEXT if len(split_rows(snapshot, BACKTEST)) else CONTEXT)
+        rows = split_rows(snapshot, BACKTEST_CONTEXT)
+        if not len(rows) or not len(split_rows(snapshot, BACKTEST)):
+            rows = split_rows(snapshot, CONTEXT)
         given = (feature_table(snapshot, rows), label_array(snapshot, rows), snapshot.kind, snapshot.classes)
         return cls(given, seconds_of(snapshot, "anchor_time", rows))
 

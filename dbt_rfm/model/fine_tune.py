@@ -77,8 +77,8 @@ def fine_tune(
     """`state`: the file that an interrupted training goes on from; gone once it is over. Raises as `model.predict`."""
     watched = watch(model, context, labels, kind, classes, seed=seed, times=times)
     if watched is None:
-        few = f"{len(labels)} examples are too few to learn from and to hold some back"
-        return Tuned(None, math.nan, math.nan, "", 0, 0, 0, f"not fine-tuned: {few}")
+        note = f"not fine-tuned: in {len(labels)} examples there is too little to learn from and to hold some back"
+        return Tuned(None, math.nan, math.nan, "", 0, 0, 0, note)
     with _turn:
         training = _Training(model.network, watched, minutes * 60, seed, state, progress, clock)
         return training.run()

@@ -41,7 +41,9 @@ class Watched:
 
     @classmethod
     def of(cls, model: InContextModel, question: Question, reading: Reading) -> Watched | None:
-        """None where too few rows are newer than the others."""
+        """None where too few rows are newer than the others, or no column varies."""
+        if not reading.matrix.shape[1]:
+            return None
         held = _in_table_order(reading).held_out(_HELD_ROWS, question.rng(0, "held back"))
         if held is None:
             return None

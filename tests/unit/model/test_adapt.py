@@ -166,6 +166,14 @@ def test__adapt__later_rows_changed__same_weights(plain, asked, better, tmp_path
     assert tuned.checkpoint_sha != shas[0]
 
 
+def test__adapt__nothing_known_before_the_tested_window__learns_from_the_context(plain, asked, better) -> None:
+    given = snapshot()
+    keep = np.flatnonzero([split != "backtest_context" for split in SPLITS])
+    first = replace(given, examples=given.examples.take(keep), features=given.features.take(keep))
+    tuned, _ = adapted(plain, first, asked)
+    assert "-tuned-" in tuned.version
+
+
 def test__adapt__forecast__says_what_is_fine_tuned(plain, asked) -> None:
     with pytest.raises(ModelError, match="is not fine-tuned"):
         adapted(plain, replace(snapshot(), kind=TaskKind.FORECAST), asked)

@@ -152,7 +152,14 @@ def test__fine_tune__few_examples__zero_shot_and_says_so(plain, task, rows) -> N
     table, amount = task
     some = np.arange(rows)
     found = tuned(plain, (table.take(some), amount[some]), times=TIMES[some])
-    assert found.weights is None and f"{rows} examples are too few" in found.note
+    assert found.weights is None and f"in {rows} examples there is too little" in found.note
+
+
+def test__fine_tune__nothing_varies__zero_shot_and_says_so(plain, task) -> None:
+    table, amount = task
+    constant = replace(table, columns=tuple(np.full_like(column, column[0]) for column in table.columns))
+    found = tuned(plain, (constant, amount))
+    assert found.weights is None and "too little" in found.note
 
 
 def test__fine_tune__interrupted__goes_on_where_it_was(plain, task, tmp_path, monkeypatch) -> None:
