@@ -19,10 +19,17 @@
 
   {%- set outcome = dbt_rfm.answer_by_worker(job) -%}
   {%- set state = target_relation.identifier ~ ' version ' ~ outcome.version -%}
-  {%- do log(outcome.message | replace(state ~ ' ready', state ~ ' serving', 1), info=true) -%}
+  {%- set newer = dbt_rfm.newer_version(target_relation, outcome.version | int) if outcome.status == 'ready' else none -%}
+  {%- if newer -%}
+    {%- do log(state ~ ' is not served: version ' ~ newer ~ ' of another run is newer and serves already', info=true) -%}
+  {%- else -%}
+    {%- do log(outcome.message | replace(state ~ ' ready', state ~ ' serving', 1), info=true) -%}
+  {%- endif -%}
 
   {{ dbt_rfm.begin() }}
-  {%- if outcome.status == 'ready' -%}
+  {%- if newer -%}
+    {%- call statement('main') -%}select 'nothing is served anew'{%- endcall -%}
+  {%- elif outcome.status == 'ready' -%}
     {%- do dbt_rfm.serve_version(target_relation, outcome.version | int, dbt_rfm.served_columns(target_relation, outcome.version | int, model)) -%}
   {%- elif outcome.status == 'empty' -%}
     {%- set empty = dbt_rfm.beside(this, this.identifier ~ '__empty') -%}
@@ -46,6 +53,16 @@
 
   {{ return({'relations': [target_relation] if served else []}) }}
 {% endmaterialization %}
+
+
+{# A newer version that serves: where two runs build the same prediction, the slower one must not take it back. #}
+{% macro newer_version(target, version) %}
+  {%- set sql -%}
+    select max(version) from {{ dbt_rfm.beside(target, 'rfm_versions') }}
+    where model_name = {{ dbt_rfm.text(target.identifier) }} and status = 'serving' and version > {{ version }}
+  {%- endset -%}
+  {%- do return(dbt_rfm.run_fresh(sql).rows[0][0]) -%}
+{% endmacro %}
 
 
 {# Adapters whose warehouse a worker can open. #}

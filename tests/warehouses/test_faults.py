@@ -253,6 +253,48 @@ class TestKilledDbt:
         assert "event=lost" in mark.with_suffix(".log").read_text()
         assert shop.rows("select version, status from rfm_versions order by 1") == [(1, "retired"), (2, "serving")]
 
+    def test__slower_than_a_newer_run__does_not_take_its_version_back(self, shop: WorkerProject) -> None:
+        runs: list[Any] = []
+        dbt = threading.Thread(target=lambda: runs.append(shop.dbt("run", "--select", "churn")))
+        dbt.start()
+        until(lambda: self.newest(shop))
+        # The worker has made version 1 for this run; before dbt looks, another run has served version 2.
+        shop.execute("insert into churn__history select * from churn; update churn set model_version = 2")
+        shop.execute("insert into rfm_versions select * from rfm_versions; update rfm_versions set status = 'ready'")
+        one = "ctid = (select min(ctid) from rfm_versions)"
+        shop.execute(f"update rfm_versions set version = 2, status = 'serving' where {one}")
+        result = json.dumps({"version": 1, "status": "ready", "message": "churn version 1 ready"})
+        shop.execute(f"update rfm_jobs set status = 'done', result = '{result}' where status = 'queued'")
+        dbt.join()
+
+        assert runs[0].success and "version 2 of another run is newer" in runs[0].log
+        assert shop.rows("select distinct model_version from churn") == [(2,)]
+        assert shop.rows("select version, status from rfm_versions order by 1") == [(1, "ready"), (2, "serving")]
+        shop.execute(
+            "delete from churn__history where ctid not in (select min(ctid) from churn__history group by customer_id)"
+        )
+
+
+class TestBeside:
+    """dbt-rfm run, on one machine."""
+
+    def beside(self, shop: WorkerProject, *command: str) -> subprocess.CompletedProcess[str]:
+        where = ["--project-dir", str(shop.path), "--profiles-dir", str(shop.path)]
+        dbt = [sys.executable, "-m", "dbt.cli.main", *command, *where]
+        run = [sys.executable, "-c", "from dbt_rfm.cli import main; main()", "run", *where, "--", *dbt]
+        return subprocess.run(run, cwd=shop.path, capture_output=True, text=True)
+
+    def test__run__dbt_run__is_answered_and_ends_with_0(self, shop: WorkerProject) -> None:
+        done = self.beside(shop, "run", "--select", "churn")
+
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "churn version 2 serving" in done.stdout
+        assert shop.rows("select distinct model_version from churn") == [(2,)]
+        assert "event=done" in (shop.path / "logs" / "dbt_rfm_worker.log").read_text()
+
+    def test__run__dbt_fails__ends_with_its_code(self, shop: WorkerProject) -> None:
+        assert self.beside(shop, "run", "--select", "churn", "--vars", "{dbt_rfm_claim_timeout: never}").returncode == 1
+
 
 def test__two_workers_race_for_200_jobs__each_has_exactly_one_winner(shop: WorkerProject) -> None:
     jobs = [queue(shop) for _ in range(200)]
