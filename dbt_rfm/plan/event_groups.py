@@ -62,7 +62,7 @@ def own_step(scope: Scope, names: Names, table: Table, key: str) -> Step:
     example = sql.column("example_id", "e")
     query = sql.select(example, *(sql.aliased(exp.Max(this=sql.column(c, "e")), c) for c in ("anchor_time", "as_of")))
     for i, column in enumerate(_key_columns(scope, table)):
-        query = query.select(sql.aliased(exp.Max(this=sql.column(column, "o")), f"k{i}"), copy=False)
+        query = query.select(sql.aliased(sql.the_one(sql.column(column, "o")), f"k{i}"), copy=False)
     for i, value in enumerate(own_numbers(scope, table, "o")):
         query = query.select(sql.aliased(exp.Max(this=value.expression), f"x{i}"), copy=False)
     query = query.from_(sql.temporary(names.examples, "e"), copy=False)

@@ -95,7 +95,7 @@ def _parents(task: Task, graph: Graph, bases: Names, up: Link) -> exp.Select:
     """(example_id of the base, key): the entity's parent as of the anchor."""
     table, key = task.entity.table, task.entity.column.name
     of = sql.column("example_id", "b")
-    query = sql.select(of, sql.aliased(exp.Max(this=sql.column(up.child_column, "o")), "key"))
+    query = sql.select(of, sql.aliased(sql.the_one(sql.column(up.child_column, "o")), "key"))
     query = query.from_(sql.temporary(bases.examples, "b"), copy=False)
     on = [
         exp.EQ(this=sql.column(key, "o"), expression=sql.column("entity", "b")),

@@ -82,9 +82,9 @@ def _keyed_by_parent(scope: Scope, names: Names, table: Table, key: str, up: Lin
     at = sql.column("as_of", "e")
     query = sql.select(
         sql.column("example_id", "e"),
-        sql.aliased(exp.Max(this=sql.column(up.child_column, "o")), "key"),
+        sql.aliased(sql.the_one(sql.column(up.child_column, "o")), "key"),
         *(sql.aliased(exp.Max(this=sql.column(c, "e")), c) for c in ("anchor_time", "as_of")),
-        sql.aliased(exp.Max(this=sql.column("entity", "e")), "self"),
+        sql.aliased(sql.the_one(sql.column("entity", "e")), "self"),
     )
     query = query.from_(sql.temporary(names.examples, "e"), copy=False)
     on = [exp.EQ(this=sql.column(key, "o"), expression=sql.column("entity", "e")), *exists_at(table, "o", at)]

@@ -21,7 +21,7 @@ from dbt_rfm.schema.types import Table
 
 BEGINNING = datetime(1, 1, 1)  # earlier than every row: the start of a window that goes back for ever
 SECONDS_PER_DAY = 86_400
-_MOMENT = "moment"
+_MOMENT, _KEY = "moment", "key"
 MAX_SCALE = 12  # digits behind the point of a decimal number; a smaller one is written in double precision
 
 
@@ -133,6 +133,17 @@ def moment_as_text(expression: exp.Expression) -> exp.Expression:
 
 def is_moment(cast: exp.Expression) -> bool:
     return bool(cast.meta.get(_MOMENT))
+
+
+def the_one(key: exp.Expression) -> exp.Max:
+    """The key that all rows of a group share; nothing of nothing."""
+    largest = exp.Max(this=key)
+    largest.meta[_KEY] = True  # for dialects whose MAX knows some types of keys only
+    return largest
+
+
+def is_the_one(largest: exp.Max) -> bool:
+    return bool(largest.meta.get(_KEY))
 
 
 def later(moment: exp.Expression, number: int, unit: str) -> exp.Expression:

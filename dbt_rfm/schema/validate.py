@@ -15,9 +15,9 @@ from enum import StrEnum
 from sqlglot import exp
 
 from dbt_rfm.errors import DataError
-from dbt_rfm.schema.data_types import comparable
+from dbt_rfm.schema.data_types import Family, comparable, family
 from dbt_rfm.schema.probe import column
-from dbt_rfm.schema.types import Link, RelationalSchema, Table
+from dbt_rfm.schema.types import Column, Link, RelationalSchema, Table
 from dbt_rfm.warehouse.base import Warehouse
 
 
@@ -91,7 +91,7 @@ def _check_duplicates(table: Table, key: tuple[str, ...], grave: bool, warehouse
         .group_by(*(c.copy() for c in columns))
         .having(exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1)))
     )
-    example = [exp.alias_(exp.Min(this=c.copy()), f"e{i}") for i, c in enumerate(columns)]
+    example = [exp.alias_(_smallest(c.copy(), table.column(c.name)), f"e{i}") for i, c in enumerate(columns)]
     total = exp.Select().select(exp.Count(this=exp.Star()), *example).from_(repeated.subquery("r"))
     count, *smallest = _one(warehouse, total)
     if not count:
@@ -134,12 +134,18 @@ def _orphans(child: Table, link: Link, parent: Table, warehouse: Warehouse) -> t
         exp.Select()
         .select(exp.Count(this=value.copy()))
         .select(exp.Count(this=exp.Case(ifs=[exp.If(this=lost, true=value.copy())])))
-        .select(exp.Min(this=exp.Case(ifs=[exp.If(this=lost.copy(), true=value.copy())])))
+        .select(_smallest(exp.Case(ifs=[exp.If(this=lost.copy(), true=value.copy())]), child.column(link.child_column)))
         .from_(_rows(child, warehouse).subquery("c"))
         .join(keys.subquery("p"), on=exp.EQ(this=value, expression=exp.column("k", "p")), join_type="left")
     )
     pointing, missing, example = _one(warehouse, counted)
     return int(pointing), int(missing), example
+
+
+def _smallest(value: exp.Expression, of: Column) -> exp.Min:
+    if family(of.data_type) is Family.UUID:  # Postgres compares them, but has no smallest one
+        value = exp.Cast(this=value, to=exp.DataType.build("text"))
+    return exp.Min(this=value)
 
 
 def _rows(table: Table, warehouse: Warehouse) -> exp.Select:

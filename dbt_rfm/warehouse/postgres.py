@@ -45,7 +45,7 @@ _TO_LIBPQ = (
 )
 _CONNECT_TIMEOUT = 10  # seconds, as dbt waits
 #: Plans of this package are wide: compiling their expressions takes longer than running them.
-_SESSION = ("SET TIME ZONE 'UTC'", "SET jit = off", "SET client_min_messages = warning")
+_SESSION = ("SET TIME ZONE 'UTC'", "SET datestyle = 'ISO'", "SET jit = off", "SET client_min_messages = warning")
 _MISSING_TABLE = re.compile(r'relation "(.+)" does not exist')
 _GONE = re.compile("closed the connection|no connection to the server|terminating connection")
 _MAX_DIGITS = 38

@@ -6,6 +6,10 @@ Snowflake have it: it decides ties, and so which rows are seen. Columns that row
 of all columns; the function also sorts faster than a language does.) A session makes the function before all else:
 `KEY_FUNCTIONS`.
 
+Time. Seconds between two moments are those of the clock that were begun, as elsewhere, without their fractions.
+
+Keys. MAX knows no uuid: the one key of a group is taken from the list of them.
+
 Null. GREATEST and LEAST of something unknown are unknown to a plan; Postgres would leave the unknown out.
 """
 
@@ -13,7 +17,10 @@ from __future__ import annotations
 
 from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres as SqlglotPostgres
+from sqlglot.generator import Generator
 from sqlglot.generators.postgres import PostgresGenerator
+
+from dbt_rfm.plan.sql import is_the_one
 
 _KEY = "pg_temp.rfm_key"
 #: Inlined by Postgres, so the second costs nothing.
@@ -26,10 +33,30 @@ KEY_FUNCTIONS = tuple(
 )
 
 
+def _seconds_between(writer: Generator, expression: exp.DateDiff) -> str:
+    unit = expression.args.get("unit")
+    assert unit is not None and unit.name.upper() == "SECOND", "a plan counts seconds"
+    later, earlier = (f"DATE_TRUNC('second', {writer.sql(expression, part)})" for part in ("this", "expression"))
+    return f"CAST(EXTRACT(EPOCH FROM {later} - {earlier}) AS BIGINT)"
+
+
+def _largest(writer: Generator, expression: exp.Max) -> str:
+    if not is_the_one(expression):
+        return writer.func("MAX", expression.this)
+    keys = writer.sql(expression, "this")
+    return f"(ARRAY_AGG({keys} ORDER BY {keys} DESC NULLS LAST))[1]"
+
+
 class PostgresRfm(SqlglotPostgres):
     """Known to sqlglot as `postgresrfm`."""
 
     class Generator(PostgresGenerator):
+        TRANSFORMS = {  # noqa: RUF012  # sqlglot's own way to say so
+            **PostgresGenerator.TRANSFORMS,
+            exp.DateDiff: _seconds_between,
+            exp.Max: _largest,
+        }
+
         def ordered_sql(self, expression: exp.Ordered) -> str:
             written = super().ordered_sql(expression)
             if not isinstance(expression.this, exp.Column) or isinstance(expression.parent, exp.IndexParameters):

@@ -9,7 +9,11 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp, parse_one
 
+from dbt_rfm.collect import collect
 from dbt_rfm.errors import DataError, ProjectError
+from dbt_rfm.job import Job, JobTable, JobTest
+from dbt_rfm.pipeline import understand
+from dbt_rfm.schema.validate import validate
 from dbt_rfm.warehouse.postgres import Postgres
 
 
@@ -280,3 +284,41 @@ def test__greatest__something_unknown__unknown(postgres):
     for function in (exp.Greatest, exp.Least):
         select = exp.select(function(this=values[0].copy(), expressions=[values[1].copy()]).as_("v"))
         assert postgres.query(select).to_pydict() == {"v": [None]}
+
+
+def test__keys__uuid__are_grouped_checked_and_asked_for(postgres):
+    postgres.execute(
+        sql(
+            "create table cards as select md5(i::text)::uuid as card_id, i % 3 as kind from generate_series(1, 20) as i"
+        )
+    )
+    postgres.execute(
+        sql(
+            "create table payments as select md5('p' || i)::uuid as payment_id, "
+            "md5((i % 25 + 1)::text)::uuid as card_id, "
+            "timestamp '2024-01-01' + i * interval '5 hours' as paid_at, (i * 7 % 11)::double precision as amount, "
+            "case when i < 300 then i % 4 = 0 end as is_fraud from generate_series(1, 320) as i"
+        )
+    )
+    tables = (
+        JobTable("cards", "cards", "model.shop.cards", primary_key=("card_id",)),
+        JobTable("payments", "payments", "model.shop.payments", primary_key=("payment_id",), event_time="paid_at"),
+    )
+    pointing = {"to": "ref('cards')", "field": "card_id"}
+    test = JobTest("relationships", "card_id", pointing, "model.shop.payments", tuple(t.unique_id for t in tables))
+    query = "PREDICT payments.is_fraud FOR EACH payments.payment_id"
+    known = understand(Job(query, tables, tests=(test,), options={"context_size": 50}), postgres)
+    assert [str(f).partition(", e.g. ")[0] for f in validate(known.schema, postgres, entity="payments")] == [
+        "warning: 61 of 320 payments.card_id find no cards.card_id"
+    ]
+    found = collect(known.task, known.schema, postgres, known.options)
+    assert found.examples["split"].to_pylist().count("query") == 21
+    assert any(feature.name.startswith("cards") for feature in found.features_meta)
+
+
+def test__seconds__fractions__those_begun_as_in_duckdb(postgres):
+    select = parse_one(
+        "select date_diff('second', timestamp '2024-01-01 00:00:00.9', timestamp '2024-01-01 00:00:02.1') as s",
+        dialect="duckdb",
+    )
+    assert postgres.query(select).to_pydict() == {"s": [2]}

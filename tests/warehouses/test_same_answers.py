@@ -48,7 +48,7 @@ def other(request, world) -> Warehouse:
     return warehouse
 
 
-OTHERS = pytest.mark.parametrize("other", ["snowflake"], indirect=True)
+OTHERS = pytest.mark.parametrize("other", ["snowflake", "postgres"], indirect=True)
 
 
 @OTHERS

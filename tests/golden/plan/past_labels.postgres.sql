@@ -15,7 +15,7 @@ SELECT
   MAX(
     CASE
       WHEN "l"."place" = 1
-      THEN CAST(CAST(EXTRACT(epoch FROM CAST("e"."anchor_time" AS TIMESTAMP) - CAST("l"."anchor_time" AS TIMESTAMP)) AS BIGINT) AS DOUBLE PRECISION) / 86400.0
+      THEN CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "e"."anchor_time") - DATE_TRUNC('second', "l"."anchor_time")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0
     END
   ) AS "f12"
 FROM "rfm_examples_x" AS "e"
