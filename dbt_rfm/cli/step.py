@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -45,6 +46,8 @@ def step(
             model = with_weights(model, weights)
         result = run_step(snapshot, model, seed=options.seed)
         rows = prediction_rows(snapshot, result.query)
+    if os.environ.get("RANK", "0") != "0":
+        return  # of several processes under torchrun the first one writes and tells
     try:
         pq.write_table(rows, out)
     except OSError as error:

@@ -1,10 +1,15 @@
-"""From the tables of a warehouse to predictions: whatever happens after the anchor moves no weight and no answer."""
+"""The graph transformer from the tables of a warehouse to predictions: what happens after the anchor moves nothing."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import duckdb
 import numpy as np
+import pyarrow.parquet as pq
+import pytest
 
+from dbt_rfm.cli import main
 from dbt_rfm.collect import collect
 from dbt_rfm.model import load_model
 from dbt_rfm.model.step import run_step
@@ -12,6 +17,7 @@ from dbt_rfm.options import Options
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
+from dbt_rfm.snapshot import Snapshot, write_bundle
 from dbt_rfm.warehouse.duckdb import DuckDB
 
 SCHEMA = RelationalSchema(
@@ -60,16 +66,21 @@ LATER = """
 """
 
 
-def predicted(*, later: bool) -> tuple[np.ndarray, str, bool]:
+SMALL = {"channels": 16, "layers": 1, "members": 1, "epochs": 3, "batch": 16, "features": True}
+OPTIONS = Options(model="graph_transformer", model_options=SMALL, anchor="2024-07-01", context_size=80, backtest=False)
+
+
+def collected(*, later: bool = False) -> Snapshot:
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute(TABLES)
         if later:
             connection.execute(LATER)
-        options = Options(model="graph_transformer", anchor="2024-07-01", context_size=80, backtest=False)
-        snapshot = collect(bind(parse(CHURN), SCHEMA), SCHEMA, DuckDB(connection), options)
-        small = {"channels": 16, "layers": 1, "members": 1, "epochs": 3, "batch": 16, "features": True}
-        model = load_model("graph_transformer", "cpu", small)
-        found = run_step(snapshot, model, seed=0)
+        return collect(bind(parse(CHURN), SCHEMA), SCHEMA, DuckDB(connection), OPTIONS)
+
+
+def predicted(*, later: bool) -> tuple[np.ndarray, str, bool]:
+    snapshot = collected(later=later)
+    found = run_step(snapshot, load_model("graph_transformer", "cpu", SMALL), seed=0)
     assert found.query is not None and found.query.probabilities is not None
     return found.query.probabilities, found.provenance.checkpoint_sha, bool(snapshot.rows)
 
@@ -79,3 +90,19 @@ def test__predictions__rows_after_the_anchor_changed__stay_the_same_to_the_byte(
     assert with_rows and len(before) == 30 and before[:, 1].std() > 0
     np.testing.assert_array_equal(before, after)
     assert sha == sha_after and len(sha) == 64
+
+
+def test__step_command__a_bundle__is_trained_and_answered_by_the_first_process_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, out = tmp_path / "bundle", tmp_path / "predictions.parquet"
+    write_bundle(collected(), bundle)
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SystemExit) as left:
+        main(["step", str(bundle), str(out)])
+    assert left.value.code == 0 and not out.exists()
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(SystemExit) as left:
+        main(["step", str(bundle), str(out)])
+    assert left.value.code == 0
+    np.testing.assert_array_equal(pq.read_table(out)["probability"], predicted(later=False)[0][:, 1])
