@@ -26,6 +26,7 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
+from dbt_rfm import shards
 from dbt_rfm.bench import memory
 from dbt_rfm.job import Job, JobTable, JobTarget, JobTest
 from dbt_rfm.pipeline import publish
@@ -64,7 +65,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("scale"), help="of the DuckDB files and of what spills")
     parser.add_argument("--memory", default="4GB", help="memory_limit of DuckDB; the model's comes on top")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--shards", type=int)
+    parser.add_argument("--shards", type=int, help="answer so many shards only")
+    parser.add_argument("--shard", type=int, default=shards.SHARD, help="examples asked in a shard")
     parser.add_argument("--postgres", help="a libpq connection string instead of DuckDB")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)
@@ -116,6 +118,7 @@ def make(given: argparse.Namespace, rows: int) -> None:
 
 def measure(given: argparse.Namespace, rows: int) -> dict[str, Any]:
     """One publication: seconds per stage, the process's peak memory, and what came of it."""
+    shards.SHARD = given.shard
     with _opened(given, rows) as warehouse:
         memory.reset()
         # The inner one by the processor's time of all threads, which says more than the clock on a busy machine.
@@ -227,7 +230,7 @@ def _job(folder: Path) -> Job:
     ends = ("model.scale.accounts", "model.scale.events")
     link = JobTest("relationships", "account_id", points, attached_node=ends[1], depends_on=ends)
     target = JobTarget(None, "", "churn")
-    options = {"keep_snapshots": 1}
+    options = {"keep_snapshots": 1, "context_size": 1000}
     return Job(QUERY, (accounts, events), tests=(link,), target=target, target_path=str(folder), options=options)
 
 

@@ -89,6 +89,7 @@ class _Build:
         steps = [
             ("keyed", self.summary.keyed),
             ("points", self._points()),
+            ("asked", _asked()),
             ("raw", raw),
             ("numbered", self._numbered()),
             ("cells", self._cells()),
@@ -110,7 +111,7 @@ class _Build:
         return (*_POINT, "self") if self.summary.exclude_self else _POINT
 
     def _raw(self) -> exp.Select:
-        """The rows of the keys asked for, up to the latest `as_of`, with their values v0, v1, …"""
+        """The rows of the keys asked for, up to the latest `as_of` of each, with their values v0, v1, …"""
         path, graph = self.summary.path, self.scope.graph
         query = from_path(graph, path, sql.select())
         own = list(self.summary.only) or values_of(self.scope, path.table, path.alias(0))
@@ -121,15 +122,14 @@ class _Build:
         self.values = own + others
         keys = [sql.aliased(sql.column(k, path.alias(0)), f"pk{i}") for i, k in enumerate(path.table.primary_key)]
         selected = [sql.aliased(top_key(path), "key"), *keys]
-        conditions: list[exp.Expression] = [exp.In(this=top_key(path), query=_subquery_of("key", "points"))]
+        asked = [exp.EQ(this=top_key(path), expression=sql.column("key", "asked"))]
         if self.time is not None:
-            newest = sql.select(exp.Max(this=sql.column("as_of"))).from_(sql.temporary("points"), copy=False)
             selected.append(sql.aliased(self.time.copy(), "t"))
-            conditions.append(exp.LTE(this=self.time.copy(), expression=exp.Subquery(this=newest)))
+            asked.append(exp.LTE(this=self.time.copy(), expression=sql.column("until", "asked")))
         selected += [sql.aliased(until, f"until{i}") for i, until in enumerate(self.until)]
         selected += [sql.aliased(value.expression, f"v{i}") for i, value in enumerate(self.values)]
         query.set("expressions", selected)
-        return query.where(*conditions, copy=False)
+        return sql.join(query, sql.temporary("asked"), sql.every(asked))
 
     def _order(self) -> list[exp.Expression]:
         keys = [f"pk{i}" for i in range(len(self.summary.path.table.primary_key))]
@@ -393,5 +393,8 @@ def _not_null(expression: exp.Expression) -> exp.Expression:
     return exp.Not(this=exp.Is(this=expression, expression=exp.Null()))
 
 
-def _subquery_of(column: str, table: str) -> exp.Subquery:
-    return exp.Subquery(this=sql.select(sql.column(column)).from_(sql.temporary(table), copy=False))
+def _asked() -> exp.Select:
+    """(key, until): the keys asked for, each with its latest `as_of`."""
+    latest = sql.aliased(exp.Max(this=sql.column("as_of")), "until")
+    query = sql.select(sql.column("key"), latest).from_(sql.temporary("points"), copy=False)
+    return query.group_by(sql.column("key"), copy=False)

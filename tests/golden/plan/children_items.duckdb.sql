@@ -13,6 +13,13 @@ WITH "keyed" AS (
   FROM "keyed"
   WHERE
     NOT "key" IS NULL
+), "asked" AS (
+  SELECT
+    "key",
+    MAX("as_of") AS "until"
+  FROM "points"
+  GROUP BY
+    "key"
 ), "raw" AS (
   SELECT
     "r1"."customer_id" AS "key",
@@ -26,17 +33,8 @@ WITH "keyed" AS (
     ON "r1"."order_id" = "r0"."order_id"
   LEFT JOIN "products" AS "p0"
     ON "p0"."product_id" = "r0"."product_id" AND "p0"."launched_at" <= "r1"."ordered_at"
-  WHERE
-    "r1"."customer_id" IN (
-      SELECT
-        "key"
-      FROM "points"
-    )
-    AND "r1"."ordered_at" <= (
-      SELECT
-        MAX("as_of")
-      FROM "points"
-    )
+  INNER JOIN "asked"
+    ON "r1"."customer_id" = "asked"."key" AND "r1"."ordered_at" <= "asked"."until"
 ), "numbered" AS (
   SELECT
     *,

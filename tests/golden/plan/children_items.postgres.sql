@@ -13,6 +13,13 @@ WITH "keyed" AS (
   FROM "keyed"
   WHERE
     NOT "key" IS NULL
+), "asked" AS (
+  SELECT
+    "key",
+    MAX("as_of") AS "until"
+  FROM "points"
+  GROUP BY
+    "key"
 ), "raw" AS (
   SELECT
     "r1"."customer_id" AS "key",
@@ -26,17 +33,8 @@ WITH "keyed" AS (
     ON "r1"."order_id" = "r0"."order_id"
   LEFT JOIN "products" AS "p0"
     ON "p0"."product_id" = "r0"."product_id" AND "p0"."launched_at" <= "r1"."ordered_at"
-  WHERE
-    "r1"."customer_id" IN (
-      SELECT
-        "key"
-      FROM "points"
-    )
-    AND "r1"."ordered_at" <= (
-      SELECT
-        MAX("as_of")
-      FROM "points"
-    )
+  INNER JOIN "asked"
+    ON "r1"."customer_id" = "asked"."key" AND "r1"."ordered_at" <= "asked"."until"
 ), "numbered" AS (
   SELECT
     *,
@@ -102,10 +100,10 @@ SELECT
   "k"."example_id" AS "example_id",
   CAST(COALESCE("s0"."n", 0) AS DOUBLE PRECISION) AS "f0",
   CAST(COALESCE("s1"."n", 0) AS DOUBLE PRECISION) AS "f1",
-  CAST(CAST(EXTRACT(epoch FROM CAST("k"."anchor_time" AS TIMESTAMP) - CAST("s1"."t" AS TIMESTAMP)) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS "f2",
-  CAST(CAST(EXTRACT(epoch FROM CAST("k"."anchor_time" AS TIMESTAMP) - CAST("s1"."first" AS TIMESTAMP)) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS "f3",
+  CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "k"."anchor_time") - DATE_TRUNC('second', "s1"."t")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS "f2",
+  CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "k"."anchor_time") - DATE_TRUNC('second', "s1"."first")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS "f3",
   CAST("s1"."n" AS DOUBLE PRECISION) / (
-    CAST(CAST(EXTRACT(epoch FROM CAST("k"."anchor_time" AS TIMESTAMP) - CAST("s1"."first" AS TIMESTAMP)) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 + 1.0
+    CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "k"."anchor_time") - DATE_TRUNC('second', "s1"."first")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 + 1.0
   ) AS "f4",
   CAST("s0"."s0" AS DOUBLE PRECISION) / NULLIF("s0"."c0", 0) AS "f5",
   "s0"."s0" AS "f6",

@@ -13,6 +13,13 @@ WITH "KEYED" AS (
   FROM "KEYED"
   WHERE
     NOT "KEY" IS NULL
+), "ASKED" AS (
+  SELECT
+    "KEY",
+    MAX("AS_OF") AS "UNTIL"
+  FROM "POINTS"
+  GROUP BY
+    "KEY"
 ), "RAW" AS (
   SELECT
     "R1"."CUSTOMER_ID" AS "KEY",
@@ -26,17 +33,8 @@ WITH "KEYED" AS (
     ON "R1"."ORDER_ID" = "R0"."ORDER_ID"
   LEFT JOIN "products" AS "P0"
     ON "P0"."PRODUCT_ID" = "R0"."PRODUCT_ID" AND "P0"."LAUNCHED_AT" <= "R1"."ORDERED_AT"
-  WHERE
-    "R1"."CUSTOMER_ID" IN (
-      SELECT
-        "KEY"
-      FROM "POINTS"
-    )
-    AND "R1"."ORDERED_AT" <= (
-      SELECT
-        MAX("AS_OF")
-      FROM "POINTS"
-    )
+  INNER JOIN "ASKED"
+    ON "R1"."CUSTOMER_ID" = "ASKED"."KEY" AND "R1"."ORDERED_AT" <= "ASKED"."UNTIL"
 ), "NUMBERED" AS (
   SELECT
     *,
