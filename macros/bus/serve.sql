@@ -51,7 +51,7 @@
       alter table {{ fresh }} rename to {{ adapter.quote(target.identifier) }};
       insert into {{ target }} {{ rows }};
     {%- endcall -%}
-    {%- do create_indexes(target) -%}
+    {%- if typed -%}{%- do create_indexes(target) -%}{%- endif -%}
   {%- endif -%}
 {% endmacro %}
 
@@ -59,7 +59,7 @@
 {% macro snowflake__serve_rows(target, rows, marks, typed) %}
   {%- set kind = dbt_rfm.relation_kind(target) -%}
   {%- set fresh = make_intermediate_relation(target) -%}
-  {%- set transient = 'transient' if config.get('transient', true) else '' -%}
+  {%- set transient = '' if typed and not config.get('transient', true) else 'transient' -%}
   {%- call statement('rfm_fresh') -%}
     create or replace transient table {{ fresh }} as {{ rows }} limit 0;
   {%- endcall -%}

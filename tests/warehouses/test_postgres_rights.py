@@ -113,7 +113,7 @@ class TestHostileNames:
     def test__texts__of_query_job_and_names__stay_texts(self, shop: WorkerProject) -> None:
         in_jinja = HOSTILE.replace("\\", "\\\\").replace('"', '\\"').replace("'", "''")
         asks = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH " + KEY
-        in_query = f"{asks} WHERE customers.segment <> '{in_jinja}'"
+        in_query = f"{asks} WHERE customers.segment != '{in_jinja}'"
         alias = "who's in; drop table orders; --"
         shop.write("models/hostile.sql", predict(in_query, config=f', alias="{alias}"'))
 
