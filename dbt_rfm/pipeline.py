@@ -12,7 +12,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from dbt_rfm import __version__, trained, versions
 from dbt_rfm.asked_rows import as_asked, with_key_columns
 from dbt_rfm.auto import FALLBACK, choose
 from dbt_rfm.collect import collect, named_anchor
+from dbt_rfm.empty_rows import empty_rows
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.evaluate import Backtest, backtest
 from dbt_rfm.job import Job
@@ -40,7 +41,7 @@ from dbt_rfm.pql.task import Task
 from dbt_rfm.run_memory import graph_key, once, run_of
 from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.from_job import label_table, schema_from_job
-from dbt_rfm.schema.types import RelationalSchema, Table
+from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.schema.validate import validate
 from dbt_rfm.scoring import answer_shards
 from dbt_rfm.shards import Alone, Board, RunTables, number_of
@@ -323,46 +324,10 @@ def _publish_empty(job: Job, warehouse: Warehouse, serving: Serving, settle: Set
     rows = as_asked(empty_rows(known.task, warehouse), known.task, known.schema, warehouse)
     as_table = job.home.named(f"{job.target.identifier}__empty") if serving is Serving.READY else None
     outcome = Outcome("empty", "built without rows (--empty): no prediction, no version")
-    with warehouse.transaction():
+    with warehouse.transaction() if warehouse.transactional_ddl else nullcontext():
         versions.serve_empty(warehouse, job.target, rows, job.contract, as_table=as_table)
         settle(outcome)
     return outcome
-
-
-def empty_rows(task: Task, warehouse: Warehouse) -> pa.Table:
-    """The prediction table's form for a task, without rows."""
-
-    def no_values(table: Table, column: str) -> pa.ChunkedArray:
-        relation: exp.Select = exp.maybe_parse(f"select * from {table.relation}", dialect=warehouse.dialect)
-        select = exp.select(exp.column(exp.to_identifier(column, quoted=True))).from_(relation.subquery("r")).limit(0)
-        return warehouse.query(select).column(0)
-
-    key, ranking = task.entity.column.name, {}
-    examples = {
-        "split": pa.array([], type=pa.string()),
-        "entity": no_values(task.entity.table, key),
-        "anchor_time": pa.array([], type=pa.timestamp("us")),
-    }
-    if task.ranking is not None:
-        item = task.ranking.link.parent_column
-        examples["item"] = no_values(task.ranking.items, item)
-        ranking = {"item": item, "number": task.ranking.number}
-    if task.timeframes is not None:
-        moments = pa.array([], type=pa.timestamp("us"))
-        examples |= {"step": pa.array([], type=pa.int32()), "forecast_from": moments, "forecast_until": moments}
-    snapshot = Snapshot(
-        query=task.text,
-        kind=task.kind,
-        classes=(),
-        entity=key,
-        anchor=datetime(1970, 1, 1),
-        schema_fingerprint="",
-        features_meta=(),
-        examples=pa.table(examples),
-        features=pa.table({}),
-        ranking=ranking,
-    )
-    return prediction_rows(snapshot, None)
 
 
 def _check_rows(job: Job, understood: Understood, warehouse: Warehouse) -> list[str]:

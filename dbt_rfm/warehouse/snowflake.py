@@ -59,7 +59,7 @@ _SESSION = {
 }
 _PASSED_ON = (
     *("account", "user", "password", "role", "warehouse", "database", "schema", "host", "port", "protocol"),
-    *("proxy_host", "proxy_port", "insecure_mode", "workload_identity_provider", "workload_identity_entra_resource"),
+    *("proxy_host", "proxy_port", "workload_identity_provider", "workload_identity_entra_resource"),
 )
 _QUOTED = re.compile(r"'([^']+)'")
 _MISSING, _BAD_NAME, _NO_DATABASE, _NO_SCHEMA, _NO_WAREHOUSE = 2003, 904, 90105, 90106, 606
@@ -249,7 +249,7 @@ def connection_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _credentials(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Key pair, token or authenticator under the connector's names."""
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = {"disable_ocsp_checks": True} if settings.get("insecure_mode") else {}
     authenticator = settings.get("authenticator")
     if authenticator:
         given["authenticator"] = "oauth" if authenticator == "jwt" else authenticator

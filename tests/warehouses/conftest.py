@@ -71,11 +71,18 @@ def snowflake(snowflake_output: dict[str, Any]) -> Iterator[Snowflake]:
 
 
 @pytest.fixture(scope="module")
-def snowflake_of_module(snowflake_server: dict[str, Any]) -> Iterator[Snowflake]:
+def snowflake_output_of_module(snowflake_server: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """One schema for all tests of a module."""
+    with _schema_in_snowflake(snowflake_server) as output:
+        yield output
+
+
+@pytest.fixture(scope="module")
+def snowflake_of_module(snowflake_output_of_module: dict[str, Any]) -> Iterator[Snowflake]:
     """One for all tests of a module."""
     from snowflake_server import opened
 
-    with _schema_in_snowflake(snowflake_server) as output, opened(output) as warehouse:
+    with opened(snowflake_output_of_module) as warehouse:
         yield warehouse
 
 

@@ -1,0 +1,173 @@
+"""The life of a prediction with real dbt-snowflake and a worker on fakesnow, deprecations being errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("dbt.adapters.snowflake", reason="dbt-snowflake is not installed")
+pytest.importorskip("fakesnow", reason="fakesnow is not installed")
+
+import duckdb
+from shop_project import CHURN, predict
+from snowflake_project import SnowflakeProject, project_at
+from snowflake_server import opened
+from worker_projects import shop_rows
+
+from dbt_rfm.job import Job, JobTable, JobTest
+from dbt_rfm.pipeline import answer
+from dbt_rfm.warehouse.duckdb import DuckDB
+from dbt_rfm.warehouse.snowflake import Snowflake
+
+pytestmark = pytest.mark.functional
+
+VALUE = "PREDICT SUM(orders.amount, 0, 30, days) FOR EACH customers.customer_id"
+TESTS = """
+models:
+  - name: churn
+    data_tests:
+      - dbt_rfm.beats_baseline
+      - dbt_rfm.prediction_fresh: {arguments: {max_age_days: 36500}}
+    columns:
+      - name: probability
+        data_tests: [dbt_rfm.valid_probability]
+"""
+CONTRACT = """
+models:
+  - name: value
+    config:
+      contract: {enforced: true}
+    columns:
+      - {name: customer_id, data_type: "number(38,0)"}
+      - {name: anchor_time, data_type: timestamp_ntz}
+      - {name: prediction, data_type: float}
+      - {name: p10, data_type: float}
+      - {name: p50, data_type: float}
+      - {name: p90, data_type: "number(20,4)"}
+      - {name: model_version, data_type: integer}
+      - {name: run_id, data_type: varchar}
+      - {name: predicted_at, data_type: timestamp_ntz}
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(snowflake_output_of_module, tmp_path_factory) -> Iterator[SnowflakeProject]:
+    """A project in the state that the tests before have left it in: they are one story."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Snowflake, "open", opened)
+        project = project_at(tmp_path_factory.mktemp("project") / "shop", snowflake_output_of_module)
+        with project.worker():
+            yield project
+
+
+def versions(shop: SnowflakeProject, model: str = "churn") -> list[tuple]:
+    return shop.rows(
+        f"select version, status from {rfm(shop)}.rfm_versions where model_name = '{model}' order by version"
+    )
+
+
+def rfm(shop: SnowflakeProject) -> str:
+    """The schema that the worker writes."""
+    return f"{shop.output['schema']}_RFM"
+
+
+def test__build__first__served_without_quotes_and_as_on_duckdb(shop: SnowflakeProject) -> None:
+    shop.write("models/churn.sql", predict())
+    shop.write("models/churn.yml", TESTS)
+    leavers = "{{ config(materialized='view') }} select customer_id from {{ ref('churn') }} where probability > 0.5"
+    shop.write("models/leavers.sql", leavers)
+
+    built = shop.dbt("build", "--select", "churn+")
+
+    assert built.success, built.log
+    assert "churn version 1 serving" in built.log
+    assert versions(shop) == [(1, "serving")]
+    rows = shop.rows("select customer_id, probability from churn order by customer_id")
+    assert dict(rows) == pytest.approx(dict(answered_by_duckdb()), rel=1e-6)
+    assert set(shop.rows(f"select model_version from {rfm(shop)}.churn__history")) == {(1,)}
+    assert len(shop.rows(f"select metric from {rfm(shop)}.rfm_metrics where version = 1")) > 3
+
+
+def test__second_build__and_rollback__one_version_serves(shop: SnowflakeProject) -> None:
+    built = shop.dbt("run", "--select", "churn")
+
+    assert built.success, built.log
+    assert versions(shop) == [(1, "retired"), (2, "serving")]
+    assert set(shop.rows("select model_version from churn")) == {(2,)}
+
+    rolled = shop.dbt("run-operation", "rfm_rollback", "--args", "{model: churn}")
+
+    assert rolled.success, rolled.log
+    assert versions(shop) == [(1, "serving"), (2, "retired")]
+    assert set(shop.rows("select model_version from churn")) == {(1,)}
+
+
+def test__failure__message_of_the_worker_in_the_log_and_the_table_stays(shop: SnowflakeProject) -> None:
+    before = shop.rows("select customer_id, probability from churn order by customer_id")
+    shop.write("models/churn.sql", predict(CHURN.replace("orders.*, 0", "orders.amuont, 0")))
+
+    failed = shop.dbt("build", "--select", "churn+")
+
+    shop.write("models/churn.sql", predict())
+    assert not failed.success
+    assert failed.results["leavers"] == "skipped"
+    assert "amuont" in failed.messages["churn"] and "amount" in failed.messages["churn"]
+    assert "Traceback" not in failed.log
+    assert shop.rows("select customer_id, probability from churn order by customer_id") == before
+    assert versions(shop) == [(1, "serving"), (2, "retired")]
+
+
+def test__contract__enforced__types_as_declared(shop: SnowflakeProject) -> None:
+    shop.write("models/value.sql", predict(VALUE))
+    shop.write("models/value.yml", CONTRACT)
+
+    built = shop.dbt("run", "--select", "value")
+
+    assert built.success, built.log
+    assert len(shop.rows("select customer_id, prediction, p90 from value")) > 50
+    assert versions(shop, "value") == [(1, "serving")]
+    described = "select data_type from information_schema.columns where table_name = 'VALUE' and column_name = 'P90'"
+    assert shop.rows(described) == [("NUMBER",)]
+
+
+def test__empty__columns_without_rows_and_no_version(shop: SnowflakeProject) -> None:
+    built = shop.dbt("run", "--select", "churn", "--empty")
+
+    assert built.success, built.log
+    assert shop.rows("select customer_id from churn") == []
+    assert versions(shop) == [(1, "serving"), (2, "retired")]
+
+
+def answered_by_duckdb() -> list[tuple]:
+    """The same question on the same rows without a worker."""
+    with duckdb.connect() as connection:
+        for name, rows in shop_rows().items():
+            connection.register(f"given_{name}", rows)
+            connection.execute(f"create table {name} as from given_{name}")
+        connection.execute("create table stores (store_id bigint, kind varchar)")
+        connection.execute("insert into stores values (1, 'city'), (2, 'city'), (3, 'mall'), (4, 'online')")
+        found = answer(job_of_the_shop(), DuckDB(connection)).predictions
+    return sorted(zip(found["customer_id"].to_pylist(), found["probability"].to_pylist(), strict=True))
+
+
+def job_of_the_shop() -> Job:
+    """What the macros say of the shop."""
+    times = {"customers": "signed_up_at", "orders": "ordered_at"}
+    tables = tuple(
+        JobTable(
+            f"{name}s", f"{name}s", f"model.shop.{name}s", primary_key=(f"{name}_id",), event_time=times.get(f"{name}s")
+        )
+        for name in ("customer", "order", "store")
+    )
+    tests = tuple(
+        JobTest(
+            "relationships",
+            f"{parent}_id",
+            {"to": f"ref('{parent}s')", "field": f"{parent}_id"},
+            "model.shop.orders",
+            (f"model.shop.{parent}s", "model.shop.orders"),
+        )
+        for parent in ("customer", "store")
+    )
+    return Job(CHURN, tables, unique_id="model.shop.churn", name="churn", tests=tests, options={"context_size": 60})
