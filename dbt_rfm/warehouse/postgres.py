@@ -44,8 +44,15 @@ _TO_LIBPQ = (
     *("keepalives_idle", "sslmode", "sslcert", "sslkey", "sslrootcert"),
 )
 _CONNECT_TIMEOUT = 10  # seconds, as dbt waits
-#: Plans of this package are wide: compiling their expressions takes longer than running them.
-_SESSION = ("SET TIME ZONE 'UTC'", "SET datestyle = 'ISO'", "SET jit = off", "SET client_min_messages = warning")
+_SESSION = (
+    "SET TIME ZONE 'UTC'",
+    "SET datestyle = 'ISO'",
+    "SET client_min_messages = warning",
+    # Plans of this package are wide: compiling their expressions takes longer than running them.
+    "SET jit = off",
+    # How many rows a step has is a guess to Postgres; a merge on the first of several keys then pairs far too many.
+    "SET enable_mergejoin = off",
+)
 _MISSING_TABLE = re.compile(r'relation "(.+)" does not exist')
 _GONE = re.compile("closed the connection|no connection to the server|terminating connection")
 _MAX_DIGITS = 38
