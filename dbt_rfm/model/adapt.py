@@ -114,6 +114,7 @@ def _why_again(model: InContextModel, snapshot: Snapshot, asked: Adaptation, kep
         "it was asked for": asked.fresh,
         "the query changed": kept.query != snapshot.query or kept.kind != snapshot.kind,
         "the schema changed": kept.schema_fingerprint != snapshot.schema_fingerprint,
+        "other minutes or another seed": (kept.minutes, kept.seed) != (asked.minutes, asked.seed),
         "the bundled weights changed": kept.base_sha != model.checkpoint_sha,
         f"what is kept is {days:.0f} days old": days >= asked.retrain.get("days", math.inf),
     }

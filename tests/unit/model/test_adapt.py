@@ -109,6 +109,7 @@ def test__adapt__second_run__nothing_is_trained(plain, asked, better) -> None:
         ({"schema_fingerprint": "g"}, {}, "the schema changed"),
         ({"query": "PREDICT other"}, {}, "the query changed"),
         ({}, {"fresh": True}, "it was asked for"),
+        ({}, {"minutes": 0.2}, "other minutes or another seed"),
     ],
 )
 def test__adapt__kept_weights_will_not_do__trained_again_and_told(
