@@ -37,6 +37,7 @@ SHARD = 6 * 8192  # query examples answered at once: a whole number of the model
 SHARD_COLUMN = "rfm_shard"  # of predictions: which shard a row belongs to
 RUN_PREFIX = "rfm_run_"
 _INDEXED = frozenset({"postgres"})  # where a range of a sorted table is read by an index, and not by itself
+_TRANSIENT = frozenset({"snowflakerfm"})  # where a table that does not say so is kept for a week after it is dropped
 
 ROW, GROUP = "row", "group"  # a block has a row per example, or per entity and anchor
 FIRST = "first_id"  # of examples, where blocks have a row per group: the example_id that the group goes by
@@ -141,7 +142,10 @@ class RunTables:
             self.warehouse.create_temporary(self.table(what).name, select)
             return
         self.warehouse.execute(exp.Drop(tables=[self.table(what)], kind="TABLE", exists=True))
-        self.warehouse.execute(exp.Create(this=self.table(what), kind="TABLE", expression=select))
+        made = exp.Create(this=self.table(what), kind="TABLE", expression=select)
+        if self.warehouse.dialect in _TRANSIENT:
+            made.set("properties", exp.Properties(expressions=[exp.TransientProperty()]))
+        self.warehouse.execute(made)
 
     def rows(self, what: str, condition: exp.Expression) -> pa.Table:
         select = sql.select(exp.Star()).from_(self.table(what), copy=False).where(condition, copy=False)

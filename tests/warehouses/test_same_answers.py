@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 import shop_world
 from shop_world import QUESTIONS
+from sqlglot import exp
 
-from dbt_rfm.pipeline import Answer, answer, understand
+from dbt_rfm import shards
+from dbt_rfm.job import JobTarget
+from dbt_rfm.pipeline import Answer, answer, publish, understand
+from dbt_rfm.plan import sql
+from dbt_rfm.relations import named, names_beginning
 from dbt_rfm.schema.validate import validate
+from dbt_rfm.shard_board import ShardBoard
 from dbt_rfm.warehouse.base import Warehouse
 from dbt_rfm.warehouse.duckdb import DuckDB
 
@@ -74,6 +81,26 @@ def test__validate__other_warehouse__same_findings(other, world):
         known = understand(shop_world.job(QUESTIONS["binary"], relation), warehouse)
         found.append([str(finding) for finding in validate(known.schema, warehouse, entity="customers")])
     assert found[0] == found[1] and found[0]
+
+
+@OTHERS
+def test__publish__in_shards__every_row_once(other, monkeypatch, tmp_path):
+    monkeypatch.setattr(shards, "SHARD", 16)
+    schema = other.query(exp.select(exp.CurrentSchema().as_("s"))).column(0)[0].as_py()
+    home = JobTarget(None, schema.lower(), "asked")
+    asked = shop_world.job(QUESTIONS["regression"], str, seed=1)
+    asked = replace(asked, target=home, target_path=str(tmp_path))
+
+    outcome = publish(asked, other, replace_served=False, board=ShardBoard(other, home, "a job"))
+
+    assert outcome.status == "ready" and "shards" in outcome.message
+    by_key = sql.select(exp.Star()).from_(named(home.named("asked__history"))).order_by(sql.column("customer_id"))
+    written = other.query(by_key)
+    at_once = answer(asked, other).predictions.sort_by("customer_id")
+    assert len(written) == len(at_once) > 3 * 16
+    # The network's own numbers have 24 bits, so that batches of another size differ in the last.
+    assert_same(written.select(at_once.column_names), at_once, 1e-5)
+    assert names_beginning(other, home, "rfm_run_") == []
 
 
 def assert_same(got: pa.Table, wanted: pa.Table, tolerance: float) -> None:
