@@ -135,7 +135,7 @@ SELECT g.*, s.began, s.latest, s.again, (s.back + 0.5) / (s.had + 10.0) AS retur
         ORDER BY COALESCE(s.entities_1, 0) DESC, COALESCE(s.entities_3, 0) DESC, COALESCE(s.entities, 0) DESC, g.item
     ) AS popular,
     ROW_NUMBER() OVER (
-        PARTITION BY g.at ORDER BY COALESCE(s.entities_1 / (s.entities_3 + 5.0), 0) DESC, g.item
+        PARTITION BY g.at ORDER BY COALESCE(CAST(s.entities_1 AS DOUBLE) / (s.entities_3 + 5.0), 0) DESC, g.item
     ) AS rising,
     ROW_NUMBER() OVER (PARTITION BY g.at ORDER BY COALESCE(g.born, s.began) DESC, g.item) AS newest
 FROM catalogue AS g
@@ -175,10 +175,10 @@ FROM (
 _TOGETHER = f"""
 SELECT k.at, k.a, k.b, k.score
 FROM (
-    SELECT p.*, ROW_NUMBER() OVER (PARTITION BY p.at, p.a ORDER BY p.score DESC, p.b) AS place
+    SELECT p.*, ROW_NUMBER() OVER (PARTITION BY p.at, p.a ORDER BY ROUND(p.score * 1000000000) DESC, p.b) AS place
     FROM (
         SELECT x.at, x.item AS a, y.item AS b,
-            COUNT(*) / SQRT(1.0 * MIN(x.entities) * MIN(y.entities)) AS score
+            COUNT(*) / SQRT(CAST(MIN(x.entities) AS DOUBLE) * MIN(y.entities)) AS score
         FROM witnessed AS x
         JOIN witnessed AS y ON y.at = x.at AND y.entity = x.entity AND y.item <> x.item
         GROUP BY x.at, x.item, y.item

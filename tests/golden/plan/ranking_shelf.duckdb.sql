@@ -19,7 +19,7 @@ SELECT
   ) AS "popular",
   ROW_NUMBER() OVER (
     PARTITION BY "g"."at"
-    ORDER BY COALESCE("s"."entities_1" / (
+    ORDER BY COALESCE(CAST("s"."entities_1" AS DOUBLE) / (
       "s"."entities_3" + 5.0
     ), 0) DESC, "g"."item"
   ) AS "rising",

@@ -6,13 +6,16 @@ SELECT
 FROM (
   SELECT
     "p".*,
-    ROW_NUMBER() OVER (PARTITION BY "p"."at", "p"."a" ORDER BY "p"."score" DESC, "p"."b") AS "place"
+    ROW_NUMBER() OVER (
+      PARTITION BY "p"."at", "p"."a"
+      ORDER BY ROUND("p"."score" * 1000000000) DESC, "p"."b"
+    ) AS "place"
   FROM (
     SELECT
       "x"."at",
       "x"."item" AS "a",
       "y"."item" AS "b",
-      COUNT(*) / SQRT(1.0 * MIN("x"."entities") * MIN("y"."entities")) AS "score"
+      COUNT(*) / SQRT(CAST(MIN("x"."entities") AS DOUBLE) * MIN("y"."entities")) AS "score"
     FROM "rfm_witnessed_x" AS "x"
     JOIN "rfm_witnessed_x" AS "y"
       ON "y"."at" = "x"."at" AND "y"."entity" = "x"."entity" AND "y"."item" <> "x"."item"

@@ -8,14 +8,14 @@ FROM (
     "p".*,
     ROW_NUMBER() OVER (
       PARTITION BY "p"."at", "p"."a"
-      ORDER BY pg_temp.rfm_key("p"."score") DESC NULLS LAST, pg_temp.rfm_key("p"."b")
+      ORDER BY ROUND("p"."score" * 1000000000) DESC NULLS LAST, pg_temp.rfm_key("p"."b")
     ) AS "place"
   FROM (
     SELECT
       "x"."at",
       "x"."item" AS "a",
       "y"."item" AS "b",
-      CAST(COUNT(*) AS DOUBLE PRECISION) / SQRT(1.0 * MIN("x"."entities") * MIN("y"."entities")) AS "score"
+      CAST(COUNT(*) AS DOUBLE PRECISION) / SQRT(CAST(MIN("x"."entities") AS DOUBLE PRECISION) * MIN("y"."entities")) AS "score"
     FROM "rfm_witnessed_x" AS "x"
     JOIN "rfm_witnessed_x" AS "y"
       ON "y"."at" = "x"."at" AND "y"."entity" = "x"."entity" AND "y"."item" <> "x"."item"
