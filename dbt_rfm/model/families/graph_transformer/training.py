@@ -236,7 +236,8 @@ class Training:
         state.step_of_pass = 0
         network = self.network_of(state.average)
         said = torch.from_numpy(self.said(network, plan.watched))
-        state.watched_loss = float(self.material.head.loss(said, torch.from_numpy(self.material.targets[plan.watched])))
+        loss = self.material.head.loss(said, torch.from_numpy(self.material.targets[plan.watched]))
+        state.watched_loss = self._agreed(float(loss))
         log.info("%s: pass %d, loss %.4f on the newest examples", plan.name, state.passes, state.watched_loss)
         if not state.best or state.watched_loss < state.best_loss:
             state.best, state.best_loss, state.best_pass = _copied(state.average), state.watched_loss, state.passes
@@ -246,13 +247,16 @@ class Training:
         return state.passes >= options.epochs or state.passes - state.best_pass >= options.patience
 
     def _time_left(self, plan: Plan, state: State) -> bool:
-        """All processes agree; at least one step is made."""
-        left = state.step == 0 or time.monotonic() < plan.ends
-        if self.world > 1:
-            flag = torch.tensor(float(left), device=self.material.device)
-            dist.all_reduce(flag, op=dist.ReduceOp.MIN)
-            left = bool(flag)
-        return left
+        """At least one step is made."""
+        return bool(self._agreed(float(state.step == 0 or time.monotonic() < plan.ends)))
+
+    def _agreed(self, value: float) -> float:
+        """What the first process says, so that none goes on where another stops."""
+        if self.world == 1:
+            return value
+        shared = torch.tensor(value, dtype=torch.float64, device=self.material.device)
+        dist.broadcast(shared, src=0)
+        return float(shared)
 
     def _save(self, plan: Plan, state: State) -> None:
         if plan.checkpoint is None or self.rank:

@@ -351,3 +351,33 @@ def test__options__wrong__are_refused_by_name(options: dict[str, object], messag
 
 def test__graph_transformer__reads_rows() -> None:
     assert reads_rows("graph_transformer")
+
+
+def test__graph_transformer__two_examples_or_one_class_only__are_answered() -> None:
+    for count, labels in ((2, np.array([0, 1])), (20, np.ones(20, dtype=int))):
+        found = model().predict(examples(count), labels, examples(5, 1), TaskKind.BINARY, CLASSES)
+        assert np.isfinite(found.probabilities).all() and found.probabilities.shape == (5, 2)
+    found = model().predict(examples(20), np.full(20, 3.0), examples(5, 1), TaskKind.REGRESSION, ())
+    np.testing.assert_allclose(found.mean, 3.0)
+
+
+def test__graph_transformer__columns_that_are_empty_or_constant__carry_nothing() -> None:
+    def with_columns(table: FeatureTable, constant: float) -> FeatureTable:
+        shops = table.rows.tables["shops"]
+        count = shops.num_rows
+        cells = FeatureTable(
+            ("size", "empty", "constant", "nameless"),
+            ("numerical", "numerical", "numerical", "categorical"),
+            (shops.cells.columns[0], np.full(count, np.nan), np.full(count, constant), np.full(count, None)),
+        )
+        rows = replace(table.rows, tables=table.rows.tables | {"shops": replace(shops, cells=cells)})
+        return replace(table, rows=rows)
+
+    found = model().predict(
+        with_columns(examples(20), 5.0),
+        np.arange(20) % 2,
+        with_columns(examples(5, 1), np.inf),
+        TaskKind.BINARY,
+        CLASSES,
+    )
+    assert np.isfinite(found.probabilities).all()
