@@ -54,10 +54,20 @@ def snowflake_server() -> Iterator[dict[str, Any]]:
         yield output
 
 
-@pytest.fixture
-def snowflake_output(snowflake_server: dict[str, Any]) -> Iterator[dict[str, Any]]:
+@pytest.fixture(scope="session")
+def snowflake_account() -> dict[str, Any]:
+    """A real account, from RFM_SNOWFLAKE_ACCOUNT and so on: a target of profiles.yml without a schema."""
+    begin = "RFM_SNOWFLAKE_"
+    given = {name.removeprefix(begin).lower(): value for name, value in os.environ.items() if name.startswith(begin)}
+    if not given.keys() >= {"account", "user", "database", "warehouse"}:
+        pytest.skip("no Snowflake account: set RFM_SNOWFLAKE_ACCOUNT, _USER, _DATABASE, _WAREHOUSE and a credential")
+    return given
+
+
+@pytest.fixture(params=["server", pytest.param("account", marks=pytest.mark.snowflake_live)])
+def snowflake_output(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     """A target of profiles.yml: a new empty schema, dropped at the end."""
-    with _schema_in_snowflake(snowflake_server) as output:
+    with _schema_in_snowflake(request.getfixturevalue(f"snowflake_{request.param}")) as output:
         yield output
 
 
@@ -83,6 +93,15 @@ def snowflake_of_module(snowflake_output_of_module: dict[str, Any]) -> Iterator[
     from snowflake_server import opened
 
     with opened(snowflake_output_of_module) as warehouse:
+        yield warehouse
+
+
+@pytest.fixture(scope="module")
+def snowflake_live_of_module(snowflake_account: dict[str, Any]) -> Iterator[Snowflake]:
+    """A real one for all tests of a module."""
+    from snowflake_server import opened
+
+    with _schema_in_snowflake(snowflake_account) as output, opened(output) as warehouse:
         yield warehouse
 
 

@@ -55,7 +55,11 @@ def other(request, world) -> Warehouse:
     return warehouse
 
 
-OTHERS = pytest.mark.parametrize("other", ["snowflake", "postgres"], indirect=True)
+OTHERS = pytest.mark.parametrize(
+    "other",
+    ["snowflake", "postgres", pytest.param("snowflake_live", marks=pytest.mark.snowflake_live)],
+    indirect=True,
+)
 
 
 @OTHERS
