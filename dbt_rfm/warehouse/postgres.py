@@ -25,7 +25,7 @@ from sqlglot.errors import SqlglotError
 from dbt_rfm.errors import DataError, ProjectError, RfmError, did_you_mean
 from dbt_rfm.warehouse.catalogue import kinds, listed
 from dbt_rfm.warehouse.messages import first_line, without_values
-from dbt_rfm.warehouse.postgres_sql import KEY_FUNCTIONS, PostgresRfm
+from dbt_rfm.warehouse.postgres_sql import KEY_FUNCTIONS, PostgresRfm, parted
 
 try:
     import adbc_driver_manager
@@ -50,7 +50,9 @@ _SESSION = (
     "SET client_min_messages = warning",
     # Plans of this package are wide: compiling their expressions takes longer than running them.
     "SET jit = off",
-    # How many rows a step has is a guess to Postgres; a merge on the first of several keys then pairs far too many.
+    # Ours to analyze are session tables only, and how many rows they have matters more than which.
+    "SET default_statistics_target = 20",
+    # Where a step has no table of its own, its size is a guess: a merge on the first of several keys pairs too many.
     "SET enable_mergejoin = off",
 )
 _MISSING_TABLE = re.compile(r'relation "(.+)" does not exist')
@@ -127,13 +129,13 @@ class Postgres:
 
     def query(self, sql: exp.Expression) -> pa.Table:
         """Rows of a SELECT, as Arrow."""
-        with self._errors(), self._reading(self._text(sql)) as reader:
+        with self._errors(), self._stepwise(sql) as text, self._reading(text) as reader:
             rows = reader.read_all()
             return _plain(rows, _plain_schema(rows))
 
     def batches(self, sql: exp.Expression, size: int) -> Iterator[pa.RecordBatch]:
         """Rows of a SELECT, `size` at a time; read or close it before the next statement."""
-        with self._errors(), self._reading(self._text(sql)) as reader:
+        with self._errors(), self._stepwise(sql) as text, self._reading(text) as reader:
             schema = None
             for rows in _regrouped(reader, size):
                 schema = schema or _plain_schema(rows)
@@ -145,9 +147,8 @@ class Postgres:
 
     def create_temporary(self, name: str, select: exp.Expression) -> None:
         """(Re)create a table that only this connection sees."""
-        self._drop_temporary(name)
-        self._run(f"CREATE TEMPORARY TABLE {_quoted(name)} AS {self._text(select)}")
-        self._run(f"ANALYZE pg_temp.{_quoted(name)}")
+        with self._stepwise(select) as text:
+            self._make_temporary(name, text)
 
     def load_temporary(self, name: str, rows: pa.Table) -> None:
         """(Re)create a session table from Arrow rows."""
@@ -197,9 +198,40 @@ class Postgres:
         finally:
             self._in_transaction = False
 
-    def _drop_temporary(self, name: str) -> None:
+    @contextmanager
+    def _stepwise(self, sql: exp.Expression) -> Iterator[str]:
+        """The text of a query, after its steps (CTEs) that are read more than once were made session tables.
+
+        Postgres computes such a step once either way, but knows how many rows it has only of a table.
+        """
+        steps, body = parted(sql)
+        made: list[str] = []
+        try:
+            inline: dict[str, str] = {}
+            for step in steps:
+                text = _after(inline, self._text(step.select))
+                if step.reads > 1:
+                    self._make_temporary(step.name, text)
+                    made.append(step.name)
+                else:
+                    inline[step.name] = self._text(step.select)
+            yield _after(inline, self._text(body))
+        except BaseException:
+            # The transaction may be gone, and the tables with it; the first error is what counts.
+            with suppress(RfmError):
+                self._drop_temporary(*made)
+            raise
+        self._drop_temporary(*made)
+
+    def _make_temporary(self, name: str, text: str) -> None:
+        self._drop_temporary(name)
+        self._run(f"CREATE TEMPORARY TABLE {_quoted(name)} AS {text}")
+        self._run(f"ANALYZE pg_temp.{_quoted(name)}")
+
+    def _drop_temporary(self, *names: str) -> None:
         # Qualified, so that a lasting table of that name is never meant.
-        self._run(f"DROP TABLE IF EXISTS pg_temp.{_quoted(name)}")
+        if names:
+            self._run(f"DROP TABLE IF EXISTS {', '.join(f'pg_temp.{_quoted(name)}' for name in names)}")
 
     def _type_names(self, text: str, columns: Sequence[str]) -> list[str]:
         """What Postgres calls the types; a domain is its base type."""
@@ -259,6 +291,13 @@ class Postgres:
         known = self.query(exp.select("table_name").from_("information_schema.tables")).column(0).to_pylist()
         near = did_you_mean(name.rsplit(".", 1)[-1], known)
         return f"{build} {near}" if near.startswith("Did") else build
+
+
+def _after(steps: Mapping[str, str], text: str) -> str:
+    """A query with the steps that it reads in front."""
+    if not steps:
+        return text
+    return f"WITH {', '.join(f'{_quoted(name)} AS ({step})' for name, step in steps.items())} {text}"
 
 
 def _dsn(settings: Mapping[str, Any]) -> str:

@@ -15,6 +15,9 @@ Null. GREATEST and LEAST of something unknown are unknown to a plan; Postgres wo
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
+
 from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres as SqlglotPostgres
 from sqlglot.generator import Generator
@@ -77,3 +80,21 @@ class PostgresRfm(SqlglotPostgres):
                 return written
             unknown = exp.or_(*(exp.Is(this=e.copy(), expression=exp.Null()) for e in given))
             return f"CASE WHEN {self.sql(unknown)} THEN NULL ELSE {written} END"
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    select: exp.Expression
+    reads: int  # how often it is read by later steps and by the query
+
+
+def parted(query: exp.Expression) -> tuple[list[Step], exp.Expression]:
+    """The steps (CTEs) of a query and the query without them. The query is taken apart, not copied."""
+    found = query.args.get("with_")
+    if found is None:
+        return [], query
+    read = Counter(t.name for t in query.find_all(exp.Table) if not t.db)
+    steps = [Step(cte.alias, cte.this, read[cte.alias]) for cte in found.expressions]
+    query.set("with_", None)
+    return steps, query

@@ -322,3 +322,33 @@ def test__seconds__fractions__those_begun_as_in_duckdb(postgres):
         dialect="duckdb",
     )
     assert postgres.query(select).to_pydict() == {"s": [2]}
+
+
+STEPS = (
+    "with steps as (select order_id, customer_id from public.orders), once as (select customer_id from steps), "
+    "counted as (select customer_id, count(*) as n from once group by customer_id) "
+    "select s.order_id, c.n, d.n as again from steps as s join counted as c on c.customer_id = s.customer_id "
+    "join counted as d on d.customer_id = s.customer_id order by s.order_id limit 2"
+)
+
+
+def test__steps__read_more_than_once__same_rows_and_no_table_is_left(orders):
+    expected = [{"order_id": 0, "n": 4, "again": 4}, {"order_id": 1, "n": 3, "again": 3}]
+    orders.execute(sql("create table counted as select 1 as untouched"))
+    orders.create_temporary("kept", sql(STEPS))
+    streamed = [row for batch in orders.batches(sql(STEPS), 1) for row in batch.to_pylist()]
+    assert orders.query(sql(STEPS)).to_pylist() == streamed == expected
+    assert orders.query(sql("select * from kept order by order_id")).to_pylist() == expected
+    assert orders.query(sql("select * from counted")).to_pydict() == {"untouched": [1]}
+    left = "select relname from pg_class where relpersistence = 't' and relkind = 'r'"
+    assert orders.query(sql(left)).to_pydict() == {"relname": ["kept"]}
+
+
+def test__steps__one_fails__no_table_is_left(orders):
+    failing = (
+        "with steps as (select order_id from orders) select 1 / (a.order_id - b.order_id) as x from steps a, steps b"
+    )
+    with pytest.raises(DataError, match="division by zero"):
+        orders.query(sql(failing))
+    left = "select count(*) as n from pg_class where relpersistence = 't' and relkind = 'r'"
+    assert orders.query(sql(left)).to_pydict() == {"n": [0]}
