@@ -44,6 +44,7 @@ class Settings:
     idle: float = 5.0  # longest pause between two looks for jobs
     grace: float = 20.0  # seconds a running job gets after a signal, before it is given back
     work_dir: Path | None = None
+    weights_dir: Path | None = None
     health_file: Path | None = None
 
 
@@ -130,7 +131,7 @@ class Worker:
         self._log("helping" if helps else "claimed", **about, attempt=claim.attempt)
         stage, end = Stage(), End()
         with private_folder(self._settings.work_dir) as folder:
-            work = Work(site, home, claim, folder, self._settings.terms, stage, helps)
+            work = Work(site, home, claim, folder, self._settings.terms, stage, self._settings.weights_dir, helps)
             thread = threading.Thread(target=end.of, args=(work,), name="job", daemon=True)
             thread.start()
             gone = self._keep(work, thread)

@@ -93,11 +93,12 @@ class Work:
     folder: Path
     terms: Terms
     stage: Stage
+    weights_dir: Path | None = None  # where trained weights are kept; None: as long as the job
     helps: bool = False
 
     def run(self) -> dict[str, Any]:
         """Do it; returns what the log says of it."""
-        job = replace(Job.from_json(self.claim.spec), target_path=str(self.folder))
+        job = self._here(Job.from_json(self.claim.spec))
         self._check(job)
         self.stage.device = str(job.options.get("device") or CPU)
         with self.site.open() as warehouse:
@@ -124,6 +125,13 @@ class Work:
         except BaseException:
             board.give_back()
             raise
+
+    def _here(self, job: Job) -> Job:
+        """The job with the folders of this machine: whoever writes a job names none."""
+        options = {name: value for name, value in job.options.items() if name != "weights"}
+        if self.weights_dir is not None and "fine_tune" in options:
+            options["weights"] = str(self.weights_dir)
+        return replace(job, target_path=str(self.folder), options=options)
 
     def _check(self, job: Job) -> None:
         """A job may write where it was found and nowhere else."""

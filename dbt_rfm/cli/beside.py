@@ -28,13 +28,12 @@ def run_until_stopped(worker: Worker) -> None:
         worker.run()
 
 
-def run_beside(command: Sequence[str], site: Site, *, log_file: Path, work_dir: Path | None) -> int:
+def run_beside(command: Sequence[str], site: Site, settings: Settings, *, log_file: Path) -> int:
     """Run a command with a worker beside it; returns its exit code. Raises ProjectError if one cannot start."""
     with site.open():
         pass  # settings that are wrong are told before the command runs
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("a") as stream:
-        settings = Settings(grace=0, idle=1.0, work_dir=work_dir)
         worker = Worker([site], settings, Log(stream=stream))
         child = _start(command)
         threading.Thread(target=_stop_after, args=(worker, child), daemon=True).start()

@@ -22,6 +22,9 @@ Schemas = Annotated[
         "schema and those of the project's predictions.",
     ),
 ]
+WeightsDir = Annotated[
+    Path | None, typer.Option("--weights-dir", help="Where fine-tuned weights are kept; default: not beyond a job.")
+]
 LogJson = Annotated[bool, typer.Option("--log-json", help="Write the log as JSON, one object a line.")]
 WorkDir = Annotated[Path | None, typer.Option("--work-dir", help="Where the private, wiped folder of a job is made.")]
 
@@ -48,6 +51,7 @@ def worker(
         float, typer.Option(min=0, help="Seconds a running job gets when the worker is told to stop.")
     ] = 20.0,
     work_dir: WorkDir = None,
+    weights_dir: WeightsDir = None,
     health_file: Annotated[
         Path | None, typer.Option(help="File to keep new while the worker lives, for a probe to look at.")
     ] = None,
@@ -71,6 +75,7 @@ def worker(
         idle=idle,
         grace=grace,
         work_dir=work_dir,
+        weights_dir=weights_dir,
         health_file=health_file,
     )
     targets: list[str | None] = [*target] if target else [None]
@@ -86,6 +91,7 @@ def run(
     target: Target = None,
     schema: Schemas = None,
     work_dir: WorkDir = None,
+    weights_dir: WeightsDir = None,
     log_file: Annotated[
         Path | None, typer.Option(help="File for the worker's log; default: logs/dbt_rfm_worker.log of the project.")
     ] = None,
@@ -96,12 +102,14 @@ def run(
     """
     from dbt_rfm.cli.beside import run_beside
     from dbt_rfm.project import find_project
+    from dbt_rfm.worker import Settings
 
     if not context.args:
         raise typer.BadParameter("name the command to run: dbt-rfm run -- dbt build")
     project = find_project(project_dir, profiles_dir=profiles_dir, target=target)
     log_file = log_file or project.root / "logs" / "dbt_rfm_worker.log"
-    raise typer.Exit(run_beside(context.args, site_of(project, schema or ()), log_file=log_file, work_dir=work_dir))
+    settings = Settings(grace=0, idle=1.0, work_dir=work_dir, weights_dir=weights_dir)
+    raise typer.Exit(run_beside(context.args, site_of(project, schema or ()), settings, log_file=log_file))
 
 
 def site_of(project: Project, schemas: Sequence[str]) -> Site:

@@ -15,7 +15,7 @@ import pytest
 
 from dbt_rfm import __version__, pipeline
 from dbt_rfm.bus import COLUMNS, Terms
-from dbt_rfm.errors import DataError
+from dbt_rfm.errors import DataError, ProjectError
 from dbt_rfm.job import Job, JobTarget
 from dbt_rfm.scoring import ShardsDone
 from dbt_rfm.warehouse.duckdb import DuckDB
@@ -120,6 +120,20 @@ def test__work_folder__is_private_and_gone_afterwards(bench: Bench, answered: An
     assert list((tmp_path / "work").iterdir()) == []
 
 
+@pytest.mark.parametrize("weights", [None, "kept"])
+def test__folders__named_by_a_job__are_not_used(
+    bench: Bench, answered: Any, tmp_path: Path, weights: str | None
+) -> None:
+    jobs = answered()
+    bench.queue()
+    options = '{"fine_tune": {"minutes": 1}, "weights": "/etc"}'
+    bench.run(f"update rfm_jobs set spec = replace(spec, '\"options\": {{}}', '\"options\": {options}')")
+    kept = tmp_path / weights if weights else None
+    bench.worker(once=True, weights_dir=kept).run()
+    assert jobs[0].options == {"fine_tune": {"minutes": 1}} | ({"weights": str(kept)} if kept else {})
+    assert "dbt-rfm-" in jobs[0].target_path
+
+
 def test__users_error__message_is_dbts_and_not_the_logs(bench: Bench, answered: Any) -> None:
     answered(raising(DataError(f"3 orders point to no customer, e.g. {SECRET}", hint="Mend them.")))
     bench.queue()
@@ -219,26 +233,26 @@ def test__health_file__says_what_the_worker_does(bench: Bench, answered: Any, tm
     assert json.loads(health.read_text())["state"] == "stopped"
 
 
-def test__warehouse_away__is_looked_at_again(bench: Bench, answered: Any, tmp_path: Path) -> None:
+def test__warehouse_away__after_the_start__is_opened_anew(bench: Bench, answered: Any) -> None:
+    class Gone(DuckDB):
+        def query(self, sql: Any) -> Any:
+            raise ProjectError("the connection is gone")
+
     answered()
     bench.queue()
-    opened: list[int] = []
+    kinds = [Gone, DuckDB, DuckDB]
+    site = Site("dev", lambda: kinds.pop(0).open(bench.path, read_only=False), (JobTarget(None, "main", ""),))
+    Worker([site], Settings(max_jobs=1, idle=0.1), Log(as_json=True, stream=bench.log)).run()
+    assert "warehouse_away" in bench.events() and bench.state()[0] == "done"
 
+
+def test__warehouse_away__at_the_start__is_told(tmp_path: Path, bench: Bench) -> None:
     def open_it() -> DuckDB:
-        opened.append(1)
-        return DuckDB.open(tmp_path / "missing.duckdb" if len(opened) == 2 else bench.path, read_only=len(opened) == 2)
+        return DuckDB.open(tmp_path / "missing.duckdb")
 
-    worker = Worker(
-        [Site("dev", open_it, (JobTarget(None, "main", ""),))],
-        Settings(max_jobs=1, idle=0.1),
-        Log(as_json=True, stream=bench.log),
-    )
-    worker._links["dev"].warehouse()
-    worker._links["dev"].close()
-    with pytest.raises(Exception, match="no DuckDB file"):
-        worker.run()
-    worker.run()
-    assert bench.state()[0] == "done"
+    site = Site("dev", open_it, (JobTarget(None, "main", ""),))
+    with pytest.raises(ProjectError, match="there is no DuckDB file"):
+        Worker([site], Settings(), Log(stream=bench.log)).run()
 
 
 def test__stage__shards__estimates_what_is_left() -> None:

@@ -18,9 +18,11 @@ from dbt_rfm.errors import ProjectError
 from dbt_rfm.job import JobTarget
 from dbt_rfm.project import find_project
 from dbt_rfm.warehouse.duckdb import DuckDB
+from dbt_rfm.worker import Settings
 from dbt_rfm.worker_job import Site
 
 Command = Callable[..., tuple[int, str, str]]
+SETTINGS = Settings(grace=0, idle=0.2)
 PROFILE = """
 shop:
   target: prod
@@ -82,13 +84,13 @@ def test__site__snowflake__names_are_spelt_as_elsewhere_in_the_package(root: Pat
 def test__run_beside__command_ends__with_its_exit_code(site: Site, tmp_path: Path, code: int) -> None:
     log = tmp_path / "logs" / "worker.log"
     asked = [sys.executable, "-c", f"import sys; sys.exit({code})"]
-    assert run_beside(asked, site, log_file=log, work_dir=None) == code
+    assert run_beside(asked, site, SETTINGS, log_file=log) == code
     assert "event=started" in log.read_text() and "event=stopped" in log.read_text()
 
 
 def test__run_beside__no_such_command__says_so(site: Site, tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="no-such-program cannot be run"):
-        run_beside(["no-such-program"], site, log_file=tmp_path / "worker.log", work_dir=None)
+        run_beside(["no-such-program"], site, SETTINGS, log_file=tmp_path / "worker.log")
 
 
 def test__run_beside__sigterm__reaches_the_command(site: Site, tmp_path: Path) -> None:
@@ -101,4 +103,4 @@ def test__run_beside__sigterm__reaches_the_command(site: Site, tmp_path: Path) -
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=end_it).start()
-    assert run_beside(asked, site, log_file=tmp_path / "worker.log", work_dir=None) == 128 + signal.SIGTERM
+    assert run_beside(asked, site, SETTINGS, log_file=tmp_path / "worker.log") == 128 + signal.SIGTERM
