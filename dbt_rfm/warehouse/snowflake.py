@@ -260,12 +260,13 @@ def _credentials(settings: Mapping[str, Any]) -> dict[str, Any]:
         )
     if settings.get("token"):
         given["token"] = settings["token"]
+    passphrase = settings.get("private_key_passphrase")
     if settings.get("private_key"):
         given["private_key"] = _key_text(str(settings["private_key"]))
-    if settings.get("private_key_path"):
+        given |= {"private_key_passphrase": str(passphrase).encode()} if passphrase else {}
+    elif settings.get("private_key_path"):
         given["private_key_file"] = str(Path(settings["private_key_path"]).expanduser())
-    if settings.get("private_key_passphrase"):
-        given["private_key_file_pwd"] = settings["private_key_passphrase"]
+        given |= {"private_key_file_pwd": str(passphrase)} if passphrase else {}
     return given
 
 

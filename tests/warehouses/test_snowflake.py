@@ -16,6 +16,14 @@ from dbt_rfm.plan import sql as plan_sql
 
 pytest.importorskip("snowflake.connector", reason="snowflake-connector-python is not installed")
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from snowflake.connector.auth import AuthByKeyPair
 from snowflake.connector.errors import OperationalError, ProgrammingError
 
 from dbt_rfm.warehouse.snowflake import _as_ours, _not_connected, connection_arguments
@@ -284,9 +292,18 @@ def test__connection_arguments__profile__role_warehouse_tag_and_session():
     assert connection_arguments({"query_tag": "nightly"})["session_parameters"]["QUERY_TAG"] == "nightly"
 
 
-def test__connection_arguments__key_pair_and_tokens__under_the_names_of_the_connector():
-    key = "-----BEGIN PRIVATE KEY-----\nQUJD\nREVG\n-----END PRIVATE KEY-----\n"
-    assert connection_arguments({"private_key": key})["private_key"] == "QUJDREVG"
+@pytest.mark.parametrize("passphrase", [None, "a secret"])
+def test__connection_arguments__private_key__one_that_the_connector_can_read(passphrase):
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    hidden = NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase.encode())
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden).decode()
+    given = connection_arguments({"private_key": text, "private_key_passphrase": passphrase})
+    auth = AuthByKeyPair(given["private_key"], given.get("private_key_passphrase"))
+    auth.prepare(account="acme", user="worker")
+    assert auth.assertion_content
+
+
+def test__connection_arguments__key_file_and_tokens__under_the_names_of_the_connector():
     by_file = connection_arguments({"private_key_path": "/keys/k.p8", "private_key_passphrase": "x"})
     assert (by_file["private_key_file"], by_file["private_key_file_pwd"]) == ("/keys/k.p8", "x")
     token = connection_arguments({"authenticator": "jwt", "token": "t"})

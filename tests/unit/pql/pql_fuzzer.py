@@ -36,9 +36,10 @@ from dbt_rfm.pql.task import Task
 from dbt_rfm.pql.tree import AGGREGATIONS, UNITS
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.task_kind import TaskKind
+from dbt_rfm.warehouse.snowflake_sql import SnowflakeRfm
 
 SECONDS = 5  # of the processor, at most for one text, whatever else the machine does
-DIALECTS = ("duckdb", "snowflake", "postgres")
+DIALECTS = ("duckdb", SnowflakeRfm.__name__.lower(), "postgres")
 SESSION = {"anchors"}
 _DEEP = 14  # derivations: beyond, the shortest expansion is taken
 _NASTY = [
@@ -103,8 +104,8 @@ def _check_error(error: QueryError, text: str) -> None:
 
 def check_sql(task: Task, schema: RelationalSchema) -> None:
     """The SQL of the labels, in each dialect, reads tables of the graph, its own steps and session tables only."""
-    allowed = {parse_one(f"select * from {t.relation}", dialect="duckdb").find(exp.Table).sql() for t in SHOP.tables}
     for dialect in DIALECTS:
+        allowed = {parse_one(f"select * from {t.relation}", dialect=dialect).find(exp.Table).sql() for t in SHOP.tables}
         graph = Graph(schema, dialect)
         for select in (labels_select(task, graph, "anchors"), eligible_select(task, graph, "anchors")):
             written = parse_one(select.sql(dialect=dialect), dialect=dialect)
