@@ -311,6 +311,8 @@ def _next_number(warehouse: Warehouse, target: JobTarget) -> int:
 
 def _ensure_registry(warehouse: Warehouse, target: JobTarget) -> None:
     for name, columns in ((VERSIONS, _VERSION_COLUMNS), (METRICS, _METRIC_COLUMNS)):
+        if exists(warehouse, target.named(name)):
+            continue
         definitions = [
             exp.ColumnDef(this=exp.to_identifier(c, quoted=True), kind=exp.DataType.build(t))
             for c, t in columns.items()

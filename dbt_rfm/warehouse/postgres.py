@@ -58,6 +58,7 @@ _SESSION = (
 _MISSING_TABLE = re.compile(r'relation "(.+)" does not exist')
 _GONE = re.compile("closed the connection|no connection to the server|terminating connection")
 _MAX_DIGITS = 38
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('dbt_rfm'))"  # as macros/bus/jobs.sql
 _CONNECTION_FAILURE = "08006"
 
 
@@ -143,7 +144,11 @@ class Postgres:
 
     def execute(self, sql: exp.Expression) -> None:
         """A statement without result."""
-        self._run(self._text(sql))
+        text = self._text(sql)
+        if isinstance(sql, exp.Create) and sql.args.get("exists"):
+            # Two sessions that make the same table at once collide, in spite of IF NOT EXISTS.
+            text = f"{_ONE_AT_A_TIME}; {text}"
+        self._run(text)
 
     def create_temporary(self, name: str, select: exp.Expression) -> None:
         """(Re)create a table that only this connection sees."""

@@ -14,18 +14,23 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from postgres_server import Server
 from shop_project import predict
+from sqlglot import exp
 from worker_projects import WorkerProject
 from worker_that_stops import __file__ as WORKER_THAT_STOPS
 
-from dbt_rfm import __version__
+from dbt_rfm import __version__, versions
 from dbt_rfm.bus import Bus, Terms
-from dbt_rfm.job import JobTarget
+from dbt_rfm.job import Contract, JobTarget
+from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.postgres import Postgres
 
 pytestmark = pytest.mark.functional
@@ -320,6 +325,35 @@ def test__two_workers_race_for_200_jobs__each_has_exactly_one_winner(shop: Worke
     assert {**won[0], **won[1]} == dict(shop.rows("select job_id, worker from rfm_jobs where job_id like 'fault%'"))
     assert len(won[0]) + len(won[1]) == 200
     assert won[0] and won[1]
+
+
+def test__two_workers__publish_the_very_first_versions_at_once__both_are_there(
+    postgres_output: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "_publishing", nullcontext())  # as in two processes
+    rows = pa.table({"customer_id": [1], "anchor_time": [datetime(2025, 1, 1)], "prediction": [0.5]})
+    release = versions.Release("run", "", TaskKind.REGRESSION, "", "", "", "", datetime(2025, 1, 1), __version__)
+    together, errors = threading.Barrier(2), []
+
+    def publish(schema: str, model: str) -> None:
+        with Postgres.open(postgres_output) as warehouse:
+            home = JobTarget(None, schema, model)
+            together.wait(30)
+            try:
+                versions.publish(warehouse, home, rows, release, hold=True, contract=Contract())
+            except Exception as error:
+                errors.append(error)
+
+    for number in range(10):
+        with Postgres.open(postgres_output) as warehouse:
+            warehouse.execute(exp.Create(this=exp.table_(f"s{number}"), kind="SCHEMA"))
+        threads = [threading.Thread(target=publish, args=(f"s{number}", model)) for model in ("churn", "value")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert errors == []
 
 
 class TestConnections:

@@ -219,7 +219,9 @@ class TestContract:
 class TestFeatures:
     def test__hooks__all_kinds_run_and_the_worker_sees_what_the_first_did(self, shop: WorkerProject) -> None:
         shop.execute("create table shop.hooks (said text)")
-        hooks = ", pre_hook=\"insert into shop.hooks values ('pre')\", post_hook=\"insert into shop.hooks values ('post')\""
+        hooks = (
+            ", pre_hook=\"insert into shop.hooks values ('pre')\", post_hook=\"insert into shop.hooks values ('post')\""
+        )
         shop.write("models/hooked.sql", predict(config=hooks))
 
         assert shop.dbt("run", "--select", "hooked").success
