@@ -7,6 +7,7 @@ At PLACE it makes the file MARK and waits until there is a file MARK.go. All els
 
 from __future__ import annotations
 
+import itertools
 import resource
 import sys
 import time
@@ -17,6 +18,8 @@ from typing import Any
 import dbt_rfm.bus as bus
 import dbt_rfm.worker_job as worker_job
 
+FEW = 12  # query examples of a shard, so that the shop has several
+
 
 def stand_still(mark: Path) -> None:
     mark.touch()
@@ -24,12 +27,14 @@ def stand_still(mark: Path) -> None:
         time.sleep(0.1)
 
 
-def before(owner: Any, name: str, mark: Path) -> None:
-    """Stand still before `owner.name` does anything."""
+def before(owner: Any, name: str, mark: Path, *, times: int = 0) -> None:
+    """Stand still before `owner.name` does anything, when it has been called so many times."""
     original: Callable[..., Any] = getattr(owner, name)
+    called = itertools.count()
 
     def waiting(*arguments: Any, **named: Any) -> Any:
-        stand_still(mark)
+        if next(called) >= times:
+            stand_still(mark)
         return original(*arguments, **named)
 
     setattr(owner, name, waiting)
@@ -55,6 +60,11 @@ def prepare(place: str, mark: Path) -> None:
     elif place == "full_disk":
         # As `ulimit -f`: no file may grow beyond eight kilobytes; the log is shorter.
         resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+    elif place == "mid_shards":
+        import dbt_rfm.shards as shards
+
+        shards.SHARD = FEW
+        before(shards.RunTables, "write", mark, times=2)
     elif place == "nowhere":
         pass
     else:

@@ -1,6 +1,6 @@
 {#
   dbt's side of a job: queue it, wait for its end, tell its progress. Returns {status, version, message}, where status is
-  ready, held or empty; every other end is an error with the worker's own message, and the served table is as it was.
+  ready, held or empty, or failed with the worker's own message or with ours.
 #}
 {% macro answer_by_worker(job) %}
   {%- set jobs = dbt_rfm.beside(this, 'rfm_jobs') -%}
@@ -20,10 +20,8 @@
       {%- do dbt_rfm.wait_seconds([1 + poll // 4, 15] | min) -%}
     {%- endif -%}
   {%- endfor -%}
-  {%- if seen.ended.status != 'done' -%}
-    {%- do dbt_rfm.raise_job_error(jobs, job_id, job, seen.ended) -%}
-  {%- endif -%}
-  {%- do return(fromjson(seen.ended.result)) -%}
+  {%- if seen.ended.status == 'done' -%}{%- do return(fromjson(seen.ended.result)) -%}{%- endif -%}
+  {%- do return({'status': 'failed', 'message': dbt_rfm.job_error(jobs, job_id, job, seen.ended)}) -%}
 {% endmacro %}
 
 
@@ -78,19 +76,22 @@
 {% endmacro %}
 
 
-{% macro raise_job_error(jobs, job_id, job, row) %}
+{# Why a job did not end as it should; one that nobody works on is cancelled. #}
+{% macro job_error(jobs, job_id, job, row) %}
   {%- if row.status == 'failed' -%}
-    {%- do dbt_rfm.raise_error(row.message) -%}
+    {%- do return(row.message) -%}
   {%- elif row.status == 'cancelled' -%}
-    {%- do dbt_rfm.raise_error('the job was cancelled: ' ~ row.message) -%}
+    {%- do return('the job was cancelled: ' ~ row.message) -%}
   {%- endif -%}
   {%- set start = 'Start one where it can reach the warehouse: `dbt-rfm worker`, or `dbt-rfm run -- dbt build` for both at once.' -%}
+  {%- set claim_timeout, job_timeout = var('dbt_rfm_claim_timeout', 600), var('dbt_rfm_job_timeout', 21600) -%}
   {%- set problem, hint = {
-      'unclaimed': ('no worker took the job within ' ~ var('dbt_rfm_claim_timeout', 600) ~ ' seconds' ~ (': ' ~ row.message if row.message else ''),
+      'unclaimed': ('no worker took the job within ' ~ claim_timeout ~ ' seconds' ~ (': ' ~ row.message if row.message else ''),
           ('The dbt package is version ' ~ job.package_version ~ '; install the same version of the Python package for a worker.') if row.message else start),
-      'left': ('the worker that had the job is gone and no other took it over within ' ~ var('dbt_rfm_claim_timeout', 600) ~ ' seconds', start),
-      'overdue': ('the job was not done within ' ~ var('dbt_rfm_job_timeout', 21600) ~ ' seconds', 'Set the var dbt_rfm_job_timeout to more seconds, or see in the log of the worker what it waits for.'),
+      'left': ('the worker that had the job is gone and no other took it over within ' ~ claim_timeout ~ ' seconds', start),
+      'overdue': ('the job was not done within ' ~ job_timeout ~ ' seconds',
+          'Set the var dbt_rfm_job_timeout to more seconds, or see in the log of the worker what it waits for.'),
   }[row.trouble] -%}
   {%- do dbt_rfm.cancel_jobs(jobs, 'job_id = ' ~ dbt_rfm.text(job_id), problem) -%}
-  {%- do dbt_rfm.raise_error(problem, hint) -%}
+  {%- do return(problem ~ '\n  ' ~ hint) -%}
 {% endmacro %}

@@ -18,6 +18,9 @@
   {{ dbt_rfm.commit() }}
 
   {%- set outcome = dbt_rfm.answer_by_worker(job) -%}
+  {%- if outcome.status == 'failed' -%}
+    {%- do exceptions.raise_compiler_error(outcome.message) -%}
+  {%- endif -%}
   {%- set state = target_relation.identifier ~ ' version ' ~ outcome.version -%}
   {%- set newer = dbt_rfm.newer_version(target_relation, outcome.version | int) if outcome.status == 'ready' else none -%}
   {%- if newer -%}

@@ -25,9 +25,10 @@ from postgres_server import Server
 from shop_project import predict
 from sqlglot import exp
 from worker_projects import WorkerProject
+from worker_that_stops import FEW
 from worker_that_stops import __file__ as WORKER_THAT_STOPS
 
-from dbt_rfm import __version__, versions
+from dbt_rfm import __version__, shards, versions
 from dbt_rfm.bus import Bus, Terms
 from dbt_rfm.job import Contract, JobTarget
 from dbt_rfm.task_kind import TaskKind
@@ -199,6 +200,52 @@ class TestKilledWorker:
 
         assert process.wait(120) == 0
         assert state(shop, job_id)[0] == "done"
+
+
+class TestShards:
+    def test__kill_9__between_two_shards__another_worker_goes_on_with_the_rest(
+        self, shop: WorkerProject, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(shards, "SHARD", FEW)
+        job_id = queue(shop)
+
+        kill_at(shop, "mid_shards")
+
+        done = "select shard, updated_at from rfm_shards where status = 'done' order by 1"
+        before = shop.rows(done)
+        assert len(before) == 2 and nothing_published(shop)
+        # The third is free when its lease has run out, which is ten minutes.
+        shop.execute("update rfm_shards set lease_until = now() where status = 'running'")
+        with shop.worker(terms=Terms(lease=LEASE)) as log:
+            until(lambda: state(shop, job_id)[0] == "done")
+        (first, *_) = [event for event in log.events("stage") if "total" in event]
+        assert first["done"] == 2 and first["total"] > 2
+        assert shop.rows("select count(*) from churn__history where model_version = 2") == shop.rows(
+            "select count(*) from churn"
+        )
+        until(lambda: shop.rows("select count(*) from rfm_shards") == [(0,)])
+        assert shop.rows("select count(*) from pg_tables where tablename like 'rfm_run_%'") == [(0,)]
+
+    def test__two_workers__one_large_job__the_second_helps(
+        self, shop: WorkerProject, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(shards, "SHARD", FEW)
+        write, helping = shards.RunTables.write, threading.Event()
+
+        def slowly(self: Any, *arguments: Any) -> None:
+            helping.wait(60)  # the first worker is not quicker than the second comes
+            write(self, *arguments)
+
+        monkeypatch.setattr(shards.RunTables, "write", slowly)
+        job_id = queue(shop)
+        with shop.worker() as one, shop.worker() as other:
+            until(lambda: one.events("helping") or other.events("helping"))
+            helping.set()
+            until(lambda: state(shop, job_id)[0] == "done")
+
+        assert sorted(len(log.events("claimed")) for log in (one, other)) == [0, 1]
+        rows = "select count(*), count(distinct customer_id) from churn__history where model_version = 2"
+        assert shop.rows(rows) == shop.rows("select count(*), count(distinct customer_id) from churn")
 
 
 class TestKilledDbt:
