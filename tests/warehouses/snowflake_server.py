@@ -7,7 +7,8 @@ only Snowflake itself can show is left to the tests marked snowflake_live.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +16,9 @@ import fakesnow
 import fakesnow.arrow
 import pyarrow as pa
 import pyarrow.compute as pc
+import pytest
 import snowflake.connector
+from fakesnow.cursor import FakeSnowflakeCursor
 from sqlglot import exp
 
 from dbt_rfm.warehouse.snowflake import Snowflake, connection_arguments
@@ -28,17 +31,14 @@ def running_server() -> Iterator[dict[str, Any]]:
     """The settings of a target in profiles.yml, but for the schema."""
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     logging.getLogger("fakesnow").setLevel(logging.CRITICAL)
-    # fakesnow 0.12 sends a null timestamp as 1970; Snowflake sends a null.
-    plain, fakesnow.arrow.timestamp_to_sf_struct = fakesnow.arrow.timestamp_to_sf_struct, _with_nulls
-    try:
-        with fakesnow.server() as given:
-            names = ("account", "user", "password", "host", "port", "protocol")
-            output = {"type": "snowflake", **{name: given[name] for name in names}}
-            with opened(output) as admin:
-                admin.execute(exp.Command(this="CREATE", expression=f"DATABASE {DATABASE}"))
-            yield {**output, "database": DATABASE}
-    finally:
-        fakesnow.arrow.timestamp_to_sf_struct = plain
+    with pytest.MonkeyPatch.context() as patch, fakesnow.server() as given:
+        patch.setattr(fakesnow.arrow, "timestamp_to_sf_struct", _with_nulls)
+        patch.setattr(FakeSnowflakeCursor, "execute", _Turns(FakeSnowflakeCursor.execute).execute())
+        names = ("account", "user", "password", "host", "port", "protocol")
+        output = {"type": "snowflake", **{name: given[name] for name in names}}
+        with opened(output) as admin:
+            admin.execute(exp.Command(this="CREATE", expression=f"DATABASE {DATABASE}"))
+        yield {**output, "database": DATABASE}
 
 
 def opened(output: dict[str, Any]) -> Snowflake:
@@ -50,7 +50,41 @@ def opened(output: dict[str, Any]) -> Snowflake:
     return Snowflake(snowflake.connector.connect(**arguments))
 
 
+class _Turns:
+    """Writes wait for the transaction of another session to end, as in Snowflake; DuckDB would let one of them fail."""
+
+    def __init__(self, plain: Callable[..., Any]) -> None:
+        self._plain, self._changed, self._owner = plain, threading.Condition(), None
+
+    def execute(self) -> Callable[..., Any]:
+        def execute(cursor: FakeSnowflakeCursor, command: str, *arguments: Any, **named: Any) -> Any:
+            word = command.split(None, 1)[0].upper().strip(";")
+            if word in ("BEGIN", "INSERT", "UPDATE", "DELETE", "MERGE"):
+                self._wait(cursor._conn, begins=word == "BEGIN")
+            try:
+                return self._plain(cursor, command, *arguments, **named)
+            finally:
+                if word in ("COMMIT", "ROLLBACK"):
+                    self._ended(cursor._conn)
+
+        return execute
+
+    def _wait(self, session: Any, *, begins: bool) -> None:
+        with self._changed:
+            # A session that was cut off within a transaction does not end it: the others go on all the same.
+            self._changed.wait_for(lambda: self._owner in (None, session), timeout=20)
+            if begins:
+                self._owner = session
+
+    def _ended(self, session: Any) -> None:
+        with self._changed:
+            if self._owner is session:
+                self._owner = None
+                self._changed.notify_all()
+
+
 def _with_nulls(moments: pa.Array | pa.ChunkedArray) -> pa.StructArray:
+    """fakesnow 0.12 sends a null timestamp as 1970; Snowflake sends a null."""
     moments = moments.combine_chunks() if isinstance(moments, pa.ChunkedArray) else moments
     seconds = pc.floor_temporal(moments, unit="second")
     parts = [

@@ -15,6 +15,7 @@ from snowflake_project import SnowflakeProject, project_at
 from snowflake_server import opened
 from worker_projects import shop_rows
 
+from dbt_rfm.cli import main
 from dbt_rfm.job import Job, JobTable, JobTest
 from dbt_rfm.pipeline import answer
 from dbt_rfm.warehouse.duckdb import DuckDB
@@ -137,6 +138,22 @@ def test__empty__columns_without_rows_and_no_version(shop: SnowflakeProject) -> 
     assert built.success, built.log
     assert shop.rows("select customer_id from churn") == []
     assert versions(shop) == [(1, "serving"), (2, "retired")]
+
+
+def test__command_line__opens_the_same_warehouse(shop: SnowflakeProject, capsys: pytest.CaptureFixture) -> None:
+    def printed(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as left:
+            main([*arguments, "--project-dir", str(shop.path), "--profiles-dir", str(shop.path)])
+        out, err = capsys.readouterr()
+        assert not left.value.code, err
+        return out
+
+    assert shop.dbt("parse").success
+    assert "customer_id" in printed("schema")
+    assert "serving" in printed("versions", "churn")
+    assert "churn serves version 2 again" in printed("rollback", "churn", "--version", "2")
+    assert set(shop.rows("select model_version from churn")) == {(2,)}
+    assert "1 predictions as of" in printed("predict", CHURN, "--entity", "2")
 
 
 def answered_by_duckdb() -> list[tuple]:
