@@ -122,7 +122,7 @@ class _Build:
         self.values = own + others
         keys = [sql.aliased(sql.column(k, path.alias(0)), f"pk{i}") for i, k in enumerate(path.table.primary_key)]
         selected = [sql.aliased(top_key(path), "key"), *keys]
-        asked = [exp.EQ(this=top_key(path), expression=sql.column("key", "asked"))]
+        asked: list[exp.Expression] = [exp.EQ(this=top_key(path), expression=sql.column("key", "asked"))]
         if self.time is not None:
             selected.append(sql.aliased(self.time.copy(), "t"))
             asked.append(exp.LTE(this=self.time.copy(), expression=sql.column("until", "asked")))
