@@ -15,15 +15,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from dbt_rfm import __version__
 from dbt_rfm.errors import ModelError
 from dbt_rfm.model.checkpoint import read_checkpoint
 from dbt_rfm.model.fine_tune import Progress, Tuned, fine_tune, watch
 from dbt_rfm.model.in_context import InContextModel
-from dbt_rfm.model.interface import FeatureTable, RelationalModel
-from dbt_rfm.model.step import feature_table, label_array, seconds_of, split_rows
+from dbt_rfm.model.interface import Labelled, RelationalModel
+from dbt_rfm.model.step import labelled, split_rows
 from dbt_rfm.model.store import Card, WeightStore
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, Snapshot
 from dbt_rfm.task_kind import TaskKind
@@ -61,18 +59,17 @@ def adapt(
     if kept is not None and not why:
         return _with(model, store, kept), f"{kept.note} (kept from the anchor {kept.anchor[:16]})"
     progress("fine-tuning" + (f" again: {why}" if why else ""))
-    examples = _Examples.of(snapshot)
+    known = _untested(snapshot)
     tuned = fine_tune(
         model,
-        *examples.given,
+        known,
         minutes=asked.minutes,
         seed=asked.seed,
-        times=examples.times,
         state=store.unfinished,
         progress=progress,
         clock=clock,
     )
-    card = _card(model, snapshot, asked, examples.times, tuned, store.next_number())
+    card = _card(model, snapshot, asked, known, tuned, store.next_number())
     card = store.put(card, tuned.weights, model.network.config)
     return _with(model, store, card), card.note + (f" (trained again: {why})" if why else "")
 
@@ -85,19 +82,12 @@ def with_weights(model: RelationalModel, file: Path) -> InContextModel:
     return model.with_tuned(network.to(model.network.summary.device), sha)
 
 
-@dataclass(frozen=True)
-class _Examples:
-    given: tuple[FeatureTable, np.ndarray, TaskKind, tuple[str, ...]]
-    times: np.ndarray  # seconds
-
-    @classmethod
-    def of(cls, snapshot: Snapshot) -> _Examples:
-        """Those that nothing is tested on."""
-        rows = split_rows(snapshot, BACKTEST_CONTEXT)
-        if not len(rows) or not len(split_rows(snapshot, BACKTEST)):
-            rows = split_rows(snapshot, CONTEXT)
-        given = (feature_table(snapshot, rows), label_array(snapshot, rows), snapshot.kind, snapshot.classes)
-        return cls(given, seconds_of(snapshot, "anchor_time", rows))
+def _untested(snapshot: Snapshot) -> Labelled:
+    """The examples that nothing is tested on."""
+    rows = split_rows(snapshot, BACKTEST_CONTEXT)
+    if not len(rows) or not len(split_rows(snapshot, BACKTEST)):
+        rows = split_rows(snapshot, CONTEXT)
+    return labelled(snapshot, rows)
 
 
 def _with(model: InContextModel, store: WeightStore, card: Card) -> InContextModel:
@@ -126,8 +116,7 @@ def _why_again(model: InContextModel, snapshot: Snapshot, asked: Adaptation, kep
 
 def _why_worse(model: InContextModel, snapshot: Snapshot, asked: Adaptation, kept: Card, store: WeightStore) -> str:
     """Whether the answer of what is kept has lost more than `drop` percent on the rows that are the newest now."""
-    examples = _Examples.of(snapshot)
-    watched = watch(model, *examples.given, seed=asked.seed, times=examples.times)
+    watched = watch(model, _untested(snapshot), seed=asked.seed)
     if watched is None:
         return ""
     network = store.read(kept) if kept.weights is not None else None
@@ -138,8 +127,10 @@ def _why_worse(model: InContextModel, snapshot: Snapshot, asked: Adaptation, kep
 
 
 def _card(
-    model: InContextModel, snapshot: Snapshot, asked: Adaptation, times: np.ndarray, tuned: Tuned, number: int
+    model: InContextModel, snapshot: Snapshot, asked: Adaptation, known: Labelled, tuned: Tuned, number: int
 ) -> Card:
+    times = known.times
+    assert times is not None, "examples of a snapshot have anchors"
     since, until = (datetime.fromtimestamp(t, UTC).replace(tzinfo=None).isoformat() for t in (times.min(), times.max()))
     return Card(
         number=number,

@@ -26,8 +26,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dbt_rfm.model.episodes import Episode, draw_episode
-from dbt_rfm.model.in_context import InContextModel, checked_labels
-from dbt_rfm.model.interface import FeatureTable
+from dbt_rfm.model.in_context import InContextModel, checked
+from dbt_rfm.model.interface import Labelled
 from dbt_rfm.model.network import IDENTITY, RelationalTransformer
 from dbt_rfm.model.reading import Reading
 from dbt_rfm.model.watched import Watched
@@ -62,44 +62,33 @@ class Tuned:
 
 def fine_tune(
     model: InContextModel,
-    context: FeatureTable,
-    labels: np.ndarray,
-    kind: TaskKind,
-    classes: tuple[str, ...],
+    known: Labelled,
     *,
     minutes: float,
     seed: int = 0,
-    times: np.ndarray | None = None,
     state: Path | None = None,
     progress: Progress = lambda stage: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Tuned:
-    """`state`: the file that an interrupted training goes on from; gone once it is over. Raises as `model.predict`."""
-    watched = watch(model, context, labels, kind, classes, seed=seed, times=times)
+    """`state`: the file that an interrupted training goes on from; gone once it is over. Raises as `model.prepare`."""
+    watched = watch(model, known, seed=seed)
     if watched is None:
-        note = f"not fine-tuned: in {len(labels)} examples there is too little to learn from and to hold some back"
+        note = (
+            f"not fine-tuned: in {len(known.labels)} examples there is too little to learn from and to hold some back"
+        )
         return Tuned(None, math.nan, math.nan, "", 0, 0, 0, note)
     with _turn:
         training = _Training(model.network, watched, minutes * 60, seed, state, progress, clock)
         return training.run()
 
 
-def watch(
-    model: InContextModel,
-    context: FeatureTable,
-    labels: np.ndarray,
-    kind: TaskKind,
-    classes: tuple[str, ...],
-    *,
-    seed: int,
-    times: np.ndarray | None,
-) -> Watched | None:
+def watch(model: InContextModel, known: Labelled, *, seed: int) -> Watched | None:
     """Part the examples into those to learn from and those held back; None where they are too few or all alike."""
-    labels = checked_labels(context, labels, kind, classes)
-    if len(labels) < _LEAST_ROWS or len(np.unique(labels)) == 1:
+    known = checked(known)
+    if len(known.labels) < _LEAST_ROWS or len(np.unique(known.labels)) == 1:
         return None
     thorough = model.with_options(thorough=True)
-    question, _ = thorough.question(context, labels, kind, classes, seed=seed, times=times)
+    question, _ = thorough.question(known, seed=seed)
     return Watched.of(thorough, question, thorough.read(question))
 
 

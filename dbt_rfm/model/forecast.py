@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dbt_rfm.forecast_names import LEVEL, RECENT, SERIES
-from dbt_rfm.model.interface import NUMERICAL, FeatureTable, Predictions, Provenance, RelationalModel
+from dbt_rfm.model.interface import NUMERICAL, FeatureTable, Labelled, Predictions, Provenance, RelationalModel
 from dbt_rfm.model.linear import NumberLine
-from dbt_rfm.model.prepared import Prepared, prepared
+from dbt_rfm.model.prepared import Prepared
 from dbt_rfm.model.reading import Question
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.task_kind import TaskKind
@@ -67,7 +67,7 @@ def prepare_forecast(
     share = _best_share(context, everybody, sources, labels, ends, seed)
     scale = _scale(context, everybody, share)
     scaled = _scaled(context, sources, scale)
-    read = prepared(model, scaled, labels / scale, TaskKind.REGRESSION, (), seed=seed, times=ends)
+    read = model.prepare(Labelled(scaled, labels / scale, TaskKind.REGRESSION, (), ends), seed=seed)
     return PreparedForecast(sources, everybody, share, 0.0 if labels.min() >= 0 else -np.inf, read)
 
 

@@ -9,13 +9,13 @@ of each alone: docs/model_card.md. Queries are scored in chunks at flat memory; 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from dbt_rfm.errors import DataError, ModelError, did_you_mean
-from dbt_rfm.model.interface import FeatureTable, Predictions
+from dbt_rfm.model.interface import Labelled
 from dbt_rfm.model.mixing import Mix
 from dbt_rfm.model.network import QUANTILE_LEVELS, RelationalTransformer
 from dbt_rfm.model.opinions import ClassOpinions, NumberOpinions
@@ -94,36 +94,12 @@ class InContextModel:
             self.network, version=version, checkpoint_sha=checkpoint_sha, options=self.options, tuned=tuned
         )
 
-    def predict(
-        self,
-        context: FeatureTable,
-        labels: np.ndarray,
-        query: FeatureTable,
-        kind: TaskKind,
-        classes: tuple[str, ...],
-        *,
-        seed: int = 0,
-        times_context: np.ndarray | None = None,
-        times_query: np.ndarray | None = None,
-    ) -> Predictions:
-        """See `interface.RelationalModel`. `times_query` is not used: all queries read the same context."""
-        return self.prepare(context, labels, kind, classes, seed=seed, times=times_context).answer(query)
-
-    def prepare(
-        self,
-        context: FeatureTable,
-        labels: np.ndarray,
-        kind: TaskKind,
-        classes: tuple[str, ...],
-        *,
-        seed: int = 0,
-        times: np.ndarray | None = None,
-    ) -> Prepared:
-        """The context read and encoded, to be asked any number of times. Raises as `predict` does."""
-        labels = checked_labels(context, labels, kind, classes)
-        if len(np.unique(labels)) == 1:
-            return PreparedConstant(kind, classes, labels)
-        question, slots = self.question(context, labels, kind, classes, seed=seed, times=times)
+    def prepare(self, known: Labelled, *, seed: int = 0) -> Prepared:
+        """See `interface.RelationalModel`: the context is read and encoded once."""
+        known = checked(known)
+        if len(np.unique(known.labels)) == 1:
+            return PreparedConstant(known.kind, known.classes, known.labels)
+        question, slots = self.question(known, seed=seed)
         if slots is None:
             return self._prepare_number(question)
         reading, fit = self.read(question), self._fitting(question)
@@ -132,23 +108,15 @@ class InContextModel:
             said = ClassOpinions.fit(self.networks, question, held.inner, **fit).log_odds(held.asked)
             mix = Mix.of_classes([odds - held.log_odds for odds in said], held.labels)  # to the shares of the drawn
         opinions = ClassOpinions.fit(self.networks, question, reading, **fit)
-        return PreparedClasses(kind, classes, reading, opinions, mix, slots)
+        return PreparedClasses(known.kind, known.classes, reading, opinions, mix, slots)
 
-    def question(
-        self,
-        context: FeatureTable,
-        labels: np.ndarray,
-        kind: TaskKind,
-        classes: tuple[str, ...],
-        *,
-        seed: int,
-        times: np.ndarray | None,
-    ) -> tuple[Question, ClassSlots | None]:
+    def question(self, known: Labelled, *, seed: int) -> tuple[Question, ClassSlots | None]:
         """What is asked, with the slots of the classes; of a number there are none. Labels are checked already."""
+        context, labels, kind, times, chunk = known.examples, known.labels, known.kind, known.times, self.options.chunk
         if kind is TaskKind.REGRESSION:
-            return Question(context, labels, kind, 0, seed, times, self.options.chunk), None
-        slots = ClassSlots.of(labels, len(classes))
-        return Question(context, slots.position[labels], kind, slots.number, seed, times, self.options.chunk), slots
+            return Question(context, labels, kind, 0, seed, times, chunk), None
+        slots = ClassSlots.of(labels, len(known.classes))
+        return Question(context, slots.position[labels], kind, slots.number, seed, times, chunk), slots
 
     def _prepare_number(self, question: Question) -> Prepared:
         reading, fit = self.read(question), self._fitting(question)
@@ -175,8 +143,9 @@ class InContextModel:
         return {"attended": options.attended, "members": options.members, "thorough": options.thorough}
 
 
-def checked_labels(context: FeatureTable, labels: np.ndarray, kind: TaskKind, classes: tuple[str, ...]) -> np.ndarray:
-    """Labels as int64 or float64. Raises ModelError or DataError for what no answer can be given to."""
+def checked(known: Labelled) -> Labelled:
+    """With labels as int64 or float64. Raises ModelError or DataError for what no answer can be given to."""
+    context, labels, kind, classes = known.examples, known.labels, known.kind, known.classes
     if kind not in _KINDS:
         raise ModelError(f"the model 'rfm' does not answer {kind} tasks", hint=f"It answers: {', '.join(_KINDS)}.")
     if len(labels) == 0:
@@ -191,10 +160,10 @@ def checked_labels(context: FeatureTable, labels: np.ndarray, kind: TaskKind, cl
         bad = np.flatnonzero(~np.isfinite(numbers))
         if len(bad):
             raise DataError(f"{len(bad)} of {len(numbers)} labels are not finite numbers, e.g. in row {bad[0]}")
-        return numbers
+        return replace(known, labels=numbers)
     positions = np.asarray(labels)
     if len(classes) == 0 or not np.isin(positions, np.arange(len(classes))).all():
         raise ModelError(
             f"expected labels to be positions among {len(classes)} classes, got {np.unique(positions)[:5]}"
         )
-    return positions.astype(np.int64)
+    return replace(known, labels=positions.astype(np.int64))

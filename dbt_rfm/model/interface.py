@@ -9,7 +9,7 @@ The convention follows in-context learners (context, labels, query), so that oth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -19,6 +19,7 @@ from dbt_rfm.task_kind import TaskKind
 
 if TYPE_CHECKING:
     from dbt_rfm.model.neighbourhood import Neighbourhood
+    from dbt_rfm.model.prepared import Prepared
 
 NUMERICAL = "numerical"
 CATEGORICAL = "categorical"
@@ -65,6 +66,29 @@ class FeatureTable:
             tuple(self.columns[i] for i in positions),
             self.rows,
         )
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Examples and what came of them."""
+
+    examples: FeatureTable
+    labels: np.ndarray  # [N] class positions (binary: 1 = true) or float64
+    kind: TaskKind
+    classes: tuple[str, ...]  # () for a number
+    times: np.ndarray | None = None  # [N] any numbers that grow with time, to prefer what is recent
+
+    def take(self, rows: np.ndarray) -> Labelled:
+        """The given examples (positions or a mask), in that order."""
+        times = None if self.times is None else self.times[rows]
+        return replace(self, examples=self.examples.take(rows), labels=self.labels[rows], times=times)
+
+    def newest(self, most: int) -> Labelled:
+        """At most so many of them, the newest, in their order; without times the last."""
+        if len(self.labels) <= most:
+            return self
+        order = np.arange(len(self.labels)) if self.times is None else np.argsort(self.times, kind="stable")
+        return self.take(np.sort(order[-most:]))
 
 
 @dataclass(frozen=True)
@@ -119,17 +143,9 @@ class RelationalModel(Protocol):
         """sha256 of the weights file, hexadecimal."""
         ...
 
-    def predict(
-        self,
-        context: FeatureTable,
-        labels: np.ndarray,  # class positions (binary: 1 = true) or float64
-        query: FeatureTable,
-        kind: TaskKind,
-        classes: tuple[str, ...],
-        *,
-        seed: int = 0,
-        times_context: np.ndarray | None = None,
-        times_query: np.ndarray | None = None,
-    ) -> Predictions:
-        """Raises DataError if there is nothing to learn from, ModelError if the kind is not the model's."""
+    def prepare(self, known: Labelled, *, seed: int = 0) -> Prepared:
+        """Read, or learn from, examples whose outcome is known, to be asked any number of times.
+
+        Raises DataError if there is nothing to learn from, ModelError if the kind is not the model's.
+        """
         ...

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dbt_rfm.model.interface import FeatureTable, Predictions, Provenance, RelationalModel
+from dbt_rfm.model.interface import FeatureTable, Predictions, Provenance
 from dbt_rfm.model.log_odds import normalised
 from dbt_rfm.model.mixing import Mix
 from dbt_rfm.model.network import QUANTILE_LEVELS
@@ -32,38 +32,6 @@ class Prepared(Protocol):
     def answer(self, query: FeatureTable) -> Predictions:
         """One row per query row. Raises ModelError if the columns are not those of the context."""
         ...
-
-
-def prepared(
-    model: RelationalModel,
-    context: FeatureTable,
-    labels: np.ndarray,
-    kind: TaskKind,
-    classes: tuple[str, ...],
-    *,
-    seed: int,
-    times: np.ndarray,
-) -> Prepared:
-    """The context read once, or with each question where the model cannot keep it."""
-    if hasattr(model, "prepare"):
-        return model.prepare(context, labels, kind, classes, seed=seed, times=times)
-    return _ReadAnew(model, context, labels, kind, classes, seed, times)
-
-
-@dataclass(frozen=True)
-class _ReadAnew:
-    model: RelationalModel
-    context: FeatureTable
-    labels: np.ndarray
-    kind: TaskKind
-    classes: tuple[str, ...]
-    seed: int
-    times: np.ndarray
-    provenance: Provenance | None = None
-
-    def answer(self, query: FeatureTable) -> Predictions:
-        given = (self.context, self.labels, query, self.kind, self.classes)
-        return self.model.predict(*given, seed=self.seed, times_context=self.times)
 
 
 @dataclass(frozen=True)

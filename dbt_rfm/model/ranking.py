@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from dbt_rfm.model.columns import ColumnCodes
-from dbt_rfm.model.interface import FeatureTable, Predictions, Provenance, RelationalModel
+from dbt_rfm.model.interface import FeatureTable, Labelled, Predictions, Provenance, RelationalModel
 from dbt_rfm.model.linear import ClassLine
-from dbt_rfm.model.prepared import Prepared, prepared
+from dbt_rfm.model.prepared import Prepared
 from dbt_rfm.snapshot import Snapshot
 from dbt_rfm.task_kind import TaskKind
 
@@ -69,7 +69,7 @@ def prepare_ranking(
     if len(np.unique(labels)) == 1:
         return PreparedRanking(share, number)
     line = _Line.fit(context, labels, seed)
-    read = prepared(model, context, labels, TaskKind.BINARY, CLASSES, seed=seed, times=times)
+    read = model.prepare(Labelled(context, labels, TaskKind.BINARY, CLASSES, times), seed=seed)
     return PreparedRanking(share, number, line, read)
 
 

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dbt_rfm.model.forecast import PreparedForecast, prepare_forecast
-from dbt_rfm.model.interface import CATEGORICAL, FeatureTable, Predictions, Provenance, RelationalModel
+from dbt_rfm.model.interface import CATEGORICAL, FeatureTable, Labelled, Predictions, Provenance, RelationalModel
 from dbt_rfm.model.neighbourhood import neighbourhood
-from dbt_rfm.model.prepared import Prepared, prepared
+from dbt_rfm.model.prepared import Prepared
 from dbt_rfm.model.ranking import PreparedRanking, group_numbers, prepare_ranking, ranked_rows
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
@@ -92,9 +92,15 @@ def learn(snapshot: Snapshot, model: RelationalModel, split: str, *, seed: int) 
         number, context = int(snapshot.ranking["number"]), _examples(snapshot, rows, with_rows=False)
         read = prepare_ranking(model, context, labels, number=number, seed=seed, times=times)
         return Learnt(read, labels, shares, False, weights)
-    context = _examples(snapshot, rows, model.reads_rows)
-    kept = prepared(model, context, labels, snapshot.kind, snapshot.classes, seed=seed, times=times)
-    return Learnt(kept, labels, shares, model.reads_rows, weights)
+    known = labelled(snapshot, rows, with_rows=model.reads_rows)
+    return Learnt(model.prepare(known, seed=seed), labels, shares, model.reads_rows, weights)
+
+
+def labelled(snapshot: Snapshot, rows: np.ndarray, *, with_rows: bool = False) -> Labelled:
+    """Examples of a snapshot whose outcome is known."""
+    times = seconds_of(snapshot, "anchor_time", rows)
+    examples = _examples(snapshot, rows, with_rows)
+    return Labelled(examples, label_array(snapshot, rows), snapshot.kind, snapshot.classes, times)
 
 
 def _examples(snapshot: Snapshot, rows: np.ndarray, with_rows: bool) -> FeatureTable:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
+from asking import Double
 
 from dbt_rfm import auto
 from dbt_rfm.auto import choose
@@ -23,11 +24,8 @@ JOB = Job(query="", tables=())
 OPTIONS = Options(model="auto", auto={"minutes": 1})
 
 
-class Follows:
+class Follows(Double):
     """Says that the label is true where a feature is large."""
-
-    reads_rows = False
-    version = checkpoint_sha = "follows"
 
     def __init__(self, name: str, sign: float, seen: list) -> None:
         self.name, self.sign, self.seen = name, sign, seen

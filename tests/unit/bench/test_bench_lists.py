@@ -8,6 +8,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from asking import Double
 
 from dbt_rfm.bench.examples import Examples
 from dbt_rfm.bench.lists import compare
@@ -24,11 +25,8 @@ START = datetime(2024, 1, 1)
 ID = SemanticType.ID
 
 
-class OwnTimes:
+class OwnTimes(Double):
     """Ranks what the entity had most often first."""
-
-    name, version, checkpoint_sha = "own times", "1", ""
-    reads_rows = False
 
     def predict(
         self, context: FeatureTable, labels: np.ndarray, query: FeatureTable, kind: TaskKind, classes, **_: object
@@ -95,9 +93,9 @@ def test__compare__model_and_baselines__are_held_against_the_given_lists(shop) -
 
     found = compare(task, schema, warehouse, OwnTimes(), examples(), Options(context_size=50, backtest=False))
 
-    assert list(found.figures) == ["own times", "popularity", "own repeat", "co-occurrence"]
+    assert list(found.figures) == ["double", "popularity", "own repeat", "co-occurrence"]
     assert (found.lists, found.primary) == (3, "map@2")
-    ours = found.figures["own times"]
+    ours = found.figures["double"]
     # Item s leads shopper s's list: a hit at place 1 of the two that came, and 7 is nowhere near.
     assert ours["map@2"] == pytest.approx(1 / 2) and ours["recall@2"] == pytest.approx(1 / 2)
     assert ours["ndcg@2"] == pytest.approx(1 / (1 + 1 / np.log2(3)))

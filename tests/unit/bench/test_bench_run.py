@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from asking import Double
 
 from dbt_rfm import metrics as m
 from dbt_rfm.bench import peers
@@ -22,13 +23,10 @@ from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.duckdb import DuckDB
 
 
-class OwnHistory:
+class OwnHistory(Double):
     """Predicts the mean of the entity's own past labels, a feature that the plan makes."""
 
-    name = "own"
-    version = "own"
-    checkpoint_sha = ""
-    reads_rows = False
+    name = version = "own"
 
     def predict(
         self, context: FeatureTable, labels: np.ndarray, query: FeatureTable, kind: TaskKind, classes, **_: object

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 import pytest
+from asking import Double
 from sqlglot import exp
 
 from dbt_rfm.bench import suite as suites
@@ -35,13 +36,10 @@ from dbt_rfm.warehouse.duckdb import DuckDB
 MOMENT = datetime(2024, 4, 1)
 
 
-class OwnHistory:
+class OwnHistory(Double):
     """Predicts the mean of the entity's own past labels, a feature that the plan makes."""
 
-    name = "own"
-    version = "own"
-    checkpoint_sha = ""
-    reads_rows = False
+    name = version = "own"
 
     def predict(
         self, context: FeatureTable, labels: np.ndarray, query: FeatureTable, kind: TaskKind, classes, **_: object

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
+from asking import Double
 
 from dbt_rfm.cli import main
 from dbt_rfm.model.interface import FeatureTable, Predictions
@@ -102,12 +103,10 @@ def command(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, 
     return run
 
 
-class Averages:
+class Averages(Double):
     """A model without weights: predicts the context's average, whatever is asked."""
 
     name = version = "averages"
-    checkpoint_sha = ""
-    reads_rows = False
 
     def predict(
         self, context: FeatureTable, labels: np.ndarray, query: FeatureTable, kind: TaskKind, classes, **_: object

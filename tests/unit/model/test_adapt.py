@@ -14,6 +14,7 @@ import torch
 from dbt_rfm.errors import ModelError
 from dbt_rfm.model.adapt import Adaptation, adapt, with_weights
 from dbt_rfm.model.fine_tune import fine_tune
+from dbt_rfm.model.interface import Labelled
 from dbt_rfm.model.step import run_step
 from dbt_rfm.model.watched import Watched
 from dbt_rfm.snapshot import Feature, Snapshot
@@ -192,12 +193,8 @@ def test__fine_tune__held_back_labels_turned_round__what_is_learnt_stays(plain, 
         ticks = count()
         tuned = fine_tune(
             wide,
-            table,
-            labels,
-            TaskKind.BINARY,
-            ("false", "true"),
+            Labelled(table, labels, TaskKind.BINARY, ("false", "true"), times),
             minutes=0.1,
-            times=times,
             clock=lambda ticks=ticks: float(next(ticks)),
         )
         found.append(tuned.weights)

@@ -9,11 +9,13 @@ from itertools import count
 import numpy as np
 import pytest
 import torch
+from asking import ask
 
 from dbt_rfm.model import fine_tune as room
 from dbt_rfm.model.episodes import draw_episode
 from dbt_rfm.model.fine_tune import fine_tune
 from dbt_rfm.model.in_context import InContextModel
+from dbt_rfm.model.interface import Labelled
 from dbt_rfm.model.watched import Watched
 from dbt_rfm.task_kind import TaskKind
 
@@ -51,14 +53,14 @@ def task(make_table):
 
 def tuned(model: InContextModel, task, kind: TaskKind = TaskKind.BINARY, minutes: float = 0.4, **also):
     table, amount = task
-    given = (table, labels_of(kind, amount), kind, CLASSES[kind])
-    also = {"times": TIMES, "clock": ticking(), **also}
-    return fine_tune(model, *given, minutes=minutes, **also)
+    times = also.pop("times", TIMES)
+    known = Labelled(table, labels_of(kind, amount), kind, CLASSES[kind], times)
+    return fine_tune(model, known, minutes=minutes, **{"clock": ticking(), **also})
 
 
 def reading_of(model: InContextModel, task, kind: TaskKind = TaskKind.BINARY):
     table, amount = task
-    question, _ = model.question(table, labels_of(kind, amount), kind, CLASSES[kind], seed=0, times=TIMES)
+    question, _ = model.question(Labelled(table, labels_of(kind, amount), kind, CLASSES[kind], TIMES), seed=0)
     return model.read(question)
 
 
@@ -198,4 +200,4 @@ def test__with_tuned__both_networks_are_asked_and_the_version_tells(plain, task)
     assert (both.version, both.checkpoint_sha) == ("tiny-tuned-abcdef01", "abcdef0123456789")
     assert both.with_options(columns=5).tuned is other
     given = (table, labels, table, TaskKind.BINARY, CLASSES[TaskKind.BINARY])
-    assert not np.allclose(both.predict(*given).probabilities, plain.predict(*given).probabilities)
+    assert not np.allclose(ask(both, *given).probabilities, ask(plain, *given).probabilities)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from asking import Double
 
 from dbt_rfm.forecast_names import LEVEL, RECENT, SERIES
 from dbt_rfm.model.forecast import prepare_forecast
@@ -16,13 +17,11 @@ LEVELS = (0.1, 0.5, 0.9)
 
 
 @dataclass
-class Constant:
+class Constant(Double):
     """Says the same of every query, and remembers what it was asked."""
 
     value: float = 1.0
     seen: list = field(default_factory=list)
-    name = version = checkpoint_sha = "constant"
-    reads_rows = False
 
     def predict(self, context, labels, query, kind, classes, **more) -> Predictions:
         self.seen.append((context, labels, query, kind))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from asking import ask
 
 from dbt_rfm.errors import ModelError
 from dbt_rfm.model import load_model
 from dbt_rfm.model.checkpoint import CHECKPOINTS, read_checkpoint
-from dbt_rfm.model.interface import FeatureTable
+from dbt_rfm.model.interface import FeatureTable, Labelled
 from dbt_rfm.pretrain.held_out import auroc
 from dbt_rfm.pretrain.prior import Batch, draw_batch
 from dbt_rfm.task_kind import TaskKind
@@ -66,7 +67,7 @@ def test__rfm__relational_tasks_it_never_saw__ranks_far_better_than_chance():
     for task in range(batch.num_tasks):
         context, query = tables(batch, task)
         labels, truth = np.split(batch.labels[task].astype(int), [batch.num_context])
-        answer = load_model().predict(context, labels, query, TaskKind.BINARY, ("false", "true"))
+        answer = ask(load_model(), context, labels, query, TaskKind.BINARY, ("false", "true"))
         found.append(auroc(truth, answer.probabilities[:, 1]))
     assert np.mean(found) > 0.62
 
@@ -77,7 +78,7 @@ def test__rfm__numbers_of_relational_tasks__beat_the_median():
     for task in range(batch.num_tasks):
         context, query = tables(batch, task)
         labels, truth = np.split(batch.labels[task].astype(np.float64), [batch.num_context])
-        answer = load_model().predict(context, labels, query, TaskKind.REGRESSION, ())
+        answer = ask(load_model(), context, labels, query, TaskKind.REGRESSION, ())
         plain = np.abs(truth - np.median(labels)).mean()
         ratios.append(np.abs(truth - answer.quantile(0.5)).mean() / plain)
     assert np.mean(ratios) < 0.97
@@ -91,7 +92,7 @@ def test__rfm__a_rule_no_linear_reading_can_state__read_by_the_network():
     far = (np.abs(x[:, 1]) > 0.8).astype(int)
     table = FeatureTable(("a", "b", "c"), ("numerical",) * 3, tuple(x.T))
     context, query = table.take(np.arange(200)), table.take(np.arange(200, 300))
-    prepared = model.prepare(context, far[:200], TaskKind.BINARY, ("false", "true"))
+    prepared = model.prepare(Labelled(context, far[:200], TaskKind.BINARY, ("false", "true")))
     network, line = prepared.opinions.members[0], prepared.opinions.line
     rows = prepared.reading.matrix_of(query)
     assert auroc(far[200:], network.log_odds(rows)[:, 1]) > 0.9

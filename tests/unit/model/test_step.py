@@ -8,6 +8,7 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 import pytest
+from asking import Double
 
 from dbt_rfm.model.interface import FeatureTable, Predictions
 from dbt_rfm.model.step import feature_table, label_array, prediction_rows, run_step
@@ -48,11 +49,8 @@ def snapshot(kind: TaskKind) -> Snapshot:
     )
 
 
-class Recorder:
+class Recorder(Double):
     """A model that notes what it is given and answers evenly."""
-
-    name, version, checkpoint_sha = "recorder", "recorder 1", "0"
-    reads_rows = False
 
     def __init__(self) -> None:
         self.calls: list[tuple] = []
@@ -74,7 +72,7 @@ def test__run_step__each_split__reads_its_own_context_only() -> None:
     assert list(context.columns[1]) == ["r", None]
     assert (labels.tolist(), older_labels.tolist()) == ([1, 0], [1])
     assert (query.num_rows, older.num_rows, backtest.num_rows) == (2, 1, 1)
-    assert also["seed"] == 3 and len(also["times_context"]) == 2
+    assert also["seed"] == 3 and len(also["times"]) == 2
     assert result.query is not None and result.query.num_rows == 2
 
 

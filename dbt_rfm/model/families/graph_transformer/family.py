@@ -27,8 +27,7 @@ from dbt_rfm.model.families.graph_transformer.heads import Head, head_of
 from dbt_rfm.model.families.graph_transformer.network import GraphTransformer, Shape
 from dbt_rfm.model.families.graph_transformer.options import GraphTransformerOptions
 from dbt_rfm.model.families.graph_transformer.training import Material, Plan, Trained, Training
-from dbt_rfm.model.interface import FeatureTable, Predictions, Provenance, RelationalModel
-from dbt_rfm.task_kind import TaskKind
+from dbt_rfm.model.interface import FeatureTable, Labelled, Predictions, Provenance, RelationalModel
 
 VERSION = "graph-transformer-1"
 _CHUNK = 4096  # queries that are encoded at once
@@ -70,40 +69,13 @@ class GraphTransformerModel:
         """Nothing: weights come about in `prepare`, whose `provenance` names them."""
         return ""
 
-    def predict(
-        self,
-        context: FeatureTable,
-        labels: np.ndarray,
-        query: FeatureTable,
-        kind: TaskKind,
-        classes: tuple[str, ...],
-        *,
-        seed: int = 0,
-        times_context: np.ndarray | None = None,
-        times_query: np.ndarray | None = None,
-    ) -> Predictions:
-        """See `interface.RelationalModel`."""
-        return self.prepare(context, labels, kind, classes, seed=seed, times=times_context).answer(query)
-
-    def prepare(
-        self,
-        context: FeatureTable,
-        labels: np.ndarray,
-        kind: TaskKind,
-        classes: tuple[str, ...],
-        *,
-        seed: int = 0,
-        times: np.ndarray | None = None,
-    ) -> TrainedTask:
+    def prepare(self, known: Labelled, *, seed: int = 0) -> TrainedTask:
         """Train. The newest `context_size` of the examples are kept."""
-        if context.num_rows < 2:
+        if known.examples.num_rows < 2:
             raise DataError("there is nothing to learn from: fewer than 2 labelled examples")
-        if context.num_rows > self.options.context_size:
-            newest = np.sort(_in_time(context.num_rows, times)[-self.options.context_size :])
-            context, labels = context.take(newest), labels[newest]
-            times = None if times is None else times[newest]
-        options = self.options
-        head, codes = head_of(kind, classes, labels), GraphCodes.of(context, options.features)
+        options, known = self.options, known.newest(self.options.context_size)
+        context, labels = known.examples, known.labels
+        head, codes = head_of(known.kind, known.classes, labels), GraphCodes.of(context, options.features)
         shape = Shape.of(
             codes,
             head.outputs,
@@ -115,7 +87,7 @@ class GraphTransformerModel:
         )
         material = Material(codes.encoded(context), head.targets(labels), head, self.device)
         training = Training(lambda: GraphTransformer(shape), material, options)
-        order = _in_time(context.num_rows, times, seed)
+        order = _in_time(context.num_rows, known.times, seed)
         members = self._members(training, order, seed, None if options.folder == "" else Path(options.folder))
         networks = tuple(training.network_of(each.weights) for each in members)
         return TrainedTask(codes, head, networks, training, _provenance(members))

@@ -1,4 +1,4 @@
-"""What both ways of asking Kumo Relational begin with: which examples it reads, and how their rows hang together.
+"""What both ways of asking Kumo Relational begin with: which questions it takes, and how their rows hang together.
 
 In: a `FeatureTable` with the rows around its examples. Out: positions only. Every example has rows of its own, so a
 neighbourhood never overlaps with another: a row's id is its position in its table, and a link holds the position of
@@ -13,28 +13,22 @@ from typing import Any
 import numpy as np
 
 from dbt_rfm.errors import DataError, ModelError
-from dbt_rfm.model.interface import FeatureTable
+from dbt_rfm.model.interface import FeatureTable, Labelled
 from dbt_rfm.model.neighbourhood import Neighbourhood, RowTable
 from dbt_rfm.task_kind import TaskKind
 
 MAX_CLASSES = 10  # what the weights were made for
 
 
-def check_question(context: FeatureTable, kind: TaskKind, classes: tuple[str, ...]) -> None:
+def check_question(known: Labelled) -> None:
     """Raises DataError without two examples, ModelError for more classes than the weights know."""
-    if context.num_rows < 2:
+    if known.examples.num_rows < 2:
         raise DataError("there is nothing to learn from: fewer than 2 labelled examples")
-    if kind != TaskKind.REGRESSION and len(classes) > MAX_CLASSES:
+    if known.kind != TaskKind.REGRESSION and len(known.classes) > MAX_CLASSES:
         raise ModelError(
-            f"the model kumo knows at most {MAX_CLASSES} classes, and the target has {len(classes)}",
+            f"the model kumo knows at most {MAX_CLASSES} classes, and the target has {len(known.classes)}",
             hint="Use the model 'rfm', or ask about groups of classes.",
         )
-
-
-def newest(count: int, size: int, times: np.ndarray | None) -> np.ndarray:
-    """Positions of the newest `size` of `count` examples, in their order."""
-    order = np.argsort(times, kind="stable") if times is not None else np.arange(count)
-    return np.sort(order[-size:])
 
 
 def around(examples: FeatureTable) -> Neighbourhood:

@@ -21,8 +21,8 @@ import torch
 
 from dbt_rfm.errors import ModelError
 from dbt_rfm.model.families.kumo import REPOSITORY, REVISION
-from dbt_rfm.model.families.kumo.examples import check_question, newest
-from dbt_rfm.model.interface import FeatureTable, Predictions, Provenance, RelationalModel
+from dbt_rfm.model.families.kumo.examples import check_question
+from dbt_rfm.model.interface import FeatureTable, Labelled, Predictions, Provenance, RelationalModel
 from dbt_rfm.task_kind import TaskKind
 
 _CHUNK = 1024
@@ -98,39 +98,14 @@ class KumoModel:
         """Each task has weights of its own, which are read when it is known."""
         return ""
 
-    def predict(
-        self,
-        context: FeatureTable,
-        labels: np.ndarray,
-        query: FeatureTable,
-        kind: TaskKind,
-        classes: tuple[str, ...],
-        *,
-        seed: int = 0,
-        times_context: np.ndarray | None = None,
-        times_query: np.ndarray | None = None,
-    ) -> Predictions:
-        """See `interface.RelationalModel`. Raises ModelError for more classes than the weights know."""
-        return self.prepare(context, labels, kind, classes, seed=seed, times=times_context).answer(query)
-
-    def prepare(
-        self,
-        context: FeatureTable,
-        labels: np.ndarray,
-        kind: TaskKind,
-        classes: tuple[str, ...],
-        *,
-        seed: int = 0,
-        times: np.ndarray | None = None,
-    ) -> Fitted:
+    def prepare(self, known: Labelled, *, seed: int = 0) -> Fitted:
         """Read the context. The newest `context_size` of its examples are kept."""
         from dbt_rfm.model.families.kumo.tables import related_tables, target_column, task_table
 
-        check_question(context, kind, classes)
-        numbers = kind == TaskKind.REGRESSION
-        if context.num_rows > self.options.context_size:
-            kept = newest(context.num_rows, self.options.context_size, times)
-            context, labels = context.take(kept), labels[kept]
+        check_question(known)
+        numbers = known.kind == TaskKind.REGRESSION
+        known = known.newest(self.options.context_size)
+        context, labels = known.examples, known.labels
         seen = np.arange(0) if numbers else np.unique(labels)
         network, sha = self._network("regression" if numbers else "classification")
         given = labels if numbers else np.searchsorted(seen, labels)
@@ -142,7 +117,7 @@ class KumoModel:
             generator=torch.Generator(self.device).manual_seed(seed),
             num_hops=self.options.hops,
         )
-        return Fitted(network, kind, classes, seen, self.device, Provenance(self.version, sha))
+        return Fitted(network, known.kind, known.classes, seen, self.device, Provenance(self.version, sha))
 
     def _network(self, task: str) -> tuple[Any, str]:
         """The weights, shared, with a cache of the context that is only this answer's."""

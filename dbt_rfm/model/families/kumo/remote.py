@@ -30,8 +30,8 @@ from dbt_rfm.model.families.kumo.envelope import (
     target_column,
     task_of,
 )
-from dbt_rfm.model.families.kumo.examples import check_question, newest
-from dbt_rfm.model.interface import FeatureTable, Predictions, Provenance
+from dbt_rfm.model.families.kumo.examples import check_question
+from dbt_rfm.model.interface import FeatureTable, Labelled, Predictions, Provenance
 from dbt_rfm.model.prepared import Prepared, PreparedConstant, number_predictions
 from dbt_rfm.task_kind import TaskKind
 
@@ -104,38 +104,13 @@ class RemoteKumo:
         """An endpoint does not tell its weights."""
         return ""
 
-    def predict(
-        self,
-        context: FeatureTable,
-        labels: np.ndarray,
-        query: FeatureTable,
-        kind: TaskKind,
-        classes: tuple[str, ...],
-        *,
-        seed: int = 0,
-        times_context: np.ndarray | None = None,
-        times_query: np.ndarray | None = None,
-    ) -> Predictions:
-        """See `interface.RelationalModel`. The endpoint has no use for the seed."""
-        return self.prepare(context, labels, kind, classes, seed=seed, times=times_context).answer(query)
-
-    def prepare(
-        self,
-        context: FeatureTable,
-        labels: np.ndarray,
-        kind: TaskKind,
-        classes: tuple[str, ...],
-        *,
-        seed: int = 0,
-        times: np.ndarray | None = None,
-    ) -> Prepared:
+    def prepare(self, known: Labelled, *, seed: int = 0) -> Prepared:
         """Send the context. The newest `context_size` of its examples are kept."""
-        check_question(context, kind, classes)
-        if context.num_rows > self.options.context_size:
-            kept = newest(context.num_rows, self.options.context_size, times)
-            context, labels = context.take(kept), labels[kept]
+        check_question(known)
+        known = known.newest(self.options.context_size)
+        context, kind, classes = known.examples, known.kind, known.classes
         number = kind == TaskKind.REGRESSION
-        labels = np.asarray(labels, dtype=np.float64 if number else np.int64)
+        labels = np.asarray(known.labels, dtype=np.float64 if number else np.int64)
         seen = np.unique(labels)
         if len(seen) == 1:
             return PreparedConstant(kind, classes, labels)

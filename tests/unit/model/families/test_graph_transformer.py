@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from asking import ask
 
 from dbt_rfm.errors import DataError, ModelError
 from dbt_rfm.model import load_model, reads_rows
 from dbt_rfm.model.families.graph_transformer import training
 from dbt_rfm.model.families.graph_transformer.encoding import GraphCodes
 from dbt_rfm.model.families.graph_transformer.training import Training
-from dbt_rfm.model.interface import FeatureTable
+from dbt_rfm.model.interface import FeatureTable, Labelled
 from dbt_rfm.model.neighbourhood import Neighbourhood, RowLink, RowTable
 from dbt_rfm.task_kind import TaskKind
 
@@ -72,14 +73,14 @@ def size_of_shops(table: FeatureTable) -> np.ndarray:
 def test__graph_transformer__classes__get_a_probability_each(classes: int) -> None:
     kind = TaskKind.BINARY if classes == 2 else TaskKind.MULTICLASS
     names = tuple(map(str, range(classes)))
-    found = model().predict(examples(60), np.arange(60) % classes, examples(7, 1), kind, names)
+    found = ask(model(), examples(60), np.arange(60) % classes, examples(7, 1), kind, names)
     assert found.probabilities.shape == (7, classes)
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
 
 
 def test__graph_transformer__numbers__come_with_rising_quantiles_on_their_own_scale() -> None:
     labels = 1000 + np.random.default_rng(0).normal(size=60)
-    found = model().predict(examples(60), labels, examples(7, 1), TaskKind.REGRESSION, ())
+    found = ask(model(), examples(60), labels, examples(7, 1), TaskKind.REGRESSION, ())
     assert (np.diff(found.quantiles, axis=1) >= 0).all()
     assert (abs(found.mean - 1000) < 50).all()
 
@@ -88,14 +89,12 @@ def test__graph_transformer__a_signal_that_only_a_row_two_links_away_carries__is
     context, query = examples(240), examples(200, 1)
     labels, truth = (size_of_shops(each) > 0 for each in (context, query))
     learner = model(epochs=15, patience=15, rate=1e-2, dropout=0.0, row_dropout=0.0)
-    found = learner.predict(
-        context, labels.astype(int), query, TaskKind.BINARY, CLASSES, times_context=np.arange(240.0)
-    )
+    found = ask(learner, context, labels.astype(int), query, TaskKind.BINARY, CLASSES, times=np.arange(240.0))
     assert ((found.probabilities[:, 1] > 0.5) == truth).mean() > 0.9
 
 
 def test__graph_transformer__rows_of_other_examples__change_no_answer() -> None:
-    learnt = model().prepare(examples(40), np.arange(40) % 2, TaskKind.BINARY, CLASSES)
+    learnt = model().prepare(Labelled(examples(40), np.arange(40) % 2, TaskKind.BINARY, CLASSES))
     query = examples(9, 1)
     whole = learnt.answer(query).probabilities
     some = np.array([7, 2])
@@ -104,7 +103,7 @@ def test__graph_transformer__rows_of_other_examples__change_no_answer() -> None:
 
 def test__graph_transformer__the_same_question__gets_the_same_answer_and_weights() -> None:
     context, labels, query = examples(40), np.arange(40) % 2, examples(6, 1)
-    one, two, other = (model().prepare(context, labels, TaskKind.BINARY, CLASSES, seed=s) for s in (3, 3, 4))
+    one, two, other = (model().prepare(Labelled(context, labels, TaskKind.BINARY, CLASSES), seed=s) for s in (3, 3, 4))
     np.testing.assert_array_equal(one.answer(query).probabilities, two.answer(query).probabilities)
     assert one.provenance == two.provenance
     assert one.provenance.checkpoint_sha != other.provenance.checkpoint_sha
@@ -114,12 +113,12 @@ def test__graph_transformer__a_training__leaves_the_random_state_of_torch_alone(
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    model().prepare(examples(20), np.arange(20) % 2, TaskKind.BINARY, CLASSES)
+    model().prepare(Labelled(examples(20), np.arange(20) % 2, TaskKind.BINARY, CLASSES))
     torch.testing.assert_close(torch.rand(3), expected)
 
 
 def test__graph_transformer__queries_in_chunks__are_answered_as_in_one(monkeypatch) -> None:
-    learnt = model(members=2).prepare(examples(40), np.arange(40) % 2, TaskKind.BINARY, CLASSES)
+    learnt = model(members=2).prepare(Labelled(examples(40), np.arange(40) % 2, TaskKind.BINARY, CLASSES))
     whole = learnt.answer(examples(9, 1)).probabilities
     monkeypatch.setattr("dbt_rfm.model.families.graph_transformer.family._CHUNK", 4)
     np.testing.assert_allclose(learnt.answer(examples(9, 1)).probabilities, whole, atol=1e-5)
@@ -131,7 +130,7 @@ def test__graph_transformer__features__are_read_only_if_asked_for() -> None:
     moved = replace(query, columns=(query.columns[0] + 1, query.columns[1]))
 
     def answers(features: bool) -> list[np.ndarray]:
-        learnt = model(features=features).prepare(context, labels, TaskKind.BINARY, CLASSES)
+        learnt = model(features=features).prepare(Labelled(context, labels, TaskKind.BINARY, CLASSES))
         return [learnt.answer(each).probabilities for each in (query, moved)]
 
     np.testing.assert_array_equal(*answers(False))
@@ -140,19 +139,19 @@ def test__graph_transformer__features__are_read_only_if_asked_for() -> None:
 
 def test__graph_transformer__an_entity_without_a_row__is_answered_all_the_same() -> None:
     context, query = examples(20, lonely=3), examples(6, 1, lonely=0)
-    found = model().predict(context, np.arange(20) % 2, query, TaskKind.BINARY, CLASSES)
+    found = ask(model(), context, np.arange(20) % 2, query, TaskKind.BINARY, CLASSES)
     assert np.isfinite(found.probabilities).all()
 
 
 def test__graph_transformer__examples_that_are_no_entities__are_read_by_their_features() -> None:
     plain = replace(examples(60), rows=None)
     labels = (plain.columns[0] > 0).astype(int)
-    found = model(epochs=30, patience=30, rate=1e-2).predict(plain, labels, plain, TaskKind.BINARY, CLASSES)
+    found = ask(model(epochs=30, patience=30, rate=1e-2), plain, labels, plain, TaskKind.BINARY, CLASSES)
     assert ((found.probabilities[:, 1] > 0.5) == labels).mean() > 0.85
 
 
 def test__graph_transformer__words_the_context_lacks__count_as_unknown() -> None:
-    learnt = model().prepare(examples(40), np.arange(40) % 2, TaskKind.BINARY, CLASSES)
+    learnt = model().prepare(Labelled(examples(40), np.arange(40) % 2, TaskKind.BINARY, CLASSES))
     query = examples(6, 1)
     visits = query.rows.tables["visits"]
 
@@ -167,7 +166,7 @@ def test__graph_transformer__words_the_context_lacks__count_as_unknown() -> None
 
 
 def test__graph_transformer__other_columns_in_the_query__are_named() -> None:
-    learnt = model().prepare(examples(20), np.arange(20) % 2, TaskKind.BINARY, CLASSES)
+    learnt = model().prepare(Labelled(examples(20), np.arange(20) % 2, TaskKind.BINARY, CLASSES))
     query = examples(6, 1)
     shops = query.rows.tables["shops"]
     renamed = replace(shops, cells=replace(shops.cells, names=("area",)))
@@ -180,14 +179,14 @@ def test__graph_transformer__a_large_context__keeps_its_newest_examples() -> Non
     context, labels, query, times = examples(30), np.arange(30) % 2, examples(4, 1), np.arange(30.0)
     newest = np.arange(20, 30)
     given = (query, TaskKind.BINARY, CLASSES)
-    cut = model(context_size=10).predict(context, labels, *given, times_context=times)
-    alone = model().predict(context.take(newest), labels[newest], *given, times_context=times[newest])
+    cut = ask(model(context_size=10), context, labels, *given, times=times)
+    alone = ask(model(), context.take(newest), labels[newest], *given, times=times[newest])
     np.testing.assert_allclose(cut.probabilities, alone.probabilities)
 
 
 def test__graph_transformer__one_example__is_nothing_to_learn_from() -> None:
     with pytest.raises(DataError, match="fewer than 2"):
-        model().predict(examples(1), np.zeros(1), examples(2, 1), TaskKind.REGRESSION, ())
+        ask(model(), examples(1), np.zeros(1), examples(2, 1), TaskKind.REGRESSION, ())
 
 
 def test__training__the_newest_examples__are_those_watched(monkeypatch) -> None:
@@ -195,7 +194,9 @@ def test__training__the_newest_examples__are_those_watched(monkeypatch) -> None:
     run = Training.run
     monkeypatch.setattr(Training, "run", lambda self, plan: seen.append(plan) or run(self, plan))
     times = np.random.default_rng(0).permutation(40).astype(float)
-    model(members=2, held_out=0.2).prepare(examples(40), np.arange(40) % 2, TaskKind.BINARY, CLASSES, times=times)
+    model(members=2, held_out=0.2).prepare(
+        Labelled(examples(40), np.arange(40) % 2, TaskKind.BINARY, CLASSES, times=times)
+    )
     first, second = seen
     assert sorted(times[first.watched]) == list(range(32, 40))
     assert sorted(times[first.learnt]) == list(range(32))
@@ -203,7 +204,7 @@ def test__training__the_newest_examples__are_those_watched(monkeypatch) -> None:
 
 
 def test__training__no_time_left__ends_after_a_step() -> None:
-    learnt = model(minutes=1e-9, epochs=50).prepare(examples(40), np.arange(40) % 2, TaskKind.BINARY, CLASSES)
+    learnt = model(minutes=1e-9, epochs=50).prepare(Labelled(examples(40), np.arange(40) % 2, TaskKind.BINARY, CLASSES))
     assert learnt.answer(examples(3, 1)).num_rows == 3
 
 
@@ -214,7 +215,7 @@ class Interrupted(Exception):
 def test__training__interrupted_and_taken_up_again__ends_with_the_same_weights(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(training, "_SAVE_SECONDS", 0.0)
     given = (examples(60), np.arange(60) % 2, TaskKind.BINARY, CLASSES)
-    whole = model(epochs=4, members=2).prepare(*given)
+    whole = model(epochs=4, members=2).prepare(Labelled(*given))
     step, steps = Training._step, []
 
     def stumbling(self: Training, *args: object) -> None:
@@ -227,18 +228,19 @@ def test__training__interrupted_and_taken_up_again__ends_with_the_same_weights(t
     folder = tmp_path / "work"
     for _ in range(2):
         with pytest.raises(Interrupted):
-            model(epochs=4, members=2, folder=str(folder)).prepare(*given)
+            model(epochs=4, members=2, folder=str(folder)).prepare(Labelled(*given))
     before = len(steps)
-    again = model(epochs=4, members=2, folder=str(folder)).prepare(*given)
+    again = model(epochs=4, members=2, folder=str(folder)).prepare(Labelled(*given))
     assert again.provenance == whole.provenance
     assert len(steps) - before < 20  # most of it was not made again
 
 
 def test__training__another_task_in_the_same_folder__begins_anew(tmp_path: Path) -> None:
     given = (TaskKind.BINARY, CLASSES)
-    model(folder=str(tmp_path)).prepare(examples(40), np.arange(40) % 2, *given)
+    model(folder=str(tmp_path)).prepare(Labelled(examples(40), np.arange(40) % 2, *given))
     there, alone = (
-        each.prepare(examples(40), np.arange(40) % 3 == 0, *given) for each in (model(folder=str(tmp_path)), model())
+        each.prepare(Labelled(examples(40), np.arange(40) % 3 == 0, *given))
+        for each in (model(folder=str(tmp_path)), model())
     )
     assert there.provenance == alone.provenance
 
@@ -246,7 +248,7 @@ def test__training__another_task_in_the_same_folder__begins_anew(tmp_path: Path)
 def test__training__too_little_memory__works_on_fewer_examples_and_learns_the_same(monkeypatch, caplog) -> None:
     given = (examples(40), np.arange(40) % 2, TaskKind.BINARY, CLASSES)
     query, plain = examples(6, 1), {"dropout": 0.0, "row_dropout": 0.0}
-    expected = model(**plain).prepare(*given).answer(query).probabilities
+    expected = model(**plain).prepare(Labelled(*given)).answer(query).probabilities
     outputs = Training._outputs
 
     def greedy(self: Training, network: torch.nn.Module, part: np.ndarray) -> torch.Tensor:
@@ -255,7 +257,7 @@ def test__training__too_little_memory__works_on_fewer_examples_and_learns_the_sa
         return outputs(self, network, part)
 
     monkeypatch.setattr(Training, "_outputs", greedy)
-    found = model(**plain).prepare(*given).answer(query).probabilities
+    found = model(**plain).prepare(Labelled(*given)).answer(query).probabilities
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert "going on with 4 examples at once" in caplog.text
 
@@ -266,7 +268,7 @@ def test__training__not_even_one_example_fits__says_what_to_make_smaller(monkeyp
 
     monkeypatch.setattr(Training, "_outputs", greedy)
     with pytest.raises(ModelError, match=r"(?s)single example.*neighbors") as raised:
-        model().prepare(examples(20), np.arange(20) % 2, TaskKind.BINARY, CLASSES)
+        model().prepare(Labelled(examples(20), np.arange(20) % 2, TaskKind.BINARY, CLASSES))
     assert raised.value.__cause__ is not None
 
 
@@ -276,12 +278,12 @@ def test__training__other_errors__are_not_taken_for_lack_of_memory(monkeypatch) 
 
     monkeypatch.setattr(Training, "_outputs", broken)
     with pytest.raises(RuntimeError, match="mat1"):
-        model().prepare(examples(20), np.arange(20) % 2, TaskKind.BINARY, CLASSES)
+        model().prepare(Labelled(examples(20), np.arange(20) % 2, TaskKind.BINARY, CLASSES))
 
 
 def test__training__sigterm__leaves_a_checkpoint_and_goes_on_later(tmp_path: Path, monkeypatch) -> None:
     given = (examples(60), np.arange(60) % 2, TaskKind.BINARY, CLASSES)
-    whole = model().prepare(*given)
+    whole = model().prepare(Labelled(*given))
     step, heard = Training._step, []
 
     def told(self: Training, *args: object) -> None:
@@ -293,9 +295,9 @@ def test__training__sigterm__leaves_a_checkpoint_and_goes_on_later(tmp_path: Pat
     try:
         monkeypatch.setattr(Training, "_step", told)
         with pytest.raises(ModelError, match="SIGTERM"):
-            model(folder=str(tmp_path)).prepare(*given)
+            model(folder=str(tmp_path)).prepare(Labelled(*given))
         assert heard == [1] and list(tmp_path.glob("*.pt"))
-        again = model(folder=str(tmp_path)).prepare(*given)
+        again = model(folder=str(tmp_path)).prepare(Labelled(*given))
     finally:
         signal.signal(signal.SIGTERM, before)
     assert again.provenance == whole.provenance
@@ -303,8 +305,8 @@ def test__training__sigterm__leaves_a_checkpoint_and_goes_on_later(tmp_path: Pat
 
 PROCESS = """
 import numpy as np
-from test_graph_transformer import CLASSES, TaskKind, examples, model
-learnt = model(members=2).prepare(examples(40), np.arange(40) % 2, TaskKind.BINARY, CLASSES)
+from test_graph_transformer import CLASSES, Labelled, TaskKind, examples, model
+learnt = model(members=2).prepare(Labelled(examples(40), np.arange(40) % 2, TaskKind.BINARY, CLASSES))
 print(learnt.provenance.checkpoint_sha + ".")
 """
 
@@ -312,7 +314,8 @@ print(learnt.provenance.checkpoint_sha + ".")
 def test__training__two_processes_under_torchrun__end_with_the_same_weights(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(PROCESS)
-    env = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+    folders = (Path(__file__).parent, Path(__file__).parents[3])
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders)), "OMP_NUM_THREADS": "1"}
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
     done = subprocess.run(launch, env=env, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stderr
@@ -355,9 +358,9 @@ def test__graph_transformer__reads_rows() -> None:
 
 def test__graph_transformer__two_examples_or_one_class_only__are_answered() -> None:
     for count, labels in ((2, np.array([0, 1])), (20, np.ones(20, dtype=int))):
-        found = model().predict(examples(count), labels, examples(5, 1), TaskKind.BINARY, CLASSES)
+        found = ask(model(), examples(count), labels, examples(5, 1), TaskKind.BINARY, CLASSES)
         assert np.isfinite(found.probabilities).all() and found.probabilities.shape == (5, 2)
-    found = model().predict(examples(20), np.full(20, 3.0), examples(5, 1), TaskKind.REGRESSION, ())
+    found = ask(model(), examples(20), np.full(20, 3.0), examples(5, 1), TaskKind.REGRESSION, ())
     np.testing.assert_allclose(found.mean, 3.0)
 
 
@@ -373,7 +376,8 @@ def test__graph_transformer__columns_that_are_empty_or_constant__carry_nothing()
         rows = replace(table.rows, tables=table.rows.tables | {"shops": replace(shops, cells=cells)})
         return replace(table, rows=rows)
 
-    found = model().predict(
+    found = ask(
+        model(),
         with_columns(examples(20), 5.0),
         np.arange(20) % 2,
         with_columns(examples(5, 1), np.inf),

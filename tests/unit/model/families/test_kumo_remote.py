@@ -19,12 +19,13 @@ import pytest
 
 pytest.importorskip("sdm_client", reason="the extra nim is not installed")
 
+from asking import ask
 from kumo_endpoint import Endpoint, kumo_endpoint
 
 from dbt_rfm.errors import ModelError
 from dbt_rfm.model import load_model
 from dbt_rfm.model.families.kumo import remote
-from dbt_rfm.model.interface import FeatureTable, Predictions
+from dbt_rfm.model.interface import FeatureTable, Labelled, Predictions
 from dbt_rfm.model.neighbourhood import Neighbourhood, RowLink, RowTable
 from dbt_rfm.task_kind import TaskKind
 
@@ -83,30 +84,30 @@ def table(**columns: np.ndarray) -> FeatureTable:
     return FeatureTable(tuple(columns), kinds, tuple(columns.values()))
 
 
-def ask(of: Any, context: FeatureTable, query: FeatureTable, labels: np.ndarray | None = None) -> Predictions:
+def churn(of: Any, context: FeatureTable, query: FeatureTable, labels: np.ndarray | None = None) -> Predictions:
     given = labels_of(context.num_rows) if labels is None else labels
-    return of.predict(context, given, query, TaskKind.BINARY, FT)
+    return ask(of, context, given, query, TaskKind.BINARY, FT)
 
 
 class TestMapping:
     @pytest.mark.parametrize("by", ["feature", "own number", "how many", "linked number", "linked word", "age"])
     def test__mapping__what_the_label_hangs_on__arrives(self, endpoint: Endpoint, by: str) -> None:
-        found = ask(model(endpoint), examples(40, by=by), examples(13, by=by))
+        found = churn(model(endpoint), examples(40, by=by), examples(13, by=by))
         np.testing.assert_array_equal(found.probabilities[:, 1], labels_of(13))
 
     def test__mapping__nothing_that_the_label_hangs_on__tells_nothing(self, endpoint: Endpoint) -> None:
-        found = ask(model(endpoint), examples(40), examples(13))
+        found = churn(model(endpoint), examples(40), examples(13))
         assert len(np.unique(found.probabilities, axis=0)) == 1
 
     def test__mapping__an_entity_without_a_row__has_an_empty_one(self, endpoint: Endpoint) -> None:
         context, query = examples(40, by="feature", lonely=(3, 17)), examples(9, by="feature", lonely=(0, 8))
-        found = ask(model(endpoint), context, query)
+        found = churn(model(endpoint), context, query)
         np.testing.assert_array_equal(found.probabilities[1:8, 1], labels_of(9)[1:8])
         assert not endpoint.refused
 
     def test__mapping__examples_that_are_no_entities__are_read_by_their_features(self, endpoint: Endpoint) -> None:
         context, query = (replace(examples(n, by="feature"), rows=None) for n in (40, 9))
-        np.testing.assert_array_equal(ask(model(endpoint), context, query).probabilities[:, 1], labels_of(9))
+        np.testing.assert_array_equal(churn(model(endpoint), context, query).probabilities[:, 1], labels_of(9))
 
     def test__mapping__missing_values_and_far_times__are_in_the_contracts_form(self, endpoint: Endpoint) -> None:
         def odd(count: int) -> FeatureTable:
@@ -119,11 +120,11 @@ class TestMapping:
             changed = replace(events, cells=table(amount=amounts, kind=words), ages=table(at=ages))
             return replace(given, rows=replace(given.rows, tables={**given.rows.tables, "events": changed}))
 
-        assert ask(model(endpoint), odd(40), odd(9)).probabilities.shape == (9, 2)
+        assert churn(model(endpoint), odd(40), odd(9)).probabilities.shape == (9, 2)
         assert not endpoint.refused
 
     def test__mapping__an_age__is_a_time_before_the_anchor(self, endpoint: Endpoint) -> None:
-        ask(model(endpoint), examples(40, by="feature"), examples(1))
+        churn(model(endpoint), examples(40, by="feature"), examples(1))
         sent = json.loads(endpoint.bodies[1])["predict"]
         anchors, moments = (
             [row[table["columns"].index(column)] for row in table["rows"]]
@@ -145,10 +146,10 @@ class TestMapping:
             around = Neighbourhood("people", np.arange(count), {"people": rows}, (link,))
             return replace(table(past=np.ones(count)), rows=around)
 
-        np.testing.assert_array_equal(ask(model(endpoint), family(40), family(9)).probabilities[:, 1], labels_of(9))
+        np.testing.assert_array_equal(churn(model(endpoint), family(40), family(9)).probabilities[:, 1], labels_of(9))
 
     def test__mapping__other_columns_than_those_of_the_context__are_refused(self, endpoint: Endpoint) -> None:
-        fitted = model(endpoint).prepare(examples(40), labels_of(40), TaskKind.BINARY, FT)
+        fitted = model(endpoint).prepare(Labelled(examples(40), labels_of(40), TaskKind.BINARY, FT))
         with pytest.raises(ModelError, match="other columns"):
             fitted.answer(replace(examples(9), rows=None))
 
@@ -157,7 +158,7 @@ class TestPrivacy:
     def test__privacy__names_of_tables_columns_and_classes__stay_here(self, endpoint: Endpoint) -> None:
         classes = ("gold", "silver", "bronze")
         context, labels = examples(40), np.arange(40) % 3
-        model(endpoint).predict(context, labels, examples(5), TaskKind.MULTICLASS, classes)
+        ask(model(endpoint), context, labels, examples(5), TaskKind.MULTICLASS, classes)
         sent = "".join(endpoint.bodies)
         named = ("gold", "silver", "bronze", "entities", "events", "amount", "segment", "size")
         assert endpoint.bodies and not [name for name in named if name in sent]
@@ -167,12 +168,12 @@ class TestPrivacy:
     ) -> None:
         with caplog.at_level(logging.WARNING, logger="dbt_rfm"):
             for _ in range(2):
-                ask(model(endpoint), examples(20), examples(3))
+                churn(model(endpoint), examples(20), examples(3))
         (told,) = [record.getMessage() for record in caplog.records]
         assert "rows and labels go to the endpoint" in told and endpoint.url.removeprefix("http://") in told
 
     def test__privacy__a_context_of_one_label__is_not_sent(self, endpoint: Endpoint) -> None:
-        found = ask(model(endpoint), examples(20), examples(3), np.ones(20, dtype=int))
+        found = churn(model(endpoint), examples(20), examples(3), np.ones(20, dtype=int))
         assert (found.probabilities[:, 1] > 0.9).all() and not endpoint.calls
 
 
@@ -183,28 +184,38 @@ class TestAnswers:
         context = replace(examples(60), columns=(label.astype(float), examples(60).columns[1]))
         query = replace(examples(20), columns=(label[:20].astype(float), examples(20).columns[1]))
         classes = tuple(f"class {i}" for i in range(number))
-        found = model(endpoint).predict(context, label, query, TaskKind.MULTICLASS, classes)
+        found = ask(model(endpoint), context, label, query, TaskKind.MULTICLASS, classes)
         assert found.classes == classes
         np.testing.assert_array_equal(found.probabilities.argmax(axis=1), label[:20])
 
     def test__classes__one_that_the_context_lacks__gets_nothing(self, endpoint: Endpoint) -> None:
         labels = labels_of(40) * 2
-        found = model(endpoint).predict(
-            examples(40, by="feature"), labels, examples(9, by="feature"), TaskKind.MULTICLASS, ("a", "b", "c")
+        found = ask(
+            model(endpoint),
+            examples(40, by="feature"),
+            labels,
+            examples(9, by="feature"),
+            TaskKind.MULTICLASS,
+            ("a", "b", "c"),
         )
         np.testing.assert_array_equal(found.probabilities, np.eye(3)[labels[:9]])
 
     def test__classes__more_than_the_endpoint_knows__are_refused_before_anything_is_sent(self, endpoint) -> None:
         with pytest.raises(ModelError, match="at most 10 classes"):
-            model(endpoint).predict(
-                examples(33), np.arange(33) % 11, examples(5), TaskKind.MULTICLASS, tuple("abcdefghijk")
+            ask(
+                model(endpoint),
+                examples(33),
+                np.arange(33) % 11,
+                examples(5),
+                TaskKind.MULTICLASS,
+                tuple("abcdefghijk"),
             )
         assert not endpoint.calls
 
     def test__numbers__come_with_the_endpoints_quantiles(self, endpoint: Endpoint) -> None:
         context, query = examples(200, by="feature"), examples(8, by="feature")
         noise = np.random.default_rng(0).uniform(-1, 1, 200)
-        found = model(endpoint).predict(context, 100 * labels_of(200) + noise, query, TaskKind.REGRESSION, ())
+        found = ask(model(endpoint), context, 100 * labels_of(200) + noise, query, TaskKind.REGRESSION, ())
         assert found.levels == tuple(i / 20 for i in range(1, 20))
         assert (np.diff(found.quantiles, axis=1) >= 0).all()
         np.testing.assert_allclose(found.mean, 100 * labels_of(8), atol=1)
@@ -214,18 +225,18 @@ class TestAnswers:
     @pytest.mark.parametrize("levels", [(), ("0.5",), ("0.25", "0.5", "0.75")])
     def test__numbers__without_quantiles_as_far_as_p10_and_p90__are_refused(self, levels: tuple[str, ...]) -> None:
         with kumo_endpoint(levels=levels) as narrow, pytest.raises(ModelError, match="no p10 and p90"):
-            model(narrow).predict(examples(20), np.arange(20.0), examples(3), TaskKind.REGRESSION, ())
+            ask(model(narrow), examples(20), np.arange(20.0), examples(3), TaskKind.REGRESSION, ())
 
     def test__no_rows_to_predict__get_no_answers(self, endpoint: Endpoint) -> None:
         none = examples(4).take(np.arange(0))
-        assert ask(model(endpoint), examples(20), none).probabilities.shape == (0, 2)
-        numbers = model(endpoint).predict(examples(20), np.arange(20.0), none, TaskKind.REGRESSION, ())
+        assert churn(model(endpoint), examples(20), none).probabilities.shape == (0, 2)
+        numbers = ask(model(endpoint), examples(20), np.arange(20.0), none, TaskKind.REGRESSION, ())
         assert numbers.num_rows == 0 and len(numbers.quantile(0.1)) == 0
 
 
 class TestCalls:
     def test__calls__the_context_travels_once_and_is_released(self, endpoint: Endpoint) -> None:
-        fitted = model(endpoint).prepare(examples(40), labels_of(40), TaskKind.BINARY, FT)
+        fitted = model(endpoint).prepare(Labelled(examples(40), labels_of(40), TaskKind.BINARY, FT))
         for count in (3, 5):
             fitted.answer(examples(count))
         assert endpoint.calls == [("POST", "sessions"), ("POST", "predictions"), ("POST", "predictions")]
@@ -235,14 +246,14 @@ class TestCalls:
         assert endpoint.calls[-1] == ("DELETE", "sessions") and not endpoint.kept
 
     def test__calls__in_parts__are_answered_as_in_one(self, endpoint: Endpoint, monkeypatch) -> None:
-        fitted = model(endpoint).prepare(examples(40, by="age"), labels_of(40), TaskKind.BINARY, FT)
+        fitted = model(endpoint).prepare(Labelled(examples(40, by="age"), labels_of(40), TaskKind.BINARY, FT))
         whole = fitted.answer(examples(11, by="age")).probabilities
         monkeypatch.setattr(remote, "_ROWS_PER_CALL", 4)
         np.testing.assert_array_equal(fitted.answer(examples(11, by="age")).probabilities, whole)
         assert endpoint.count("POST", "predictions") == 1 + 3 and endpoint.count("POST", "sessions") == 1
 
     def test__calls__too_large_for_one__are_halved(self, endpoint: Endpoint, monkeypatch) -> None:
-        fitted = model(endpoint).prepare(examples(40, by="age"), labels_of(40), TaskKind.BINARY, FT)
+        fitted = model(endpoint).prepare(Labelled(examples(40, by="age"), labels_of(40), TaskKind.BINARY, FT))
         monkeypatch.setattr(remote, "_CALL_BYTES", 1500)
         found = fitted.answer(examples(40, by="age"))
         np.testing.assert_array_equal(found.probabilities[:, 1], labels_of(40))
@@ -251,13 +262,13 @@ class TestCalls:
 
     def test__calls__without_sessions__bring_the_context_each_time(self) -> None:
         with kumo_endpoint(sessions=False) as simple:
-            found = ask(model(simple), examples(40, by="age"), examples(9, by="age"))
+            found = churn(model(simple), examples(40, by="age"), examples(9, by="age"))
             assert simple.calls == [("POST", "sessions"), ("POST", "predictions")]
         np.testing.assert_array_equal(found.probabilities[:, 1], labels_of(9))
 
     def test__calls__a_session_that_is_gone__is_made_anew_once(self) -> None:
         with kumo_endpoint(forgets_after=1) as forgetful:
-            fitted = model(forgetful).prepare(examples(40, by="age"), labels_of(40), TaskKind.BINARY, FT)
+            fitted = model(forgetful).prepare(Labelled(examples(40, by="age"), labels_of(40), TaskKind.BINARY, FT))
             for _ in range(2):
                 found = fitted.answer(examples(9, by="age"))
             assert forgetful.count("POST", "sessions") == 2
@@ -265,29 +276,30 @@ class TestCalls:
 
     def test__calls__a_session_that_is_never_kept__is_an_error(self) -> None:
         with kumo_endpoint(forgets_after=0) as forgetful, pytest.raises(ModelError, match="keep a session on one"):
-            ask(model(forgetful), examples(20), examples(3))
+            churn(model(forgetful), examples(20), examples(3))
 
     def test__calls__a_large_context__keeps_its_newest_examples(self, endpoint: Endpoint) -> None:
-        model(endpoint, context_size=10).predict(
+        ask(
+            model(endpoint, context_size=10),
             examples(30, by="feature"),
             labels_of(30),
             examples(4, by="feature"),
             TaskKind.BINARY,
             FT,
-            times_context=np.arange(30.0)[::-1],
+            times=np.arange(30.0)[::-1],
         )
         sent = json.loads(endpoint.bodies[0])["context"]["instance_table"]
         assert [row[sent["columns"].index("TARGET")] for row in sent["rows"]] == labels_of(10).astype(bool).tolist()
 
     def test__calls__many_examples__are_told_as_the_endpoints_slower_mode(self, endpoint: Endpoint) -> None:
-        found = ask(model(endpoint), examples(1001, by="feature"), examples(2, by="feature"))
+        found = churn(model(endpoint), examples(1001, by="feature"), examples(2, by="feature"))
         np.testing.assert_array_equal(found.probabilities[:, 1], labels_of(2))
         assert json.loads(endpoint.bodies[1])["inference"]["run_mode"] == "best"
 
     def test__calls__a_context_too_large_for_a_request__says_how_many_would_fit(self, endpoint, monkeypatch) -> None:
         monkeypatch.setattr(remote, "_CONTEXT_BYTES", 5000)
         with pytest.raises(ModelError, match=r"context_size to about \d\d, or"):
-            ask(model(endpoint), examples(80), examples(3))
+            churn(model(endpoint), examples(80), examples(3))
         assert not endpoint.calls
 
     def test__calls__more_tables_than_the_endpoint_reads__are_refused(self, endpoint: Endpoint) -> None:
@@ -295,13 +307,13 @@ class TestCalls:
         assert given.rows is not None
         many = {f"table {i}": given.rows.tables["events"] for i in range(14)} | dict(given.rows.tables)
         with pytest.raises(ModelError, match="at most 15 tables, and 16"):
-            ask(model(endpoint), replace(given, rows=replace(given.rows, tables=many)), examples(3))
+            churn(model(endpoint), replace(given, rows=replace(given.rows, tables=many)), examples(3))
         assert not endpoint.calls
 
 
 def failing(of: Endpoint, **options: Any) -> str:
     with pytest.raises(ModelError) as raised:
-        ask(model(of, **options), examples(20, word="Jane Doe"), examples(3, word="Jane Doe"))
+        churn(model(of, **options), examples(20, word="Jane Doe"), examples(3, word="Jane Doe"))
     assert "Traceback" not in str(raised.value) and "Jane" not in str(raised.value)
     return str(raised.value)
 
@@ -310,7 +322,7 @@ class TestFailures:
     def test__failure__key__is_sent_but_never_shown(self, monkeypatch, caplog: pytest.LogCaptureFixture) -> None:
         monkeypatch.setenv("DBT_RFM_KUMO_API_KEY", KEY)
         with kumo_endpoint(key=KEY) as guarded, caplog.at_level(logging.DEBUG):
-            ask(model(guarded), examples(20), examples(3))
+            churn(model(guarded), examples(20), examples(3))
             assert set(guarded.keys) == {KEY}
             guarded.behaviour.key = "another"
             said = failing(guarded)
@@ -380,7 +392,7 @@ class TestFailures:
             return items(answer, quantiles={"0.1": 1.0, "0.5": 2.0, "0.9": 3.0, level: 1.0})
 
         with kumo_endpoint(spoils=spoils) as odd, pytest.raises(ModelError, match="number between 0 and 1"):
-            model(odd).predict(examples(20), np.arange(20.0), examples(3), TaskKind.REGRESSION, ())
+            ask(model(odd), examples(20), np.arange(20.0), examples(3), TaskKind.REGRESSION, ())
 
     def test__failure__after_the_context__releases_it(self) -> None:
         with kumo_endpoint(spoils=lambda answer: {}) as odd:
@@ -412,14 +424,14 @@ class TestOptions:
     )
     def test__option__of_the_wrong_form__says_what_to_write(self, options: dict[str, Any], said: str) -> None:
         with pytest.raises(ModelError, match=said) as raised:
-            ask(load_model("kumo", "cpu", options), examples(20), examples(3))
+            churn(load_model("kumo", "cpu", options), examples(20), examples(3))
         assert "abc" not in str(raised.value)
 
     def test__option__a_key_over_plain_http__is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DBT_RFM_KUMO_API_KEY", KEY)
         far = load_model("kumo", "cpu", {"endpoint": "http://kumo.example:8000"})
         with pytest.raises(ModelError, match="plaintext") as raised:
-            ask(far, examples(20), examples(3))
+            churn(far, examples(20), examples(3))
         assert KEY not in str(raised.value)
 
     def test__version__names_the_model_and_the_place(self, endpoint: Endpoint) -> None:
