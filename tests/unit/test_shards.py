@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 from sqlglot import exp
 
@@ -16,7 +17,8 @@ from dbt_rfm.shards import RunTables, drop_runs
 from dbt_rfm.snapshot import QUERY, read_bundle
 from dbt_rfm.warehouse.duckdb import DuckDB
 
-SHARD = 32
+SHARD, CONTEXT = 32, 60
+LIST = 12  # items, which one entity's list may have more than a shard
 CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id"
 SPENT = "PREDICT SUM(orders.amount, 0, 30, days) FOR EACH customers.customer_id"
 TIER = "PREDICT customers.tier FOR EACH customers.customer_id"
@@ -44,11 +46,22 @@ FROM range(1, 151) t(i), range(1, 3) s(k);
 _LINKS = {("orders", "customer_id"): "customers", ("orders", "product_id"): "products"}
 
 
+class Watched(DuckDB):
+    """Knows the most rows that were fetched at once."""
+
+    most = 0
+
+    def query(self, sql: exp.Expression) -> pa.Table:
+        found = super().query(sql)
+        self.most = max(self.most, len(found))
+        return found
+
+
 @pytest.fixture
-def database() -> Iterator[DuckDB]:
+def database() -> Iterator[Watched]:
     connection = duckdb.connect(config={"threads": 1})
     connection.execute(_TABLES)
-    yield DuckDB(connection)
+    yield Watched(connection)
     connection.close()
 
 
@@ -77,7 +90,7 @@ def job(query: str, folder: Path, name: str, tables: tuple[str, ...] = ("custome
             for (child, column), parent in _LINKS.items()
             if child in tables
         ),
-        options={"context_size": 60, "seed": 3, "keep_snapshots": 1, "backtest": False},
+        options={"context_size": CONTEXT, "seed": 3, "keep_snapshots": 1, "backtest": False},
         target=JobTarget(None, "main", name),
         target_path=str(folder),
         unique_id=f"model.shop.{name}",
@@ -141,12 +154,14 @@ def tables_of_runs(database: DuckDB) -> list[str]:
 
 @pytest.mark.parametrize("query", [CHURN, SPENT, TIER, TWO_TIERS, NEXT, WEEKLY, LATE])
 def test__publish__more_than_a_shard__the_same_rows_as_at_once(
-    database: DuckDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str
+    database: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str
 ) -> None:
     whole = pipeline.publish(job(query, tmp_path, "whole"), database)
     in_shards(monkeypatch)
+    database.most = 0
     parted = pipeline.publish(job(query, tmp_path, "parted"), database)
     assert "shards" in parted.message and "shards" not in whole.message
+    assert database.most <= CONTEXT + SHARD + LIST
     assert_same(rows(database, "parted"), rows(database, "whole"))
     left = database._cursor.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()
     assert [name for (name,) in left if name.startswith("rfm_")] == []
