@@ -130,10 +130,12 @@ def measure(given: argparse.Namespace, rows: int) -> dict[str, Any]:
             cpu.tell(stage)
 
         started = time.perf_counter()
-        outcome = publish(_job(given.folder), timed, progress=tell, board=_First(given.shards))
+        outcome = publish(
+            _job(given.folder), timed, replace_served=not given.postgres, progress=tell, board=_First(given.shards)
+        )
         seconds = time.perf_counter() - started
         stages = timed.stages() | {f"{name}_cpu": spent for name, spent in cpu.stages().items()}
-        count = exp.select(exp.Count(this=exp.Star())).from_("churn")
+        count = exp.select(exp.Count(this=exp.Star())).from_("churn__history")
         (predictions,) = warehouse.query(count).column(0).to_pylist()
     return {
         "rows": rows,

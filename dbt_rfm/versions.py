@@ -25,7 +25,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from dbt_rfm.contract import contract_select
-from dbt_rfm.errors import DataError, did_you_mean
+from dbt_rfm.errors import DataError
 from dbt_rfm.job import Contract, JobTarget
 from dbt_rfm.plan import sql
 from dbt_rfm.relations import exists, named, table_type
@@ -78,6 +78,7 @@ KIND_COLUMNS = {
 #: What every row of a version is marked with, in the types of sqlglot.
 _MARKS = (("model_version", "INT"), ("run_id", "TEXT"), ("predicted_at", "TIMESTAMP"))
 _NEW_ROWS = "dbt_rfm_new_rows"
+_WITHOUT_REPLACE = frozenset({"postgres"})  # which drops and creates inside one transaction instead
 
 _publishing = threading.Lock()
 
@@ -336,9 +337,10 @@ def _new_columns(warehouse: Warehouse, history: JobTarget, columns: Sequence[tup
 
 
 def _serve(warehouse: Warehouse, target: JobTarget, select: exp.Select) -> None:
-    if table_type(warehouse, target) == "VIEW":
-        warehouse.execute(exp.Drop(tables=[named(target)], kind="VIEW"))
-    warehouse.execute(exp.Create(this=named(target), kind="TABLE", replace=True, expression=select))
+    there, replaces = table_type(warehouse, target), warehouse.dialect not in _WITHOUT_REPLACE
+    if there == "VIEW" or (there and not replaces):
+        warehouse.execute(exp.Drop(tables=[named(target)], kind="VIEW" if there == "VIEW" else "TABLE"))
+    warehouse.execute(exp.Create(this=named(target), kind="TABLE", replace=replaces, expression=select))
 
 
 def _serve_again(warehouse: Warehouse, target: JobTarget, select: exp.Select) -> None:
@@ -430,11 +432,6 @@ def _history_select(warehouse: Warehouse, target: JobTarget, number: int, kind: 
     marks = [name for name, _ in _MARKS]
     names = [n for n in names if n not in marks] + marks
     return exp.select(*sql.columns(names)).from_(named(history)).where(_is(model_version=number))
-
-
-def unknown_model_hint(name: str, versions: pa.Table) -> str:
-    """Candidates for a prediction's name, for commands that take one."""
-    return did_you_mean(name, sorted(set(versions.column("model_name").to_pylist())))
 
 
 def _sql(warehouse: Warehouse, target: JobTarget) -> str:
