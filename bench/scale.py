@@ -123,7 +123,7 @@ def measure(given: argparse.Namespace, rows: int) -> dict[str, Any]:
         memory.reset()
         # The inner one by the processor's time of all threads, which says more than the clock on a busy machine.
         cpu = _Timed(warehouse, time.process_time)
-        timed = _Timed(cpu, time.perf_counter)  # type: ignore[arg-type]
+        timed = _Timed(cpu, time.perf_counter)
 
         def tell(stage: str) -> None:
             timed.tell(stage)
