@@ -24,9 +24,9 @@
       'name': model.name,
       'options': dbt_rfm.jsonable(options),
       'target': {
-          'database': dbt_rfm.plain_name(this.database, this.quote_policy.database),
-          'schema': dbt_rfm.plain_name(this.schema, this.quote_policy.schema),
-          'identifier': dbt_rfm.plain_name(this.identifier, this.quote_policy.identifier),
+          'database': dbt_rfm.plain_name(this.database),
+          'schema': dbt_rfm.plain_name(this.schema),
+          'identifier': dbt_rfm.plain_name(this.identifier),
       },
       'labels': parts.labels,
       'contract': dbt_rfm.job_contract(model),
@@ -35,29 +35,26 @@
       'target_path': dbt_rfm.target_path(model),
       'empty': invocation_args_dict.get('empty', false),
       'full_refresh': should_full_refresh(),
-      'rfm_schema': dbt_rfm.plain_name(dbt_rfm.rfm_schema(this.schema), this.quote_policy.schema),
+      'rfm_schema': dbt_rfm.plain_name(dbt_rfm.rfm_schema(this.schema)),
   }) -%}
 {% endmacro %}
 
 
-{# A part of a relation's name as Python spells it. #}
-{% macro plain_name(name, quoted) %}
-  {%- do return(adapter.dispatch('plain_name', 'dbt_rfm')(name, quoted)) -%}
+{# A part of the prediction's name as Python spells it. #}
+{% macro plain_name(name) %}
+  {%- do return(adapter.dispatch('plain_name', 'dbt_rfm')(name)) -%}
 {% endmacro %}
 
 
-{% macro default__plain_name(name, quoted) %}
+{% macro default__plain_name(name) %}
   {%- do return(name) -%}
 {% endmacro %}
 
 
-{# Snowflake keeps an unquoted name in upper case, and Python shows every name of one case in the other
+{# Without quotes Snowflake makes no difference of case, and Python shows its upper case in lower case
    (dbt_rfm/warehouse/snowflake_sql.py). #}
-{% macro snowflake__plain_name(name, quoted) %}
-  {%- if not quoted or modules.re.match('[A-Z_][A-Z0-9_$]*$', name) -%}
-    {%- do return(name | lower) -%}
-  {%- endif -%}
-  {%- do return(name | upper if modules.re.match('[a-z_][a-z0-9_$]*$', name) else name) -%}
+{% macro snowflake__plain_name(name) %}
+  {%- do return(name | lower) -%}
 {% endmacro %}
 
 

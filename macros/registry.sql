@@ -93,6 +93,12 @@
 {% endmacro %}
 
 
+{# The name under which the registry keeps a prediction, as an SQL literal. #}
+{% macro model_name(relation) %}
+  {%- do return(dbt_rfm.text(dbt_rfm.plain_name(relation.identifier))) -%}
+{% endmacro %}
+
+
 {# A column as a project or we name it, in SQL: what has no capitals here is all capitals in Snowflake. #}
 {% macro column(name) %}
   {%- do return(adapter.dispatch('column', 'dbt_rfm')(name)) -%}

@@ -11,7 +11,7 @@
    may run no statement named main. Needs dbt's transaction. #}
 {% macro serve_version(target, version, selected, typed=true) %}
   {%- set registry = dbt_rfm.beside(target, 'rfm_versions') -%}
-  {%- set ours = 'model_name = ' ~ dbt_rfm.text(target.identifier) -%}
+  {%- set ours = 'model_name = ' ~ dbt_rfm.model_name(target) -%}
   {%- set marks -%}
     update {{ registry }} set status = 'retired' where {{ ours }} and status = 'serving';
     update {{ registry }} set status = 'serving', served_at = cast('{{ dbt_rfm.utc_now() }}' as timestamp)
@@ -141,7 +141,7 @@
 {# Columns that a version was served with, as SQL; the history may hold columns of other kinds of prediction too. #}
 {% macro version_columns(target, version) %}
   {%- set registry = dbt_rfm.beside(target, 'rfm_versions') -%}
-  {%- set kind = run_query('select kind from ' ~ registry ~ ' where model_name = ' ~ dbt_rfm.text(target.identifier) ~ ' and version = ' ~ version).rows[0][0] -%}
+  {%- set kind = run_query('select kind from ' ~ registry ~ ' where model_name = ' ~ dbt_rfm.model_name(target) ~ ' and version = ' ~ version).rows[0][0] -%}
   {%- set kinds = {
       'binary': ['probability', 'prediction'],
       'multiclass': ['class', 'probability', 'rank'],

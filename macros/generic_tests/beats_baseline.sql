@@ -15,7 +15,7 @@
 with serving as (
     select version, backtest_metric, backtest_value, baseline_value, beats_baseline
     from {{ registry }}
-    where model_name = {{ dbt_rfm.text(model.identifier) }} and status = 'serving'
+    where model_name = {{ dbt_rfm.model_name(model) }} and status = 'serving'
 ),
 {% if metric is none -%}
 verdicts as (
@@ -28,7 +28,7 @@ figures as (
     from serving
     inner join {{ dbt_rfm.beside(model, 'rfm_metrics') }} as figures on serving.version = figures.version
     where
-        figures.model_name = {{ dbt_rfm.text(model.identifier) }}
+        figures.model_name = {{ dbt_rfm.model_name(model) }}
         and figures.metric = {{ dbt_rfm.text(metric) }}
         and figures.split = 'backtest'
 ),

@@ -62,7 +62,7 @@
 {% macro newer_version(target, version) %}
   {%- set sql -%}
     select max(version) from {{ dbt_rfm.beside(target, 'rfm_versions') }}
-    where model_name = {{ dbt_rfm.text(target.identifier) }} and status = 'serving' and version > {{ version }}
+    where model_name = {{ dbt_rfm.model_name(target) }} and status = 'serving' and version > {{ version }}
   {%- endset -%}
   {%- do return(dbt_rfm.run_fresh(sql).rows[0][0]) -%}
 {% endmacro %}

@@ -24,7 +24,7 @@
   {%- set registry = dbt_rfm.beside(target, 'rfm_versions') -%}
   {%- set known = [] -%}
   {%- if dbt_rfm.relation_kind(registry) is not none -%}
-    {%- set sql = 'select version, status from ' ~ registry ~ ' where model_name = ' ~ dbt_rfm.text(target.identifier) ~ ' order by version desc' -%}
+    {%- set sql = 'select version, status from ' ~ registry ~ ' where model_name = ' ~ dbt_rfm.model_name(target) ~ ' order by version desc' -%}
     {%- for row in run_query(sql).rows -%}
       {%- do known.append({'version': row[0] | int, 'status': row[1]}) -%}
     {%- endfor -%}

@@ -23,6 +23,8 @@ from dbt_rfm.warehouse.snowflake import Snowflake
 
 pytestmark = pytest.mark.functional
 
+#: Without a dollar, which fakesnow takes for a variable even in a text.
+HOSTILE = "it's \\' \"x\"; drop table orders; --"
 VALUE = "PREDICT SUM(orders.amount, 0, 30, days) FOR EACH customers.customer_id"
 TESTS = """
 models:
@@ -154,6 +156,21 @@ def test__command_line__opens_the_same_warehouse(shop: SnowflakeProject, capsys:
     assert "churn serves version 2 again" in printed("rollback", "churn", "--version", "2")
     assert set(shop.rows("select model_version from churn")) == {(2,)}
     assert "1 predictions as of" in printed("predict", CHURN, "--entity", "2")
+
+
+def test__hostile_text__of_a_query__stays_a_text(shop: SnowflakeProject) -> None:
+    in_jinja = HOSTILE.replace("\\", "\\\\").replace('"', '\\"').replace("'", "''")
+    shop.write("models/hostile.sql", predict(f"{CHURN} AND customers.segment != '{in_jinja}'"))
+
+    built = shop.dbt("run", "--select", "hostile")
+
+    assert built.success, built.log
+    assert versions(shop, "hostile") == [(1, "serving")]
+    rows = dict(shop.rows("select customer_id, probability from hostile"))
+    assert rows == pytest.approx(dict(shop.rows("select customer_id, probability from churn")), rel=1e-6)
+    [(query,)] = shop.rows(f"select query from {rfm(shop)}.rfm_versions where model_name = 'hostile'")
+    assert HOSTILE.replace("'", "''") in query
+    assert len(shop.rows("select order_id from orders")) > 1000
 
 
 def answered_by_duckdb() -> list[tuple]:
