@@ -25,7 +25,7 @@ from sqlglot.errors import SqlglotError
 from dbt_rfm.errors import DataError, ProjectError, RfmError, did_you_mean
 from dbt_rfm.warehouse.catalogue import kinds, listed
 from dbt_rfm.warehouse.messages import first_line, without_values
-from dbt_rfm.warehouse.postgres_sql import KEY_FUNCTIONS, PostgresRfm, parted
+from dbt_rfm.warehouse.postgres_sql import KEY_FUNCTIONS, parted, written
 
 try:
     import adbc_driver_manager
@@ -144,7 +144,7 @@ class Postgres:
 
     def execute(self, sql: exp.Expression) -> None:
         """A statement without result."""
-        text = self._text(sql)
+        text = written(sql)
         if isinstance(sql, exp.Create) and sql.args.get("exists"):
             # Two sessions that make the same table at once collide, in spite of IF NOT EXISTS.
             text = f"{_ONE_AT_A_TIME}; {text}"
@@ -214,13 +214,12 @@ class Postgres:
         try:
             inline: dict[str, str] = {}
             for step in steps:
-                text = _after(inline, self._text(step.select))
                 if step.reads > 1:
-                    self._make_temporary(step.name, text)
+                    self._make_temporary(step.name, _after(inline, step.text))
                     made.append(step.name)
                 else:
-                    inline[step.name] = self._text(step.select)
-            yield _after(inline, self._text(body))
+                    inline[step.name] = step.text
+            yield _after(inline, body)
         except BaseException:
             # The transaction may be gone, and the tables with it; the first error is what counts.
             with suppress(RfmError):
@@ -249,10 +248,6 @@ class Postgres:
         one = f"SELECT {asked} FROM (SELECT 1) AS one LEFT JOIN ({text} LIMIT 0) AS q ON TRUE"
         with self._errors(), self._reading(one) as reader:
             return [column[0].as_py() for column in reader.read_all().columns]
-
-    def _text(self, sql: exp.Expression) -> str:
-        # A plan's expressions are large, and written out once: a copy first would double the time.
-        return sql.sql(dialect=PostgresRfm, copy=False)
 
     @contextmanager
     def _reading(self, text: str) -> Iterator[pa.RecordBatchReader]:

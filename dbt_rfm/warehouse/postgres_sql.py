@@ -85,16 +85,24 @@ class PostgresRfm(SqlglotPostgres):
 @dataclass(frozen=True)
 class Step:
     name: str
-    select: exp.Expression
+    text: str
     reads: int  # how often it is read by later steps and by the query
 
 
-def parted(query: exp.Expression) -> tuple[list[Step], exp.Expression]:
-    """The steps (CTEs) of a query and the query without them. The query is taken apart, not copied."""
+def written(query: exp.Expression) -> str:
+    # A plan's expressions are large, and written out once: a copy first would double the time.
+    return query.sql(dialect=PostgresRfm, copy=False)
+
+
+def parted(query: exp.Expression) -> tuple[list[Step], str]:
+    """The steps (CTEs) of a query and the text of the query without them."""
     found = query.args.get("with_")
     if found is None:
-        return [], query
+        return [], written(query)
     read = Counter(t.name for t in query.find_all(exp.Table) if not t.db)
-    steps = [Step(cte.alias, cte.this, read[cte.alias]) for cte in found.expressions]
+    steps = [Step(cte.alias, written(cte.this), read[cte.alias]) for cte in found.expressions]
     query.set("with_", None)
-    return steps, query
+    try:
+        return steps, written(query)
+    finally:
+        query.set("with_", found)  # it may be asked again

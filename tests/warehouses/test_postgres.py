@@ -337,7 +337,9 @@ def test__steps__read_more_than_once__same_rows_and_no_table_is_left(orders):
     orders.execute(sql("create table counted as select 1 as untouched"))
     orders.create_temporary("kept", sql(STEPS))
     streamed = [row for batch in orders.batches(sql(STEPS), 1) for row in batch.to_pylist()]
-    assert orders.query(sql(STEPS)).to_pylist() == streamed == expected
+    asked = sql(STEPS)
+    assert orders.query(asked).to_pylist() == streamed == expected
+    assert orders.query(asked).to_pylist() == expected, "a query can be asked twice"
     assert orders.query(sql("select * from kept order by order_id")).to_pylist() == expected
     assert orders.query(sql("select * from counted")).to_pydict() == {"untouched": [1]}
     left = "select relname from pg_class where relpersistence = 't' and relkind = 'r'"
