@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -17,6 +18,12 @@ from dbt_rfm.warehouse.postgres import Postgres
 
 if TYPE_CHECKING:
     from dbt_rfm.warehouse.snowflake import Snowflake
+
+REQUIRED = os.environ.get("RFM_REQUIRE_WAREHOUSES") == "1"
+if REQUIRED:
+    # Files of tests skip themselves without these.
+    for module in ("dbt.adapters.snowflake", "fakesnow", "snowflake.connector"):
+        importlib.import_module(module)
 
 
 @pytest.fixture(scope="session")
@@ -137,6 +144,6 @@ def _administer(server: Server, command: str, rest: str) -> None:
 
 
 def _missing(reason: str) -> NoReturn:
-    if os.environ.get("RFM_REQUIRE_WAREHOUSES") == "1":
+    if REQUIRED:
         pytest.fail(reason)
     pytest.skip(reason)
