@@ -22,6 +22,7 @@ from sqlglot.errors import SqlglotError
 
 from dbt_rfm.errors import DataError, ProjectError, RfmError, did_you_mean
 from dbt_rfm.warehouse.catalogue import kinds, listed
+from dbt_rfm.warehouse.messages import first_line, without_values
 
 if TYPE_CHECKING:
     from typing import Self
@@ -35,7 +36,6 @@ _ABOUT_ROWS = (
     duckdb.OutOfRangeException,
     duckdb.TypeMismatchException,
 )
-_VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|\([^)]*\)|(?<![\w.])-?\d[\d.]*")
 _MISSING_TABLE = re.compile(r"Table with name \"?([^\"]+?)\"? does not exist")
 
 
@@ -92,7 +92,7 @@ class DuckDB:
         try:
             select = exp.select("*").from_(relation, dialect=self.dialect)
         except SqlglotError as error:
-            raise ProjectError(f"expected a relation, got {relation}: {_first_line(error)}") from error
+            raise ProjectError(f"expected a relation, got {relation}: {first_line(error)}") from error
         text = select.sql(dialect=self.dialect)
         with self._errors():
             rows = self._cursor.execute(f"DESCRIBE {text}").fetchall()
@@ -192,11 +192,11 @@ class DuckDB:
             raise self._as_ours(error) from error
 
     def _as_ours(self, error: Exception) -> RfmError:
-        line = _first_line(error)
+        line = first_line(error)
         if "read-only" in line:
             return ProjectError("the database was opened read-only and takes no changes")
         if isinstance(error, (*_ABOUT_ROWS, pa.ArrowException, OSError)):
-            return DataError(f"DuckDB cannot compute this: {_VALUES.sub('…', line)}")
+            return DataError(f"DuckDB cannot compute this: {without_values(line)}")
         if isinstance(error, duckdb.OutOfMemoryException):
             return DataError("DuckDB ran out of memory", hint="Raise memory_limit or lower context_size.")
         missing = _MISSING_TABLE.search(line)
@@ -225,7 +225,7 @@ def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
             f"{path} is already open in this process with other settings", hint="Close that connection first."
         ) from error
     except duckdb.IOException as error:
-        line = _first_line(error)
+        line = first_line(error)
         if "lock" not in line:
             raise ProjectError(f"{path} cannot be opened: {line}", hint="Is it a DuckDB database file?") from error
         holder = re.search(r"PID (\d+)", line)
@@ -246,7 +246,3 @@ def _named(name: str) -> exp.Table:
 
 def _literal(value: str | Path) -> str:
     return exp.Literal.string(str(value)).sql(dialect=DuckDB.dialect)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]
