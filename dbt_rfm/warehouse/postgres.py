@@ -13,12 +13,11 @@ An error names the cause in one line and repeats neither values nor credentials:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
@@ -26,6 +25,7 @@ from dbt_rfm.errors import DataError, ProjectError, RfmError, did_you_mean
 from dbt_rfm.warehouse.catalogue import kinds, listed
 from dbt_rfm.warehouse.messages import first_line, without_values
 from dbt_rfm.warehouse.postgres_sql import KEY_FUNCTIONS, parted, written
+from dbt_rfm.warehouse.postgres_types import is_opaque, loadable, plain, plain_schema, regrouped, with_digits
 
 try:
     import adbc_driver_manager
@@ -57,7 +57,6 @@ _SESSION = (
 )
 _MISSING_TABLE = re.compile(r'relation "(.+)" does not exist')
 _GONE = re.compile("closed the connection|no connection to the server|terminating connection")
-_MAX_DIGITS = 38
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('dbt_rfm'))"  # as macros/bus/jobs.sql
 _CONNECTION_FAILURE = "08006"
 
@@ -126,21 +125,21 @@ class Postgres:
         if not fields:
             return []
         names = self._type_names(text, [field.name for field in fields])
-        return [(field.name, _with_digits(name, field)) for field, name in zip(fields, names, strict=True)]
+        return [(field.name, with_digits(name, field)) for field, name in zip(fields, names, strict=True)]
 
     def query(self, sql: exp.Expression) -> pa.Table:
         """Rows of a SELECT, as Arrow."""
         with self._errors(), self._stepwise(sql) as text, self._reading(text) as reader:
             rows = reader.read_all()
-            return _plain(rows, _plain_schema(rows))
+            return plain(rows, plain_schema(rows))
 
     def batches(self, sql: exp.Expression, size: int) -> Iterator[pa.RecordBatch]:
         """Rows of a SELECT, `size` at a time; read or close it before the next statement."""
         with self._errors(), self._stepwise(sql) as text, self._reading(text) as reader:
             schema = None
-            for rows in _regrouped(reader, size):
-                schema = schema or _plain_schema(rows)
-                yield from _plain(rows, schema).combine_chunks().to_batches()
+            for rows in regrouped(reader, size):
+                schema = schema or plain_schema(rows)
+                yield from plain(rows, schema).combine_chunks().to_batches()
 
     def execute(self, sql: exp.Expression) -> None:
         """A statement without result."""
@@ -159,7 +158,7 @@ class Postgres:
         """(Re)create a session table from Arrow rows."""
         self._drop_temporary(name)
         with self._errors(), self._connection.cursor() as cursor:
-            cursor.adbc_ingest(name, _loadable(rows), mode="create", temporary=True)
+            cursor.adbc_ingest(name, loadable(rows), mode="create", temporary=True)
         table = f"pg_temp.{_quoted(name)}"
         for field in rows.schema:
             if pa.types.is_decimal(field.type):
@@ -254,7 +253,7 @@ class Postgres:
         with self._connection.cursor() as cursor:
             cursor.execute(text)
             reader = cursor.fetch_record_batch()
-            if any(_is_opaque(field) for field in reader.schema):
+            if any(is_opaque(field) for field in reader.schema):
                 reader.close()
                 cursor.execute(_opaque_as_text(text, reader.schema))
                 reader = cursor.fetch_record_batch()
@@ -351,82 +350,6 @@ def _quoted(name: str) -> str:
     return exp.to_identifier(name, quoted=True).sql(dialect=Postgres.dialect)
 
 
-def _is_opaque(field: pa.Field) -> bool:
-    """A type that Arrow lacks, in Postgres's own bytes."""
-    if isinstance(field.type, pa.OpaqueType):
-        return pa.types.is_binary(field.type.storage_type)
-    return isinstance(field.type, pa.UuidType)
-
-
 def _opaque_as_text(text: str, schema: pa.Schema) -> str:
-    columns = [f"q.{_quoted(f.name)}{'::text' if _is_opaque(f) else ''} AS {_quoted(f.name)}" for f in schema]
+    columns = [f"q.{_quoted(f.name)}{'::text' if is_opaque(f) else ''} AS {_quoted(f.name)}" for f in schema]
     return f"SELECT {', '.join(columns)} FROM ({text}) AS q"
-
-
-def _digits(field: pa.Field) -> tuple[int, int] | None:
-    """(precision, scale) that a NUMERIC column declares, packed in its type modifier; None without or if unusual."""
-    packed = int((field.metadata or {}).get(b"POSTGRESQL:typmod", b"-1")) - 4
-    precision, scale = packed >> 16, packed & 0x7FF
-    return (precision, scale) if packed >= 0 and precision <= _MAX_DIGITS and scale <= precision else None
-
-
-def _is_numeric(field: pa.Field) -> bool:
-    return isinstance(field.type, pa.OpaqueType) and field.type.type_name == "numeric"
-
-
-def _with_digits(name: str, field: pa.Field) -> str:
-    digits = _digits(field) if _is_numeric(field) else None
-    return f"{name}({digits[0]},{digits[1]})" if digits else name
-
-
-def _plain_schema(rows: pa.Table) -> pa.Schema:
-    """Without the driver's own types and notes."""
-    return pa.schema([pa.field(f.name, _plain_type(f, rows.column(i))) for i, f in enumerate(rows.schema)])
-
-
-def _plain_type(field: pa.Field, values: pa.ChunkedArray) -> pa.DataType:
-    if _is_numeric(field):
-        digits = _digits(field)
-        if digits:
-            return pa.decimal128(*digits)
-        whole = pc.all(pc.match_substring_regex(_storage(values), r"^-?\d{1,38}$"), skip_nulls=True, min_count=1)
-        return pa.decimal128(_MAX_DIGITS, 0) if whole.as_py() else pa.float64()
-    return field.type.storage_type if isinstance(field.type, pa.BaseExtensionType) else field.type
-
-
-def _plain(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    columns = [_as_plain(rows.column(i), field) for i, field in enumerate(schema)]
-    return pa.table(columns, schema=schema)
-
-
-def _as_plain(values: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    if not isinstance(values.type, pa.BaseExtensionType):
-        return values
-    stored = _storage(values)
-    if pa.types.is_decimal(field.type):
-        # A decimal of Arrow has no NaN and no infinity; in a column of numbers they mean missing.
-        stored = pc.if_else(pc.match_substring_regex(stored, r"^[-\d.]+$"), stored, None)
-    return stored.cast(field.type)
-
-
-def _storage(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pa.chunked_array([chunk.storage for chunk in values.chunks], type=values.type.storage_type)
-
-
-def _regrouped(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Table]:
-    """The rows in tables of `size`; the driver cuts by bytes."""
-    kept: list[pa.RecordBatch] = []
-    for batch in batches:
-        kept.append(batch)
-        while sum(b.num_rows for b in kept) >= size:
-            rows = pa.Table.from_batches(kept)
-            yield rows.slice(0, size)
-            kept = rows.slice(size).to_batches()
-    if kept:
-        yield pa.Table.from_batches(kept)
-
-
-def _loadable(rows: pa.Table) -> pa.Table:
-    """Columns without any value have no type in Arrow; Postgres wants one."""
-    fields = [pa.field(f.name, pa.string()) if pa.types.is_null(f.type) else f for f in rows.schema]
-    return rows.cast(pa.schema(fields))

@@ -1,0 +1,91 @@
+"""What the driver for Postgres hands over, as plain Arrow, and back.
+
+In: Arrow tables of the driver. Out: Arrow tables of plain types. NUMERIC comes as text: it becomes a decimal where the
+column declares its digits, or if all values are whole, else a double. What Arrow has no type for, `is_opaque` tells,
+and it is asked for as text. The driver cuts batches by bytes; `regrouped` cuts them by rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_MAX_DIGITS = 38
+
+
+def is_opaque(field: pa.Field) -> bool:
+    """A type that Arrow lacks, in Postgres's own bytes."""
+    if isinstance(field.type, pa.OpaqueType):
+        return pa.types.is_binary(field.type.storage_type)
+    return isinstance(field.type, pa.UuidType)
+
+
+def _digits(field: pa.Field) -> tuple[int, int] | None:
+    """(precision, scale) that a NUMERIC column declares, packed in its type modifier; None without or if unusual."""
+    packed = int((field.metadata or {}).get(b"POSTGRESQL:typmod", b"-1")) - 4
+    precision, scale = packed >> 16, packed & 0x7FF
+    return (precision, scale) if packed >= 0 and precision <= _MAX_DIGITS and scale <= precision else None
+
+
+def _is_numeric(field: pa.Field) -> bool:
+    return isinstance(field.type, pa.OpaqueType) and field.type.type_name == "numeric"
+
+
+def with_digits(name: str, field: pa.Field) -> str:
+    digits = _digits(field) if _is_numeric(field) else None
+    return f"{name}({digits[0]},{digits[1]})" if digits else name
+
+
+def plain_schema(rows: pa.Table) -> pa.Schema:
+    """Without the driver's own types and notes."""
+    return pa.schema([pa.field(f.name, _plain_type(f, rows.column(i))) for i, f in enumerate(rows.schema)])
+
+
+def _plain_type(field: pa.Field, values: pa.ChunkedArray) -> pa.DataType:
+    if _is_numeric(field):
+        digits = _digits(field)
+        if digits:
+            return pa.decimal128(*digits)
+        whole = pc.all(pc.match_substring_regex(_storage(values), r"^-?\d{1,38}$"), skip_nulls=True, min_count=1)
+        return pa.decimal128(_MAX_DIGITS, 0) if whole.as_py() else pa.float64()
+    return field.type.storage_type if isinstance(field.type, pa.BaseExtensionType) else field.type
+
+
+def plain(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = [_asplain(rows.column(i), field) for i, field in enumerate(schema)]
+    return pa.table(columns, schema=schema)
+
+
+def _asplain(values: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    if not isinstance(values.type, pa.BaseExtensionType):
+        return values
+    stored = _storage(values)
+    if pa.types.is_decimal(field.type):
+        # A decimal of Arrow has no NaN and no infinity; in a column of numbers they mean missing.
+        stored = pc.if_else(pc.match_substring_regex(stored, r"^[-\d.]+$"), stored, None)
+    return stored.cast(field.type)
+
+
+def _storage(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pa.chunked_array([chunk.storage for chunk in values.chunks], type=values.type.storage_type)
+
+
+def regrouped(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Table]:
+    """The rows in tables of `size`; the driver cuts by bytes."""
+    kept: list[pa.RecordBatch] = []
+    for batch in batches:
+        kept.append(batch)
+        while sum(b.num_rows for b in kept) >= size:
+            rows = pa.Table.from_batches(kept)
+            yield rows.slice(0, size)
+            kept = rows.slice(size).to_batches()
+    if kept:
+        yield pa.Table.from_batches(kept)
+
+
+def loadable(rows: pa.Table) -> pa.Table:
+    """Columns without any value have no type in Arrow; Postgres wants one."""
+    fields = [pa.field(f.name, pa.string()) if pa.types.is_null(f.type) else f for f in rows.schema]
+    return rows.cast(pa.schema(fields))
