@@ -26,6 +26,16 @@ from dbt_rfm.worker_log import Log
 SECRET = "'4711'"
 
 
+class Shared(DuckDB):
+    """Two sessions that write at once wait for each other, as on a server; DuckDB would let one fail."""
+
+    _writing = threading.Lock()
+
+    def execute(self, sql: Any) -> None:
+        with self._writing:
+            super().execute(sql)
+
+
 class Bench:
     """A database with jobs, and workers on it."""
 
@@ -50,7 +60,7 @@ class Bench:
         return self.run(f"select status, message from rfm_jobs where job_id = '{job_id}'")[0]
 
     def worker(self, **settings: Any) -> Worker:
-        site = Site("dev", lambda: DuckDB.open(self.path, read_only=False), (JobTarget(None, "main", ""),))
+        site = Site("dev", lambda: Shared.open(self.path, read_only=False), (JobTarget(None, "main", ""),))
         return Worker([site], Settings(**settings), Log(as_json=True, stream=self.log))
 
     def events(self) -> list[str]:
@@ -234,13 +244,13 @@ def test__health_file__says_what_the_worker_does(bench: Bench, answered: Any, tm
 
 
 def test__warehouse_away__after_the_start__is_opened_anew(bench: Bench, answered: Any) -> None:
-    class Gone(DuckDB):
+    class Gone(Shared):
         def query(self, sql: Any) -> Any:
             raise ProjectError("the connection is gone")
 
     answered()
     bench.queue()
-    kinds = [Gone, DuckDB, DuckDB]
+    kinds = [Gone, Shared, Shared]
     site = Site("dev", lambda: kinds.pop(0).open(bench.path, read_only=False), (JobTarget(None, "main", ""),))
     Worker([site], Settings(max_jobs=1, idle=0.1), Log(as_json=True, stream=bench.log)).run()
     assert "warehouse_away" in bench.events() and bench.state()[0] == "done"
