@@ -12,31 +12,24 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from datetime import datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
+from fault_helpers import LEASE, kill_at, nothing_published, queue, start, state, until
 from postgres_server import Server
 from shop_project import predict
-from sqlglot import exp
 from worker_projects import WorkerProject
 from worker_that_stops import FEW
-from worker_that_stops import __file__ as WORKER_THAT_STOPS
 
-from dbt_rfm import __version__, shards, versions
+from dbt_rfm import __version__, shards
 from dbt_rfm.bus import Bus, Terms
-from dbt_rfm.job import Contract, JobTarget
-from dbt_rfm.task_kind import TaskKind
+from dbt_rfm.job import JobTarget
 from dbt_rfm.warehouse.postgres import Postgres
 
 pytestmark = pytest.mark.functional
 
-LEASE = 3  # seconds, so that a dead worker's job is soon free
 QUICK = "'context_size': 20, 'backtest': false"
 
 
@@ -64,58 +57,6 @@ def only_version_one(shop: WorkerProject) -> Iterator[None]:
     shop.execute("delete from churn__history where model_version > 1; update rfm_versions set status = 'serving'")
     shop.execute("delete from churn; insert into churn select * from churn__history")
     shop.execute("delete from rfm_jobs where status <> 'done' or job_id like 'fault%'")
-
-
-def queue(shop: WorkerProject, *, version: str = __version__) -> str:
-    """Another job for churn, as dbt would leave it; nobody polls."""
-    job_id = f"fault{uuid.uuid4().hex[:8]}.model.shop.churn"
-    names = "node_id, target, spec"
-    shop.execute(
-        f"insert into rfm_jobs (job_id, {names}, package_version, status, attempt, polled_at, created_at, updated_at) "
-        f"select '{job_id}', {names}, '{version}', 'queued', 0, now() + interval '1 hour', now(), now() "
-        "from rfm_jobs where job_id not like 'fault%' limit 1"
-    )
-    return job_id
-
-
-def state(shop: WorkerProject, job_id: str) -> tuple:
-    return shop.rows(f"select status, attempt, message from rfm_jobs where job_id = '{job_id}'")[0]
-
-
-def until(true: Callable[[], Any], seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
-
-
-def nothing_published(shop: WorkerProject) -> bool:
-    return (
-        shop.rows("select version, status from rfm_versions") == [(1, "serving")]
-        and shop.rows("select distinct model_version from churn__history") == [(1,)]
-        and shop.rows("select distinct model_version from churn") == [(1,)]
-    )
-
-
-def start(shop: WorkerProject, place: str, *arguments: str) -> tuple[subprocess.Popen[bytes], Path]:
-    """A worker in a process of its own that stands still at a place."""
-    mark = shop.path / f"{place}_{uuid.uuid4().hex[:6]}.mark"
-    where = ["--project-dir", str(shop.path), "--profiles-dir", str(shop.path)]
-    command = [sys.executable, WORKER_THAT_STOPS, place, str(mark), *where]
-    log = mark.with_suffix(".log").open("wb")
-    times = ["--lease", str(LEASE), "--idle", "0.2"]
-    return subprocess.Popen([*command, *times, *arguments], stderr=log, stdout=log), mark
-
-
-def kill_at(shop: WorkerProject, place: str) -> None:
-    """Start a worker and kill -9 it at the place."""
-    process, mark = start(shop, place)
-    try:
-        until(lambda: mark.exists() or process.poll() is not None)
-        assert process.poll() is None, mark.with_suffix(".log").read_text()
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
 
 
 class TestKilledWorker:
@@ -348,61 +289,6 @@ class TestBeside:
 
     def test__run__dbt_fails__ends_with_its_code(self, shop: WorkerProject) -> None:
         assert self.beside(shop, "run", "--select", "churn", "--vars", "{dbt_rfm_claim_timeout: never}").returncode == 1
-
-
-def test__two_workers_race_for_200_jobs__each_has_exactly_one_winner(shop: WorkerProject) -> None:
-    jobs = [queue(shop) for _ in range(200)]
-    home, together = JobTarget("postgres", "faults", ""), threading.Barrier(2)
-    won: list[dict[str, str]] = [{}, {}]
-
-    def race(mine: dict[str, str]) -> None:
-        with Postgres.open(shop.output) as warehouse:
-            bus = Bus(warehouse, home)
-            for job_id in jobs:
-                together.wait(30)
-                claim = bus.claim(job_id)
-                if claim is not None:
-                    mine[job_id] = claim.token
-
-    racers = [threading.Thread(target=race, args=(mine,)) for mine in won]
-    for racer in racers:
-        racer.start()
-    for racer in racers:
-        racer.join()
-
-    assert set(won[0]).isdisjoint(won[1])
-    assert {**won[0], **won[1]} == dict(shop.rows("select job_id, worker from rfm_jobs where job_id like 'fault%'"))
-    assert len(won[0]) + len(won[1]) == 200
-    assert won[0] and won[1]
-
-
-def test__two_workers__publish_the_very_first_versions_at_once__both_are_there(
-    postgres_output: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(versions, "_publishing", nullcontext())  # as in two processes
-    rows = pa.table({"customer_id": [1], "anchor_time": [datetime(2025, 1, 1)], "prediction": [0.5]})
-    release = versions.Release("run", "", TaskKind.REGRESSION, "", "", "", "", datetime(2025, 1, 1), __version__)
-    together, errors = threading.Barrier(2), []
-
-    def publish(schema: str, model: str) -> None:
-        with Postgres.open(postgres_output) as warehouse:
-            home = JobTarget(None, schema, model)
-            together.wait(30)
-            try:
-                versions.publish(warehouse, home, rows, release, hold=True, contract=Contract())
-            except Exception as error:
-                errors.append(error)
-
-    for number in range(10):
-        with Postgres.open(postgres_output) as warehouse:
-            warehouse.execute(exp.Create(this=exp.table_(f"s{number}"), kind="SCHEMA"))
-        threads = [threading.Thread(target=publish, args=(f"s{number}", model)) for model in ("churn", "value")]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    assert errors == []
 
 
 class TestConnections:
