@@ -1,6 +1,6 @@
 """Labels and neighbours of 1,000 examples, ours beside those of the query language owner's engine, on the same file.
 
-    python bench/context_assembly.py --file scale/events_1000000.duckdb [--theirs .venv-differential/bin/python]
+    python bench/context_assembly.py --file target/scale/events_1000000.duckdb [--theirs .venv-differential/bin/python]
 
 The file is one of bench/scale.py. Their engine runs in a process and a virtual environment of its own (made by
 `make differential`): it draws the accounts, labels them at an anchor and samples their newest 32 events. Ours answers

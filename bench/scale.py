@@ -62,7 +62,9 @@ _DRAW = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000])
-    parser.add_argument("--folder", type=Path, default=Path("scale"), help="of the DuckDB files and of what spills")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("target/scale"), help="of the DuckDB files and of what spills"
+    )
     parser.add_argument("--memory", default="4GB", help="memory_limit of DuckDB; the model's comes on top")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--shards", type=int, help="answer so many shards only")
