@@ -264,7 +264,7 @@ def _renderer(variables: Mapping[str, Any]) -> Any:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     # Only commands that look for a project read YAML.
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

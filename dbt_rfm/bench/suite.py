@@ -90,7 +90,7 @@ def _narrow(datasets: list[Dataset], wanted: tuple[str, ...]) -> list[Dataset]:
 
 def read_dataset(file: Path) -> Dataset:
     """Raises ProjectError where the file lacks something."""
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     try:
         raw = yaml.safe_load(file.read_text())

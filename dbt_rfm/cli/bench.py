@@ -119,7 +119,7 @@ def _run(
 
 def _model_options(given: list[str]) -> dict[str, object]:
     """name=value as a project would write them in YAML. Raises ProjectError for another form."""
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     from dbt_rfm.errors import ProjectError
 

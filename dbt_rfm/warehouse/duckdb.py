@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from dbt_rfm.errors import DataError, ProjectError, RfmError, did_you_mean
 from dbt_rfm.warehouse.catalogue import kinds, listed
 from dbt_rfm.warehouse.messages import first_line, without_values
+from dbt_rfm.warehouse.statements import everything_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -89,11 +89,7 @@ class DuckDB:
 
     def describe(self, relation: str) -> list[tuple[str, str]]:
         """(column, data type) of `select * from relation`, in order. Raises ProjectError if it cannot be read."""
-        try:
-            select = exp.select("*").from_(relation, dialect=self.dialect)
-        except SqlglotError as error:
-            raise ProjectError(f"expected a relation, got {relation}: {first_line(error)}") from error
-        text = select.sql(dialect=self.dialect)
+        text = everything_of(relation, self.dialect).sql(dialect=self.dialect)
         with self._errors():
             rows = self._cursor.execute(f"DESCRIBE {text}").fetchall()
         return [(row[0], row[1]) for row in rows]

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from dbt_rfm.errors import DataError, ProjectError, RfmError, did_you_mean
 from dbt_rfm.warehouse.catalogue import kinds, listed
 from dbt_rfm.warehouse.messages import first_line, without_values
 from dbt_rfm.warehouse.postgres_sql import KEY_FUNCTIONS, parted, written
 from dbt_rfm.warehouse.postgres_types import is_opaque, loadable, plain, plain_schema, regrouped, with_digits
+from dbt_rfm.warehouse.statements import begun, everything_of
 
 try:
     import adbc_driver_manager
@@ -115,11 +115,7 @@ class Postgres:
 
     def describe(self, relation: str) -> list[tuple[str, str]]:
         """(column, data type) of `select * from relation`, in order. Raises ProjectError if it cannot be read."""
-        try:
-            select = exp.select("*").from_(relation, dialect=self.dialect)
-        except SqlglotError as error:
-            raise ProjectError(f"expected a relation, got {relation}: {first_line(error)}") from error
-        text = select.sql(dialect=self.dialect)
+        text = everything_of(relation, self.dialect).sql(dialect=self.dialect)
         with self._errors(), self._connection.cursor() as cursor:
             fields = list(cursor.adbc_execute_schema(text))
         if not fields:
@@ -188,17 +184,10 @@ class Postgres:
         if self._in_transaction:
             yield
             return
-        self._run(begin)
         self._in_transaction = True
         try:
-            yield
-        except BaseException:
-            # If the connection is gone, so is the transaction; the first error is what counts.
-            with suppress(RfmError):
-                self._run("ROLLBACK")
-            raise
-        else:
-            self._run("COMMIT")
+            with begun(self._run, begin):
+                yield
         finally:
             self._in_transaction = False
 

@@ -31,6 +31,7 @@ from dbt_rfm.warehouse.catalogue import kinds, listed
 from dbt_rfm.warehouse.messages import first_line, without_values
 from dbt_rfm.warehouse.snowflake_sql import SnowflakeRfm, other_case
 from dbt_rfm.warehouse.snowflake_types import data_type, loadable, plain, sql_type
+from dbt_rfm.warehouse.statements import begun
 
 try:
     import snowflake.connector
@@ -153,17 +154,10 @@ class Snowflake:
         if self._in_transaction:
             yield
             return
-        self._run("BEGIN")
         self._in_transaction = True
         try:
-            yield
-        except BaseException:
-            # If the session is gone, so is the transaction; the first error is what counts.
-            with suppress(RfmError):
-                self._run("ROLLBACK")
-            raise
-        else:
-            self._run("COMMIT")
+            with begun(self._run, "BEGIN"):
+                yield
         finally:
             self._in_transaction = False
 

@@ -33,18 +33,8 @@
 
   {#- A first version that is held back serves nothing. -#}
   {%- set served = dbt_rfm.relation_kind(target_relation) is not none -%}
-  {%- if served and existing is not none and not existing.is_table -%}
-    {%- do adapter.cache_dropped(existing) -%}
-  {%- endif -%}
-
   {{ dbt_rfm.begin() }}
-  {{ run_hooks(post_hooks, inside_transaction=True) }}
-  {%- if served -%}
-    {%- do apply_grants(target_relation, grant_config, should_revoke=should_revoke(existing, full_refresh_mode=True)) -%}
-    {%- do persist_docs(target_relation, model) -%}
-  {%- endif -%}
-  {{ dbt_rfm.commit() }}
-  {{ run_hooks(post_hooks, inside_transaction=False) }}
+  {{ dbt_rfm.finish_prediction(target_relation, existing, served, grant_config, post_hooks) }}
 
   {{ return({'relations': [target_relation] if served else []}) }}
 {% endmaterialization %}
