@@ -159,8 +159,9 @@ class TestShards:
         shop.execute("update rfm_shards set lease_until = now() where status = 'running'")
         with shop.worker(terms=Terms(lease=LEASE)) as log:
             until(lambda: state(shop, job_id)[0] == "done")
-        (first, *_) = [event for event in log.events("stage") if "total" in event]
-        assert first["done"] == 2 and first["total"] > 2
+        told = [event for event in log.events("stage") if "total" in event]
+        # A quick worker has done another one before it first tells of it.
+        assert min(event["done"] for event in told) >= 2 and told[0]["total"] > 2
         assert shop.rows("select count(*) from churn__history where model_version = 2") == shop.rows(
             "select count(*) from churn"
         )
