@@ -301,7 +301,7 @@ def _snapshot(
         options=options.recorded(),
         shards={"bounds": bounds, "blocks": [ROW for _ in plan.blocks]} if bounds else {},
         label_shares=_label_shares(session, task.kind, options, choice, examples),
-        graph=shown_graph(graph.schema, task.entity.table.name) if rows else {},
+        graph=shown_graph(graph.schema, task.entity.table.name),
     )
 
 

@@ -35,7 +35,7 @@ from dbt_rfm.plan.forecast_examples import (
 )
 from dbt_rfm.plan.forecast_features import forecast_plan
 from dbt_rfm.plan.labels import eligible_select
-from dbt_rfm.plan.neighbours import neighbours_plan
+from dbt_rfm.plan.neighbours import neighbours_plan, shown_graph
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.plan.series import series_select
 from dbt_rfm.plan.timeline import Season, Timeline, seasons, steps_table, windows_table
@@ -119,6 +119,7 @@ def forecast_snapshot(
         rows=rows,
         notes=(*found, *more, *([reason] if reason else [])),
         options=options.recorded(),
+        graph=shown_graph(graph.schema, task.entity.table.name),
         shards={"bounds": bounds, "blocks": _shapes(shared)} if bounds else {},
     )
 

@@ -43,6 +43,7 @@ from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.from_job import label_table, schema_from_job
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.schema.validate import validate
+from dbt_rfm.schema_change import since_last_version
 from dbt_rfm.scoring import answer_shards
 from dbt_rfm.shards import Alone, Board, RunTables, number_of
 from dbt_rfm.snapshot import BACKTEST, CONTEXT, QUERY, Snapshot, bundle_sha, write_bundle
@@ -292,12 +293,14 @@ def _publish_seen(
             planned_now=planned_now,
         )
         held = _is_held(result)
+        fresh = fingerprint(result.schema)
+        changed = since_last_version(result.snapshot, fresh, warehouse, job.home or job.target, _bundles(job))
         folder = _keep_bundle(job, result)
         release = _release(job, result, bundle_sha(folder) if folder else "")
         done: list[Outcome] = []
 
         def settled(number: int, status: str) -> None:
-            message = "\n".join([_headline(job, result, number, status), *findings, *result.notes])
+            message = "\n".join([_headline(job, result, number, status), *changed, *findings, *result.notes])
             done.append(Outcome("published" if status == versions.SERVING else status, message, number))
             settle(done[0])
 
@@ -406,13 +409,17 @@ def _release(job: Job, result: Answer, snapshot_sha: str) -> versions.Release:
     )
 
 
+def _bundles(job: Job) -> Path:
+    assert job.target is not None
+    return Path(job.target_path) / "rfm" / job.target.identifier
+
+
 def _keep_bundle(job: Job, result: Answer) -> Path | None:
     """Write the bundle under target/rfm/<name>/ and drop the oldest beyond keep_snapshots."""
     keep = result.options.keep_snapshots
     if keep == 0:
         return None
-    assert job.target is not None
-    home = Path(job.target_path) / "rfm" / job.target.identifier
+    home = _bundles(job)
     folder = home / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
     write_bundle(result.snapshot, folder)
     for old in sorted(p for p in home.iterdir() if (p / "manifest.json").exists())[:-keep]:

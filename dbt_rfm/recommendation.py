@@ -34,6 +34,7 @@ from dbt_rfm.plan.interactions import (
     parts_of,
     relevant_select,
 )
+from dbt_rfm.plan.neighbours import shown_graph
 from dbt_rfm.plan.pairs import labelled_select, pair_block, pairs_select, shares_select
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.plan.template import statement
@@ -272,6 +273,7 @@ def _snapshot(
         features=features,
         notes=(*notes, *_notes(splits, options, f"{nobody}{asked}"), *([said_of(bounds)] if bounds else [])),
         options=options.recorded(),
+        graph=shown_graph(run.graph.schema, task.entity.table.name),
         label_shares=shares,
         shards={"bounds": bounds, "blocks": [ROW], "groups": asked_groups} if bounds else {},
         ranking={

@@ -62,7 +62,7 @@ class Snapshot:
     #: of a recommendation: item (the key's name), number (length of a list), items (how many there are).
     ranking: Mapping[str, Any] = field(default_factory=dict)
     #: of `rows`: entity (its table), tables (name -> key, columns with their semantic types), links (child, column,
-    #: parent, its key); empty without rows.
+    #: parent, its key).
     graph: Mapping[str, Any] = field(default_factory=dict)
     #: of a large answer, of whose query examples only the first shard is here: bounds (the example_ids where shards
     #: begin and the last ends), blocks (tables of features in the warehouse), of a recommendation groups (in all).
