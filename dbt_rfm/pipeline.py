@@ -138,24 +138,16 @@ def answer(
     if entity_ids:
         task = replace(task, entity_ids=tuple(entity_ids))
     if quick:
-        named = FALLBACK if options.model == AUTO else options.model  # trying them all takes minutes
-        options = replace(options, model=named, context_size=min(options.context_size, QUICK_CONTEXT))
+        options = _quicker(options)
     progress("collecting examples and features")
-    run = run_of(job)
-    kept = run.features if run is not None else None
     if options.model == AUTO:
         with_rows = True
     elif reads_rows(options.model):
         with_rows, tables = True, None
+    board = board or Alone()
     snapshot = tables.planned() if tables is not None else None
     if snapshot is None:
-        snapshot = collect(
-            task, schema, warehouse, options, labels=job.labels, with_rows=with_rows, kept=kept, tables=tables
-        )
-        if tables is not None and snapshot.shards:
-            board = board or Alone()
-            board.open(number_of(snapshot))
-            tables.ready(snapshot, prediction_rows(snapshot, None))
+        snapshot = _collected(job, Understood(task, schema, options), warehouse, with_rows, tables, board)
     planned_now()
     planned = time.perf_counter() - started
     chosen: tuple[str, ...] = ()
@@ -168,7 +160,7 @@ def answer(
     sharded = tables is not None and bool(snapshot.shards)
     step = run_step(snapshot, model, seed=options.seed, ask=not sharded)
     stored, more = None, 0.0
-    if tables is not None and board is not None and step.learnt is not None and sharded:
+    if tables is not None and step.learnt is not None and sharded:
         more = answer_shards(tables, snapshot, step.learnt, task, board, progress=progress)
         stored = _stored(tables, task, schema)
     return Answer(
@@ -183,6 +175,34 @@ def answer(
         notes=(*schema.notes, *snapshot.notes, *step.provenance.notes, *chosen, *told),
         stored=stored,
     )
+
+
+def _quicker(options: Options) -> Options:
+    """Fewer examples, and no trying of every model, which takes minutes."""
+    named = FALLBACK if options.model == AUTO else options.model
+    return replace(options, model=named, context_size=min(options.context_size, QUICK_CONTEXT))
+
+
+def _collected(
+    job: Job, known: Understood, warehouse: Warehouse, with_rows: bool, tables: RunTables | None, board: Board
+) -> Snapshot:
+    """The plan run; of a large answer the shards are opened for whoever takes them."""
+    run = run_of(job)
+    kept = run.features if run is not None else None
+    snapshot = collect(
+        known.task,
+        known.schema,
+        warehouse,
+        known.options,
+        labels=job.labels,
+        with_rows=with_rows,
+        kept=kept,
+        tables=tables,
+    )
+    if tables is not None and snapshot.shards:
+        board.open(number_of(snapshot))
+        tables.ready(snapshot, prediction_rows(snapshot, None))
+    return snapshot
 
 
 def _stored(tables: RunTables, task: Task, schema: RelationalSchema) -> exp.Table:

@@ -82,6 +82,18 @@ seeds:
 
 STORES = "store_id,kind\n1,city\n2,city\n3,mall\n4,online\n"
 
+#: What a project tests of its prediction.
+TESTS = """
+models:
+  - name: churn
+    data_tests:
+      - dbt_rfm.beats_baseline
+      - dbt_rfm.prediction_fresh: {arguments: {max_age_days: 36500}}
+    columns:
+      - name: probability
+        data_tests: [dbt_rfm.valid_probability]
+"""
+
 
 def predict(query: str = CHURN, *, config: str = "", rfm: str = "'context_size': 60", arguments: str = "") -> str:
     """The text of a prediction model; the small context keeps the tests quick."""

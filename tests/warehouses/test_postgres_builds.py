@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from postgres_server import Server
-from shop_project import CHURN, predict
+from shop_project import CHURN, TESTS, predict
 from worker_projects import WorkerProject
 
 pytestmark = pytest.mark.functional
@@ -36,17 +36,6 @@ models:
       - {name: model_version, data_type: integer}
       - {name: run_id, data_type: varchar}
       - {name: predicted_at, data_type: timestamp}
-"""
-
-TESTS = """
-models:
-  - name: churn
-    data_tests:
-      - dbt_rfm.beats_baseline
-      - dbt_rfm.prediction_fresh: {arguments: {max_age_days: 36500}}
-    columns:
-      - name: probability
-        data_tests: [dbt_rfm.valid_probability]
 """
 
 

@@ -10,7 +10,7 @@ pytest.importorskip("dbt.adapters.snowflake", reason="dbt-snowflake is not insta
 pytest.importorskip("fakesnow", reason="fakesnow is not installed")
 
 import duckdb
-from shop_project import CHURN, predict
+from shop_project import CHURN, TESTS, predict
 from snowflake_project import SnowflakeProject, project_at
 from snowflake_server import opened
 from worker_projects import shop_rows
@@ -26,16 +26,6 @@ pytestmark = pytest.mark.functional
 #: Without a dollar, which fakesnow takes for a variable even in a text.
 HOSTILE = "it's \\' \"x\"; drop table orders; --"
 VALUE = "PREDICT SUM(orders.amount, 0, 30, days) FOR EACH customers.customer_id"
-TESTS = """
-models:
-  - name: churn
-    data_tests:
-      - dbt_rfm.beats_baseline
-      - dbt_rfm.prediction_fresh: {arguments: {max_age_days: 36500}}
-    columns:
-      - name: probability
-        data_tests: [dbt_rfm.valid_probability]
-"""
 CONTRACT = """
 models:
   - name: value
