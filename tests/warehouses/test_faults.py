@@ -23,7 +23,7 @@ from shop_project import predict
 from worker_projects import WorkerProject
 from worker_that_stops import FEW
 
-from dbt_rfm import __version__, shards
+from dbt_rfm import __version__, pipeline, shards
 from dbt_rfm.bus import Bus, Terms
 from dbt_rfm.job import JobTarget
 from dbt_rfm.warehouse.postgres import Postgres
@@ -57,6 +57,18 @@ def only_version_one(shop: WorkerProject) -> Iterator[None]:
     shop.execute("delete from churn__history where model_version > 1; update rfm_versions set status = 'serving'")
     shop.execute("delete from churn; insert into churn select * from churn__history")
     shop.execute("delete from rfm_jobs where status <> 'done' or job_id like 'fault%'")
+
+
+def held(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Workers of this process stand still before the model until the event is set."""
+    run_step, go = pipeline.run_step, threading.Event()
+
+    def when_told(*arguments: Any, **named: Any) -> Any:
+        go.wait(60)
+        return run_step(*arguments, **named)
+
+    monkeypatch.setattr(pipeline, "run_step", when_told)
+    return go
 
 
 class TestKilledWorker:
@@ -134,10 +146,11 @@ class TestKilledWorker:
 
     def test__sigterm__job_ends_within_the_grace__is_finished(self, shop: WorkerProject) -> None:
         job_id = queue(shop)
-        process, _ = start(shop, "nowhere", "--grace", "120")
-        until(lambda: state(shop, job_id)[0] == "running")
+        process, mark = start(shop, "mid_step", "--grace", "120")
+        until(mark.exists)
 
         process.terminate()
+        mark.with_suffix(".go").touch()
 
         assert process.wait(120) == 0
         assert state(shop, job_id)[0] == "done"
@@ -157,11 +170,17 @@ class TestShards:
         assert len(before) == 2 and nothing_published(shop)
         # The third is free when its lease has run out, which is ten minutes.
         shop.execute("update rfm_shards set lease_until = now() where status = 'running'")
-        with shop.worker(terms=Terms(lease=LEASE)) as log:
+        ((planned,),) = shop.rows("select count(*) from rfm_shards")
+        write, written = shards.RunTables.write, []
+
+        def noted(self: Any, shard: int, *arguments: Any) -> None:
+            written.append(shard)
+            write(self, shard, *arguments)
+
+        monkeypatch.setattr(shards.RunTables, "write", noted)
+        with shop.worker(terms=Terms(lease=LEASE)):
             until(lambda: state(shop, job_id)[0] == "done")
-        told = [event for event in log.events("stage") if "total" in event]
-        # A quick worker has done another one before it first tells of it.
-        assert min(event["done"] for event in told) >= 2 and told[0]["total"] > 2
+        assert planned > 3 and sorted(written) == sorted(set(range(planned)) - {shard for shard, _ in before})
         assert shop.rows("select count(*) from churn__history where model_version = 2") == shop.rows(
             "select count(*) from churn"
         )
@@ -217,8 +236,9 @@ class TestKilledDbt:
         assert nothing_published(shop)
 
     def test__kill_9__while_the_worker_works__version_is_ready_and_the_old_one_served(
-        self, shop: WorkerProject
+        self, shop: WorkerProject, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        go = held(monkeypatch)
         process = self.run_dbt(shop)
         until(lambda: self.newest(shop))
         job_id = self.newest(shop)
@@ -226,6 +246,7 @@ class TestKilledDbt:
             until(lambda: state(shop, job_id)[0] == "running")
             process.kill()
             process.wait()
+            go.set()
             until(lambda: state(shop, job_id)[0] == "done")
 
             assert shop.rows("select version, status from rfm_versions order by 1") == [(1, "serving"), (2, "ready")]
@@ -317,15 +338,16 @@ class TestConnections:
 
     def test__cut__that_of_the_heartbeat__is_opened_anew_and_the_job_done(self, shop: WorkerProject) -> None:
         job_id = queue(shop)
+        cut = (
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name = 'dbt-rfm' and state = 'idle' and query ilike '%rfm_jobs%'"
+        )
         with shop.worker(terms=Terms(lease=LEASE)) as log:
-            until(lambda: state(shop, job_id)[0] == "running")
-            shop.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity"
-                " where application_name = 'dbt-rfm' and state = 'idle' and query ilike '%rfm_jobs%'"
-            )
+            until(lambda: state(shop, job_id)[0] != "queued")
+            until(lambda: shop.rows(cut))
             until(lambda: state(shop, job_id)[0] == "done")
-
-        assert log.events("heartbeat_failed") or log.events("warehouse_away")
+            # A quick job is done before the next heartbeat: then the worker finds out when it looks for another.
+            until(lambda: log.events("heartbeat_failed") or log.events("warehouse_away"))
 
     def test__server_restarts__worker_goes_on(self, shop: WorkerProject, postgres_server: Server) -> None:
         with shop.worker(terms=Terms(lease=LEASE)):
@@ -361,6 +383,7 @@ class TestMachines:
             monkeypatch.setattr(f"dbt_rfm.{module}.datetime", Shifted)
         real = time.time
         monkeypatch.setattr(time, "time", lambda: real() + 3600 * hours)
+        go = held(monkeypatch)
         job_id = queue(shop)
         with shop.worker(terms=Terms(lease=30)):
             until(lambda: state(shop, job_id)[0] == "running")
@@ -368,6 +391,7 @@ class TestMachines:
             assert shop.rows(f"{lease} where job_id = '{job_id}'") == [(True, True)]
             with Postgres.open(shop.output) as other:
                 assert Bus(other, JobTarget("postgres", "faults", "")).claim(job_id) is None
+            go.set()
             until(lambda: state(shop, job_id)[0] == "done")
 
         near = "abs(extract(epoch from (now() at time zone 'utc') - predicted_at)) < 600"
@@ -397,7 +421,7 @@ class TestMachines:
 class TestVersions:
     def test__worker_of_another_version__leaves_the_job_and_dbt_says_why(self, shop: WorkerProject) -> None:
         runs: list[Any] = []
-        timeout = json.dumps({"dbt_rfm_claim_timeout": 4})
+        timeout = json.dumps({"dbt_rfm_claim_timeout": 10})
         dbt = threading.Thread(target=lambda: runs.append(shop.dbt("run", "--select", "churn", "--vars", timeout)))
         dbt.start()
         waiting = "select job_id from rfm_jobs where status = 'queued'"
