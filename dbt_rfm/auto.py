@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ import pyarrow as pa
 
 from dbt_rfm import trained
 from dbt_rfm.errors import DataError, RfmError
-from dbt_rfm.job import Job
 from dbt_rfm.model import candidates, load_model, reads_rows
 from dbt_rfm.model.reading import newest_part
 from dbt_rfm.model.step import label_array, learn, seconds_of, split_rows
@@ -44,9 +44,7 @@ class Trial:
     why: str = ""
 
 
-def choose(
-    snapshot: Snapshot, job: Job, options: Options, *, progress: Callable[[str], None]
-) -> tuple[Options, tuple[str, ...]]:
+def choose(snapshot: Snapshot, options: Options, *, progress: Callable[[str], None]) -> tuple[Options, tuple[str, ...]]:
     """The options of the best model for this task, and the table of the trials, line by line."""
     trial = _trial(snapshot, options.seed) if snapshot.kind in _KINDS else None
     if trial is None:
@@ -63,31 +61,31 @@ def choose(
             found[name] = asked, Trial(name, None, 0.0, f"the {minutes:g} minutes were over")
             continue
         progress(f"trying {name}")
-        figure, found[name] = _try(name, trial, job, asked, figure)
+        figure, found[name] = _try(name, trial, asked, figure)
     best = _best(figure, [each for _, each in found.values()])
     asked_rows, learnt = (len(split_rows(trial, split)) for split in (QUERY, CONTEXT))
     heading = f"auto took {best}, tried on {asked_rows} closed examples with {learnt} older ones to learn from:"
     return found[best][0], (heading, *(_line(figure, each) for _, each in found.values()))
 
 
-def _try(name: str, trial: Snapshot, job: Job, options: Options, figure: str) -> tuple[str, tuple[Options, Trial]]:
+def _try(name: str, trial: Snapshot, options: Options, figure: str) -> tuple[str, tuple[Options, Trial]]:
     started = time.monotonic()
     if reads_rows(options.model) and not trial.rows:
         return figure, (options, Trial(name, None, 0.0, "the examples are too many to bring the rows around them"))
     try:
-        figures = _figures(trial, job, options)
+        figures = _figures(trial, options)
     except RfmError as error:
         return figure, (options, Trial(name, None, time.monotonic() - started, str(error).split("\n", 1)[0]))
     figure = figure or primary_of(trial.kind, figures)
     return figure, (options, Trial(name, figures[figure], time.monotonic() - started))
 
 
-def _figures(trial: Snapshot, job: Job, options: Options) -> Mapping[str, float]:
+def _figures(trial: Snapshot, options: Options) -> Mapping[str, float]:
     with tempfile.TemporaryDirectory(prefix="dbt_rfm_") as folder:
         # What is trained here has not seen everything: it is not kept for the answer.
-        passing = replace(options, weights=folder)
+        passing = trained.Home(Path(folder))
         model: Any = load_model(options.model, options.device, options.for_model())
-        model, _ = trained.adapted(model, trial, job, passing, quick=False, progress=lambda stage: None)
+        model, _ = trained.adapted(model, trial, options, passing, progress=lambda stage: None)
         said = learn(trial, model, CONTEXT, seed=options.seed).answer(trial, QUERY)
     return score(trial.kind, label_array(trial, split_rows(trial, QUERY)), said)
 

@@ -148,15 +148,18 @@ def answer(
     snapshot = tables.planned() if tables is not None else None
     if snapshot is None:
         snapshot = _collected(job, Understood(task, schema, options), warehouse, with_rows, tables, board)
+    snapshot = replace(snapshot, prediction=trained.name_of(job))
     planned_now()
     planned = time.perf_counter() - started
     chosen: tuple[str, ...] = ()
     if options.model == AUTO:
-        options, chosen = choose(snapshot, job, options, progress=progress)
+        options, chosen = choose(snapshot, options, progress=progress)
         snapshot = replace(snapshot, options=options.recorded())
     progress("predicting")
     model = load_model(options.model, options.device, _model_options(options, quick))
-    model, told = trained.adapted(model, snapshot, job, options, quick=quick, progress=progress)
+    told: tuple[str, ...] = ()
+    if not quick:
+        model, told = trained.adapted(model, snapshot, options, trained.home_of(job, options), progress=progress)
     sharded = tables is not None and bool(snapshot.shards)
     step = run_step(snapshot, model, seed=options.seed, ask=not sharded)
     stored, more = None, 0.0

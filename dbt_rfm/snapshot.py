@@ -67,6 +67,7 @@ class Snapshot:
     #: of a large answer, of whose query examples only the first shard is here: bounds (the example_ids where shards
     #: begin and the last ends), blocks (tables of features in the warehouse), of a recommendation groups (in all).
     shards: Mapping[str, Any] = field(default_factory=dict)
+    prediction: str = "ad_hoc"  # the model it was collected for: under this name trained weights are kept
 
 
 FORMAT = 1
@@ -89,6 +90,7 @@ _ENTRIES = frozenset(
         "ranking",
         "graph",
         "shards",
+        "prediction",
     ]
 )
 
@@ -159,6 +161,7 @@ def described(snapshot: Snapshot) -> dict[str, Any]:
         "ranking": dict(snapshot.ranking),
         "graph": dict(snapshot.graph),
         "shards": dict(snapshot.shards),
+        "prediction": snapshot.prediction,
     }
 
 
@@ -182,6 +185,7 @@ def from_description(
         ranking=said["ranking"],
         graph=said["graph"],
         shards=said["shards"],
+        prediction=said["prediction"],
     )
 
 

@@ -16,18 +16,27 @@ def register(app: typer.Typer) -> None:
 def step(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle, as kept under target/rfm/.")],
     out: Annotated[Path, typer.Argument(help="Parquet file to write the predictions to.")],
+    train: Annotated[
+        bool, typer.Option("--train", help="Train what the bundle's options ask for, unless weights are kept that do.")
+    ] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or auto; default: as the bundle says.")] = None,
     weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Fine-tuned weights of the run, from target/rfm/weights.")
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="File of trained weights to answer with; with --train the folder that keeps them, "
+            "by default the option weights of the bundle, or a folder weights beside OUT.",
+        ),
     ] = None,
 ) -> None:
     """Run the model on a snapshot bundle, on any machine.
 
-    The predictions are those of the run that made the bundle, if it was fine-tuned with its --weights; the file has the
-    form of the prediction table without its version columns.
+    The predictions are those of the run that made the bundle, if it was fine-tuned with its --weights or trained anew
+    with --train; the file has the form of the prediction table without its version columns.
     """
     import pyarrow.parquet as pq
 
+    from dbt_rfm import trained
     from dbt_rfm.cli.console import say, stages
     from dbt_rfm.errors import ProjectError
     from dbt_rfm.evaluate import backtest
@@ -37,12 +46,22 @@ def step(
     from dbt_rfm.options import Options
     from dbt_rfm.snapshot import read_bundle
 
+    told: tuple[str, ...] = ()
     with stages("reading the bundle") as progress:
         snapshot = read_bundle(bundle)
         options = Options.read(snapshot.options, where=str(bundle))
+        if train and not options.fine_tune:
+            raise ProjectError(
+                "the run that made the bundle asked for no training",
+                where=str(bundle),
+                hint="Leave --train out, or set meta.rfm.fine_tune and build again.",
+            )
         progress("predicting")
         model = load_model(options.model, device or options.device, options.for_model())
-        if weights is not None:
+        if train:
+            home = trained.Home(weights or Path(options.weights or out.parent / "weights"))
+            model, told = trained.adapted(model, snapshot, options, home, progress=progress)
+        elif weights is not None:
             model = with_weights(model, weights)
         result = run_step(snapshot, model, seed=options.seed)
         rows = prediction_rows(snapshot, result.query)
@@ -52,9 +71,10 @@ def step(
         pq.write_table(rows, out)
     except OSError as error:
         raise ProjectError(f"{out} cannot be written: {error}") from error
-    if options.fine_tune and weights is None:
-        say("The run that made the bundle asked for fine-tuning: without --weights the bundled weights answered.")
+    if options.fine_tune and weights is None and not train:
+        say("The run that made the bundle was fine-tuned: without --train or --weights the bundled weights answered.")
     test = backtest(snapshot, result.backtest)
     say(f"{len(rows)} rows as of {snapshot.anchor:%Y-%m-%d %H:%M} in {out}; model {result.seconds:.1f} s")
     if test is not None:
         say(test.line())
+    say(*told)

@@ -10,7 +10,7 @@ Shapes: N context rows, Q questions, C columns, K classes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from dbt_rfm.model.reading import Reading
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.task_kind import TaskKind
 
-_CONTEXT, _QUESTIONS, _COLUMNS = 256, 512, 24  # rows and columns of an episode, at most
+_CONTEXT, QUESTIONS, _COLUMNS = 256, 512, 24  # rows and columns of an episode, at most
 _LEAST = 20  # rows of either part
 _OLDEST_CUT = 0.2  # share of the rows that every context may choose from
 
@@ -34,6 +34,18 @@ class Episode:
     high: np.ndarray  # [Q] where it ends
     log_odds: np.ndarray  # [K] that lead from what the network says to the questions drawn; empty for a number
 
+    def parts(self, most: int) -> list[Episode]:
+        """The same context with at most so many of the questions each."""
+        context, questions = len(self.labels), len(self.low)
+        if questions <= most:
+            return [self]
+        asked = [slice(start, start + most) for start in range(0, questions, most)]
+        rows = np.split(self.matrix, [context])
+        return [
+            replace(self, matrix=np.r_[rows[0], rows[1][some]], low=self.low[some], high=self.high[some])
+            for some in asked
+        ]
+
 
 def draw_episode(reading: Reading, seed: int, number: int) -> Episode | None:
     """None where the part drawn holds one label only."""
@@ -44,7 +56,7 @@ def draw_episode(reading: Reading, seed: int, number: int) -> Episode | None:
     slots = reading.targets.shape[1]
     times = None if reading.times is None else reading.times[older]
     context = sample_context(reading.labels[older], reading.kind, slots, _CONTEXT, times, rng)
-    asked = sample_context(reading.labels[newer], reading.kind, slots, _QUESTIONS, None, rng)
+    asked = sample_context(reading.labels[newer], reading.kind, slots, QUESTIONS, None, rng)
     read, posed = older[context.rows], newer[asked.rows]
     if len(np.unique(reading.labels[read])) == 1:
         return None

@@ -5,7 +5,8 @@ or none where the answer did not get better. The network learns from episodes of
 newest quarter is held back, and several times in between the *whole* answer, network, line, trees and their weights, is
 measured there. The best weights win, those of the start included. All of the network is trained: it is small enough.
 Time rule: no row held back is trained on, and nothing later than the examples given is seen.
-Training that was interrupted goes on from its last saved state, if the examples are the same.
+Training that was interrupted goes on from its last saved state, if the examples are the same; SIGTERM saves it. Too
+little memory halves the number of questions worked on at once, and the step is made again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dbt_rfm.model.episodes import Episode, draw_episode
+from dbt_rfm.model.episodes import QUESTIONS, Episode, draw_episode
 from dbt_rfm.model.in_context import InContextModel, checked
 from dbt_rfm.model.interface import Labelled
+from dbt_rfm.model.memory import LACK, halved
 from dbt_rfm.model.network import IDENTITY, RelationalTransformer
 from dbt_rfm.model.reading import Reading
+from dbt_rfm.model.stop import Stop
 from dbt_rfm.model.watched import Watched
 from dbt_rfm.pretrain.losses import NUM_CATEGORY_VECTORS, pinball
 from dbt_rfm.task_kind import TaskKind
@@ -43,6 +46,7 @@ _LOOKS = 4  # at the rows held back, at equal parts of the budget
 _CLEAR = 2.5  # standard errors of the gain: of four looks at nothing, one in forty gets so far
 _SAVE_EVERY = 20.0  # seconds
 _LEAST_ROWS = 120
+_LESS = "Lower context_size, or leave fine_tune out."
 _turn = threading.Lock()  # two dbt threads train one after the other: side by side each would get half of its minutes
 
 
@@ -109,7 +113,8 @@ class _Training:
         self.average = {name: value.detach().clone() for name, value in start.state_dict().items()}
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=_RATE, betas=(0.9, 0.98), weight_decay=0.0)
         self.number, self.steps, self.spent, self.looks = 0, 0, 0.0, 0
-        self.losses = watched.losses(None)
+        self.at_once = QUESTIONS
+        self.losses = self._losses(None)
         self.before = self.best = float(self.losses.mean())
         self.best_weights: dict[str, Tensor] | None = None
         self.identity = _identity(watched.inner, seed, budget, start)
@@ -119,18 +124,21 @@ class _Training:
         saved = began = self.clock()
         before = self.spent
         reading = self.watched.inner
-        while self.spent < self.budget:
-            episode = draw_episode(reading, self.seed, self.number)
-            self.number += 1
-            if episode is not None:
-                self._step(episode)
-            self.spent = before + self.clock() - began
-            if self.spent >= self.budget * (self.looks + 1) / _LOOKS:
-                self._look()
-                before, began = self.spent, self.clock()  # a look is not training
-            if self.clock() - saved > _SAVE_EVERY:
-                self._save()
-                saved = self.clock()
+        with Stop(armed=self.state is not None) as stop:
+            while self.spent < self.budget:
+                episode = draw_episode(reading, self.seed, self.number)
+                self.number += 1
+                if episode is not None:
+                    self._step(episode)
+                self.spent = before + self.clock() - began
+                if self.spent >= self.budget * (self.looks + 1) / _LOOKS:
+                    self._look()
+                    before, began = self.spent, self.clock()  # a look is not training
+                if stop.asked or self.clock() - saved > _SAVE_EVERY:
+                    self._save()
+                    saved = self.clock()
+                if stop.asked:
+                    stop.obey()
         if self.state is not None:
             self.state.unlink(missing_ok=True)
         return self._result()
@@ -139,9 +147,7 @@ class _Training:
         late = 0.5 * (1 + math.cos(math.pi * min(self.spent / self.budget, 1.0)))
         for group in self.optimiser.param_groups:
             group["lr"] = _RATE * min(1.0, (self.steps + 1) / _WARM_UP) * (0.05 + 0.95 * late)
-        draws = torch.Generator().manual_seed(abs(self.seed) * 1_000_003 + self.number)
-        loss = _loss(self.network, episode, str(self.watched.inner.kind), draws)
-        loss.backward()
+        self._learn(episode)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
         if torch.isfinite(norm):
             self.optimiser.step()
@@ -152,11 +158,33 @@ class _Training:
             for name, value in self.network.state_dict().items():
                 self.average[name].lerp_(value, 1 - decay)
 
+    def _learn(self, episode: Episode) -> None:
+        """The gradients of an episode, whole or in as many parts as the memory asks for."""
+        kind, whole = str(self.watched.inner.kind), len(episode.low)
+        while True:
+            self.network.zero_grad(set_to_none=True)
+            try:
+                for part in episode.parts(self.at_once):
+                    draws = torch.Generator().manual_seed(abs(self.seed) * 1_000_003 + self.number)
+                    (_loss(self.network, part, kind, draws) * (len(part.low) / whole)).backward()
+                return
+            except LACK as error:
+                self.at_once = halved(self.at_once, error, one="a single question", hint=_LESS)
+
+    def _losses(self, network: RelationalTransformer | None) -> np.ndarray:
+        while True:
+            try:
+                return self.watched.losses(network)
+            except LACK as error:
+                question = self.watched.question
+                fewer = halved(question.chunk, error, one="a single question", hint=_LESS)
+                self.watched = replace(self.watched, question=replace(question, chunk=fewer))
+
     def _look(self) -> None:
         """Measure the answer with the averaged weights and keep them if it is the best so far."""
         candidate = copy.deepcopy(self.network)
         candidate.load_state_dict(self.average)
-        losses = self.watched.losses(candidate.eval())
+        losses = self._losses(candidate.eval())
         loss = float(losses.mean())
         self.looks += 1
         if loss < self.best and clearly_less(losses, self.losses):

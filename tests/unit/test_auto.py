@@ -13,14 +13,12 @@ from asking import Double
 from dbt_rfm import auto
 from dbt_rfm.auto import choose
 from dbt_rfm.errors import DataError, ModelError, ProjectError
-from dbt_rfm.job import Job
 from dbt_rfm.model.interface import FeatureTable, Predictions
 from dbt_rfm.options import Options
 from dbt_rfm.snapshot import Feature, Snapshot
 from dbt_rfm.task_kind import TaskKind
 
 A = datetime(2024, 7, 1)
-JOB = Job(query="", tables=())
 OPTIONS = Options(model="auto", auto={"minutes": 1})
 
 
@@ -76,7 +74,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list:
 
 
 def run(found: Snapshot, options: Options = OPTIONS) -> tuple[Options, tuple[str, ...]]:
-    return choose(found, JOB, options, progress=lambda stage: None)
+    return choose(found, options, progress=lambda stage: None)
 
 
 def test__auto__the_best_on_the_closed_window__is_taken(seen) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from asking import ask
 
+from dbt_rfm.errors import ModelError
 from dbt_rfm.model import fine_tune as room
 from dbt_rfm.model.episodes import draw_episode
 from dbt_rfm.model.fine_tune import fine_tune
@@ -201,3 +202,53 @@ def test__with_tuned__both_networks_are_asked_and_the_version_tells(plain, task)
     assert both.with_options(columns=5).tuned is other
     given = (table, labels, table, TaskKind.BINARY, CLASSES[TaskKind.BINARY])
     assert not np.allclose(ask(both, *given).probabilities, ask(plain, *given).probabilities)
+
+
+@pytest.mark.parametrize("kind", list(CLASSES))
+def test__fine_tune__too_little_memory__fewer_questions_at_once_and_learns_the_same(
+    plain, task, kind, monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr(Watched, "losses", lambda self, network: even(1.0 if network is None else 0.5))
+    expected = tuned(plain, task, kind, minutes=0.1).weights
+    loss = room._loss
+
+    def greedy(network, episode, *given):
+        if len(episode.low) > 20:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return loss(network, episode, *given)
+
+    monkeypatch.setattr(room, "_loss", greedy)
+    found = tuned(plain, task, kind, minutes=0.1).weights
+    assert "going on with 16 examples at once" in caplog.text
+    assert expected is not None and found is not None
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, atol=1e-3, rtol=1e-3)
+
+
+def test__fine_tune__not_even_one_question_fits__says_what_to_make_smaller(plain, task, monkeypatch) -> None:
+    monkeypatch.setattr(room, "_loss", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA out of memory")))
+    with pytest.raises(ModelError, match=r"(?s)too little memory for a single question.*Lower context_size"):
+        tuned(plain, task)
+
+
+def test__fine_tune__too_little_memory_for_a_look__measures_fewer_rows_at_once(
+    plain, task, monkeypatch, caplog
+) -> None:
+    losses = Watched.losses
+
+    def greedy(self: Watched, network):
+        if self.question.chunk > 100:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return losses(self, network)
+
+    expected = tuned(plain, task, minutes=0.1)
+    monkeypatch.setattr(Watched, "losses", greedy)
+    found = tuned(plain, task, minutes=0.1)
+    assert "going on with 64 examples at once" in caplog.text
+    assert found.before == pytest.approx(expected.before, abs=1e-4)
+
+
+def test__fine_tune__other_errors__are_not_taken_for_lack_of_memory(plain, task, monkeypatch) -> None:
+    monkeypatch.setattr(room, "_loss", lambda *_: (_ for _ in ()).throw(RuntimeError("mat1 and mat2")))
+    with pytest.raises(RuntimeError, match="mat1"):
+        tuned(plain, task)

@@ -16,13 +16,10 @@ from __future__ import annotations
 
 import logging
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -30,12 +27,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from dbt_rfm.errors import ModelError
 from dbt_rfm.model.families.graph_transformer.batch import batch_of, in_batches
 from dbt_rfm.model.families.graph_transformer.encoding import Encoded
 from dbt_rfm.model.families.graph_transformer.heads import Head
 from dbt_rfm.model.families.graph_transformer.network import GraphTransformer
 from dbt_rfm.model.families.graph_transformer.options import GraphTransformerOptions
+from dbt_rfm.model.memory import LACK, halved
+from dbt_rfm.model.stop import Stop
 
 log = logging.getLogger("dbt_rfm")
 
@@ -118,7 +116,7 @@ class Training:
                         self._save(plan, state)
                         saved = time.monotonic()
                     if stop.asked:
-                        stop.obey(plan.checkpoint)
+                        stop.obey()
                 if state.step_of_pass == len(batches) or not state.best:
                     self._close_pass(plan, state)
         self._save(plan, state)
@@ -141,7 +139,7 @@ class Training:
             try:
                 with torch.no_grad():
                     found[part] = self._outputs(network, examples[part]).double().cpu().numpy()
-            except (RuntimeError, MemoryError) as error:
+            except LACK as error:
                 self._less_at_once(error)
                 continue
             start += len(part)
@@ -182,7 +180,7 @@ class Training:
                     part = examples[start : start + self.at_once]
                     (self._loss(state.network, part) * (len(part) / len(examples))).backward()
                 break
-            except (RuntimeError, MemoryError) as error:
+            except LACK as error:
                 self._less_at_once(error)
         self._share_gradients(state.network)
         norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), _CLIP)
@@ -209,19 +207,8 @@ class Training:
         return found.float()
 
     def _less_at_once(self, error: BaseException) -> None:
-        """Half as many examples in memory; raises what was no lack of it."""
-        lack = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-        if not lack:
-            raise error
-        if self.at_once == 1:
-            raise ModelError(
-                "there is too little memory for the rows of a single example",
-                hint="Keep fewer rows per link (meta.rfm.neighbors) or make channels smaller.",
-            ) from error
-        self.at_once //= 2
-        log.warning("too little memory: going on with %d examples at once", self.at_once)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        hint = "Keep fewer rows per link (meta.rfm.neighbors) or make channels smaller."
+        self.at_once = halved(self.at_once, error, one="the rows of a single example", hint=hint)
 
     def _share_gradients(self, network: GraphTransformer) -> None:
         if self.world == 1:
@@ -265,34 +252,6 @@ class Training:
         part = plan.checkpoint.with_suffix(".part")
         torch.save(state.saved(), part)
         part.replace(plan.checkpoint)
-
-
-class Stop:
-    """Notices SIGTERM while a training lasts; outside the main thread, where Python has no signals, nothing does."""
-
-    def __init__(self, *, armed: bool) -> None:
-        self.armed = armed and threading.current_thread() is threading.main_thread()
-        self.asked = False
-
-    def __enter__(self) -> Stop:
-        if self.armed:
-            self.before = signal.signal(signal.SIGTERM, self._notice)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.armed:
-            signal.signal(signal.SIGTERM, self.before)
-
-    def obey(self, checkpoint: Path | None) -> None:
-        """Do what the process would have done at once; a handler that returns finds the training ended all the same."""
-        signal.signal(signal.SIGTERM, self.before)
-        signal.raise_signal(signal.SIGTERM)
-        raise ModelError(
-            "the training was told to stop (SIGTERM)", hint=f"The same training goes on from {checkpoint}."
-        )
-
-    def _notice(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
 
 
 def _copied(weights: dict[str, Tensor]) -> dict[str, Tensor]:
