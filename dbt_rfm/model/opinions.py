@@ -8,7 +8,6 @@ Shapes: R rows asked, C columns, K classes, L quantile levels.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,10 +20,10 @@ from dbt_rfm.model.network import IDENTITY, QUANTILE_LEVELS, Context, Relational
 from dbt_rfm.model.reading import Question, Reading
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.model.trees import ClassTrees, MedianTrees
+from dbt_rfm.model.turn import turn
 
 _CATEGORY_VECTORS = 64
 _CELL_KEYS = 512  # context rows that cells attend to; attention among all of them would be most of the time
-_forward = threading.Lock()  # two dbt threads take turns: side by side each would take twice the memory and time
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ class Member:
     ) -> Member:
         draws = torch.Generator().manual_seed(int(question.rng(member, "identities").integers(2**62)))
         device, width = network.summary.device, len(part.categorical)
-        with _forward, torch.inference_mode():
+        with turn(), torch.inference_mode():
             encoded = network.encode(
                 _batched(part.matrix, device),
                 _batched(part.categorical, device),
@@ -194,7 +193,7 @@ class Member:
 
     def _score(self, rows: np.ndarray) -> np.ndarray:
         device = self.network.summary.device
-        with _forward, torch.inference_mode():
+        with turn(), torch.inference_mode():
             parts = [
                 self.network.score(self.encoded, _batched(rows[start : start + self.chunk], device), self.kind)[0].cpu()
                 for start in range(0, max(len(rows), 1), self.chunk)
