@@ -31,7 +31,6 @@ from dbt_rfm.job import Job
 from dbt_rfm.model import load_model, quick_options, reads_rows
 from dbt_rfm.model.interface import Provenance
 from dbt_rfm.model.step import learn, prediction_rows, run_step, split_rows
-from dbt_rfm.model.turn import under_way
 from dbt_rfm.one_state import as_of_now
 from dbt_rfm.options import AUTO, Options
 from dbt_rfm.pql.ast import Scalar
@@ -271,7 +270,6 @@ def predict_table(job: Job, warehouse: Warehouse) -> tuple[pa.Table, Outcome]:
     return rows, outcome
 
 
-@under_way()
 def _publish(
     job: Job,
     warehouse: Warehouse,

@@ -1,42 +1,47 @@
 """Turns at the network, within one process: whose it is, and how many threads the one whose turn it is gets.
 
 dbt's threads may answer several predictions at once. Two forward passes side by side would take twice the memory and no
-less time, so they take turns. And torch's threads wait for each other by spinning: where the other predictions keep
-cores busy with SQL and trees, a pass on every core takes several times as long as one on its share (docs/LOG.md).
+less time, so they take turns. And torch's threads wait for one another at every step: where other work holds a core, a
+pass on every core takes several times as long as one on the cores that are idle (docs/LOG.md). How many are is asked of
+Linux at each turn; elsewhere torch's own number stays.
 """
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import torch
 
-_forward, _count = threading.Lock(), threading.Lock()
-_under_way = 0
-
-
-@contextmanager
-def under_way() -> Iterator[None]:
-    """While a prediction of this process is answered, from its plan to its publication."""
-    global _under_way
-    with _count:
-        _under_way += 1
-    try:
-        yield
-    finally:
-        with _count:
-            _under_way -= 1
+_forward = threading.Lock()
+_LOAD = Path("/proc/loadavg")
+_LOOKS, _BETWEEN = 3, 0.001  # seconds: a look sees one moment only, and the busiest of a few is believed
 
 
 @contextmanager
 def turn() -> Iterator[None]:
-    """Wait for the network and hold it, with the share of torch's threads that the predictions under way leave."""
+    """Wait for the network and hold it, with as many of torch's threads as cores are idle, at least one."""
     with _forward:
         threads = torch.get_num_threads()
-        torch.set_num_threads(max(threads // max(_under_way, 1), 1))
+        if threads > 1:
+            torch.set_num_threads(max(min(threads, idle_cores()), 1))
         try:
             yield
         finally:
             torch.set_num_threads(threads)
+
+
+def idle_cores() -> int:
+    """Cores of the machine that nothing but this thread runs on; all of them where nobody can tell."""
+    cores, busy = os.cpu_count() or 1, 1
+    with suppress(OSError, ValueError, IndexError):
+        for look in range(_LOOKS):
+            if look:
+                time.sleep(_BETWEEN)
+            # "0.20 0.18 0.12 2/80 11206": two threads run or could, this one among them.
+            busy = max(busy, int(_LOAD.read_text().split()[3].split("/")[0]))
+    return cores - (busy - 1)
