@@ -63,10 +63,12 @@ def summary_block(scope: Scope, summary: Summary) -> Block:
 
 def bounds_select(examples: str, windows: Sequence[LookBack]) -> exp.Select:
     """(lo, hi] between any two neighbouring bounds of the examples' windows."""
-    moments = [("as_of", None)] + [("anchor_time", w) for w in windows if w.number is not None]
+    moments = [("as_of", None), *(("anchor_time", w) for w in windows if w.number is not None)]
     queries = []
     for named, window in moments:
-        moment = _since(window, sql.column(named)) if window else sql.column(named)
+        moment: exp.Expression = sql.column(named)
+        if window is not None and window.number is not None:
+            moment = sql.later(moment, -window.number, window.unit)
         queries.append(sql.select(sql.aliased(moment, "hi")).from_(sql.temporary(examples), copy=False))
     inner = sql.union_all(queries)
     distinct = sql.select(sql.column("hi")).distinct(copy=False).from_(sql.subquery(inner, "m"), copy=False)
@@ -220,42 +222,54 @@ class _Build:
 
     # windows
 
-    def _spans(self) -> exp.Expression:
-        """Each point once per window w, with the window's open start."""
-        queries = []
+    def _spans(self) -> exp.Select:
+        """The points, with the open start of each window but of all time: since0, since1, …"""
+        query = sql.select(*sql.columns(self._point_columns()))
         for w, window in enumerate(self.windows):
-            query = sql.select(*sql.columns(self._point_columns()), sql.aliased(exp.Literal.number(w), "w"))
-            if self.time is not None:
-                since = _since(window, sql.column("anchor_time"))
-                query = query.select(sql.aliased(since, "since"), copy=False)
-            queries.append(query.from_(sql.temporary("points"), copy=False))
-        return sql.union_all(queries)
+            if window.number is not None:
+                since = sql.later(sql.column("anchor_time"), -window.number, window.unit)
+                query = query.select(sql.aliased(since, f"since{w}"), copy=False)
+        return query.from_(sql.temporary("points"), copy=False)
 
     def _stats(self) -> exp.Select:
-        by = sql.columns((*self._point_columns(), "w"), "s")
-        query = sql.select(*by)
-        sums = [
-            "n",
-            *(f"{part}{i}" for i in self._numbers() for part in (("s", "c", "q") if self._spread(i) else ("s", "c"))),
-        ]
-        sums += [f"d{i}" for i in self._counted()]
-        highest = [
-            "newest",
-            *(f"hi{i}" for i in self._numbers() if self._spread(i)),
-            *(f"m{i}" for i in self._counted()),
-        ]
-        lowest = [f"lo{i}" for i in self._numbers() if self._spread(i)]
+        """Each point with what its windows hold: n_0, n_1, …; of the values only what an output tells."""
+        by, last = sql.columns(self._point_columns(), "s"), len(self.windows) - 1
+        sums, highest, lowest = [("n", w) for w in range(last + 1)], [("newest", last)], []
+        for i in self._numbers():
+            shown = range(last + 1) if self.values[i].detail else sorted(self._wide())
+            sums += [(f"{part}{i}", w) for part in ("s", "c") for w in shown]
+            if self._spread(i):
+                sums += [(f"q{i}", w) for w in sorted(self._wide())]
+                highest += [(f"hi{i}", w) for w in sorted(self._wide())]
+                lowest += [(f"lo{i}", w) for w in sorted(self._wide())]
+        sums += [(f"d{i}", last) for i in self._counted()]
+        highest += [(f"m{i}", last) for i in self._counted()]
         if self.time is not None:
-            highest.append("t")
-            lowest.append("first")
-        for aggregate, names in ((exp.Sum, sums), (exp.Max, highest), (exp.Min, lowest)):
-            query = query.select(*(sql.aliased(aggregate(this=sql.column(n, "c")), n) for n in names), copy=False)
+            highest.append(("t", last))
+            lowest.append(("first", last))
+        query = sql.select(*by)
+        for aggregate, parts in ((exp.Sum, sums), (exp.Max, highest), (exp.Min, lowest)):
+            query = query.select(*(self._within(aggregate, part, w) for part, w in parts), copy=False)
         query = query.from_(sql.temporary("spans", "s"), copy=False)
         on = [exp.EQ(this=sql.column("key", "c"), expression=sql.column("key", "s")), *self._visible("c", "s")]
-        if self.time is not None:
-            on.append(exp.GT(this=sql.column("t", "c"), expression=sql.column("since", "s")))
+        if self._starts(last):
+            on.append(_after_start(last))
         sql.join(query, sql.temporary("cells", "c"), sql.every(on))
         return query.group_by(*(c.copy() for c in by), copy=False)
+
+    def _within(self, aggregate: type[exp.Expression], part: str, w: int) -> exp.Alias:
+        """A part of the cells added up over window w; the last window, the longest, holds every row that is joined."""
+        value: exp.Expression = sql.column(part, "c")
+        if w < len(self.windows) - 1 and self._starts(w):
+            value = sql.when(_after_start(w), value)
+        return sql.aliased(aggregate(this=value), f"{part}_{w}")
+
+    def _starts(self, w: int) -> bool:
+        return self.time is not None and self.windows[w].number is not None
+
+    def _wide(self) -> set[int]:
+        """The windows in which a spread is told, and the mean of what is no detail."""
+        return {len(self.windows) - 1, 1 if len(self.windows) > 2 else 0}
 
     def _visible(self, row: str, point: str) -> list[exp.Expression]:
         conditions: list[exp.Expression] = []
@@ -272,10 +286,8 @@ class _Build:
 
     def _outputs(self) -> tuple[exp.Select, list[Output]]:
         query = sql.select().from_(sql.temporary("keyed", "k"), copy=False)
-        for w in range(len(self.windows)):
-            on = [_same(c, "k", f"s{w}") for c in self._point_columns()]
-            on.append(exp.EQ(this=sql.column("w", f"s{w}"), expression=exp.Literal.number(w)))
-            sql.join(query, sql.temporary("stats", f"s{w}"), sql.every(on), side="LEFT")
+        on = [_same(c, "k", "s") for c in self._point_columns()]
+        sql.join(query, sql.temporary("stats", "s"), sql.every(on), side="LEFT")
         outputs = self._counts() + self._amounts()
         for k in range(self.detail.newest):
             outputs += self._newest(query, k)
@@ -283,41 +295,40 @@ class _Build:
             outputs += self._category(query, i)
         return query, outputs
 
-    def _last(self) -> str:
-        return f"s{len(self.windows) - 1}"
+    def _told(self, part: str, w: int = -1) -> exp.Expression:
+        """What `_stats` has of a window; of the last one if none is named."""
+        return sql.column(f"{part}_{w % len(self.windows)}", "s")
 
     def _feature(self, what: str, kind: str = NUMERICAL) -> Feature:
         return Feature(f"{self.summary.name}.{what}", kind, self.summary.source, self.summary.path.table.name)
 
     def _counts(self) -> list[Output]:
-        last, anchor = self._last(), sql.column("anchor_time", "k")
+        anchor = sql.column("anchor_time", "k")
         outputs = [
-            (self._feature(f"count.{window}"), sql.as_double(sql.zero_if_null(sql.column("n", f"s{w}"))))
+            (self._feature(f"count.{window}"), sql.as_double(sql.zero_if_null(self._told("n", w))))
             for w, window in enumerate(self.windows)
         ]
         if self.time is None:
             return outputs
-        recency = sql.days_between(sql.column("t", last), anchor)
+        recency = sql.days_between(self._told("t"), anchor)
         outputs.append((self._feature("recency"), recency))
         if self.windows[-1].number is None and self.detail.sums:
-            tenure = sql.days_between(sql.column("first", last), anchor.copy())
+            tenure = sql.days_between(self._told("first"), anchor.copy())
             outputs.append((self._feature("tenure"), tenure))
             one_day = exp.Add(this=tenure.copy(), expression=exp.Literal.number("1.0"))
-            rate = exp.Div(this=sql.as_double(sql.column("n", last)), expression=exp.Paren(this=one_day))
+            rate = exp.Div(this=sql.as_double(self._told("n")), expression=exp.Paren(this=one_day))
             outputs.append((self._feature("per_day"), rate))
         return outputs
 
     def _amounts(self) -> list[Output]:
         outputs: list[Output] = []
-        wide = {len(self.windows) - 1, 1 if len(self.windows) > 2 else 0}
+        wide = self._wide()
         for i in self._numbers():
             value = self.values[i]
             for w, window in enumerate(self.windows):
                 if not value.detail and w not in wide:
                     continue
-                part: dict[str, exp.Expression] = {
-                    p: sql.column(f"{p}{i}", f"s{w}") for p in ("s", "c", "q", "lo", "hi")
-                }
+                part: dict[str, exp.Expression] = {p: self._told(f"{p}{i}", w) for p in ("s", "c", "q", "lo", "hi")}
                 outputs.append((self._feature(f"{value.label}.mean.{window}"), _mean(part["s"], part["c"])))
                 if self.detail.sums and value.detail:
                     outputs.append((self._feature(f"{value.label}.sum.{window}"), part["s"].copy()))
@@ -329,8 +340,7 @@ class _Build:
 
     def _newest(self, query: exp.Select, k: int) -> list[Output]:
         """The values of the k-th newest row, and the gap to it."""
-        alias, last = f"n{k}", self._last()
-        seq = sql.column("newest", last)
+        alias, seq = f"n{k}", self._told("newest")
         place = seq if k == 0 else exp.Sub(this=seq, expression=exp.Literal.number(k))
         on = [_same("key", alias, "k"), exp.EQ(this=sql.column("seq", alias), expression=place)]
         on += self._visible(alias, "k")
@@ -347,20 +357,18 @@ class _Build:
         return outputs
 
     def _category(self, query: exp.Select, i: int) -> list[Output]:
-        last, alias, label = self._last(), f"m{i}", self.values[i].label
-        seq = exp.Mod(this=sql.column(f"m{i}", last), expression=exp.Literal.number(_SEQ_ROOM))
+        alias, label = f"m{i}", self.values[i].label
+        seq = exp.Mod(this=self._told(f"m{i}"), expression=exp.Literal.number(_SEQ_ROOM))
         on = [_same("key", alias, "k"), exp.EQ(this=sql.column("seq", alias), expression=seq)]
         sql.join(query, sql.temporary("numbered", alias), sql.every(on), side="LEFT")
         return [
-            (self._feature(f"{label}.distinct"), sql.as_double(sql.column(f"d{i}", last))),
+            (self._feature(f"{label}.distinct"), sql.as_double(self._told(f"d{i}"))),
             (self._feature(f"{label}.most_frequent", CATEGORICAL), sql.column(f"v{i}", alias)),
         ]
 
 
-def _since(window: LookBack, anchor: exp.Expression) -> exp.Expression:
-    if window.number is None:
-        return sql.timestamp(sql.BEGINNING)
-    return sql.later(anchor, -window.number, window.unit)
+def _after_start(w: int) -> exp.Expression:
+    return exp.GT(this=sql.column("t", "c"), expression=sql.column(f"since{w}", "s"))
 
 
 def _mean(total: exp.Expression, count: exp.Expression) -> exp.Expression:

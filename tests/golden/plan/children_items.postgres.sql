@@ -62,70 +62,58 @@ WITH "keyed" AS (
     "key",
     "anchor_time",
     "as_of",
-    0 AS "w",
-    "anchor_time" - INTERVAL '90 DAY' AS "since"
-  FROM "points"
-  UNION ALL
-  SELECT
-    "key",
-    "anchor_time",
-    "as_of",
-    1 AS "w",
-    CAST('0001-01-01 00:00:00' AS TIMESTAMP) AS "since"
+    "anchor_time" - INTERVAL '90 DAY' AS "since0"
   FROM "points"
 ), "stats" AS (
   SELECT
     "s"."key",
     "s"."anchor_time",
     "s"."as_of",
-    "s"."w",
-    SUM("c"."n") AS "n",
-    SUM("c"."s0") AS "s0",
-    SUM("c"."c0") AS "c0",
-    SUM("c"."s1") AS "s1",
-    SUM("c"."c1") AS "c1",
-    MAX("c"."newest") AS "newest",
-    MAX("c"."t") AS "t",
-    MIN("c"."first") AS "first"
+    SUM(CASE WHEN "c"."t" > "s"."since0" THEN "c"."n" END) AS "n_0",
+    SUM("c"."n") AS "n_1",
+    SUM(CASE WHEN "c"."t" > "s"."since0" THEN "c"."s0" END) AS "s0_0",
+    SUM("c"."s0") AS "s0_1",
+    SUM(CASE WHEN "c"."t" > "s"."since0" THEN "c"."c0" END) AS "c0_0",
+    SUM("c"."c0") AS "c0_1",
+    SUM(CASE WHEN "c"."t" > "s"."since0" THEN "c"."s1" END) AS "s1_0",
+    SUM("c"."s1") AS "s1_1",
+    SUM(CASE WHEN "c"."t" > "s"."since0" THEN "c"."c1" END) AS "c1_0",
+    SUM("c"."c1") AS "c1_1",
+    MAX("c"."newest") AS "newest_1",
+    MAX("c"."t") AS "t_1",
+    MIN("c"."first") AS "first_1"
   FROM "spans" AS "s"
   INNER JOIN "cells" AS "c"
-    ON "c"."key" = "s"."key" AND "c"."t" <= "s"."as_of" AND "c"."t" > "s"."since"
+    ON "c"."key" = "s"."key" AND "c"."t" <= "s"."as_of"
   GROUP BY
     "s"."key",
     "s"."anchor_time",
-    "s"."as_of",
-    "s"."w"
+    "s"."as_of"
 )
 SELECT
   "k"."example_id" AS "example_id",
-  CAST(COALESCE("s0"."n", 0) AS DOUBLE PRECISION) AS "f0",
-  CAST(COALESCE("s1"."n", 0) AS DOUBLE PRECISION) AS "f1",
-  CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "k"."anchor_time") - DATE_TRUNC('second', "s1"."t")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS "f2",
-  CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "k"."anchor_time") - DATE_TRUNC('second', "s1"."first")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS "f3",
-  CAST("s1"."n" AS DOUBLE PRECISION) / (
-    CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "k"."anchor_time") - DATE_TRUNC('second', "s1"."first")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 + 1.0
+  CAST(COALESCE("s"."n_0", 0) AS DOUBLE PRECISION) AS "f0",
+  CAST(COALESCE("s"."n_1", 0) AS DOUBLE PRECISION) AS "f1",
+  CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "k"."anchor_time") - DATE_TRUNC('second', "s"."t_1")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS "f2",
+  CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "k"."anchor_time") - DATE_TRUNC('second', "s"."first_1")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS "f3",
+  CAST("s"."n_1" AS DOUBLE PRECISION) / (
+    CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "k"."anchor_time") - DATE_TRUNC('second', "s"."first_1")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 + 1.0
   ) AS "f4",
-  CAST("s0"."s0" AS DOUBLE PRECISION) / NULLIF("s0"."c0", 0) AS "f5",
-  "s0"."s0" AS "f6",
-  CAST("s1"."s0" AS DOUBLE PRECISION) / NULLIF("s1"."c0", 0) AS "f7",
-  "s1"."s0" AS "f8",
-  CAST("s0"."s1" AS DOUBLE PRECISION) / NULLIF("s0"."c1", 0) AS "f9",
-  CAST("s1"."s1" AS DOUBLE PRECISION) / NULLIF("s1"."c1", 0) AS "f10",
+  CAST("s"."s0_0" AS DOUBLE PRECISION) / NULLIF("s"."c0_0", 0) AS "f5",
+  "s"."s0_0" AS "f6",
+  CAST("s"."s0_1" AS DOUBLE PRECISION) / NULLIF("s"."c0_1", 0) AS "f7",
+  "s"."s0_1" AS "f8",
+  CAST("s"."s1_0" AS DOUBLE PRECISION) / NULLIF("s"."c1_0", 0) AS "f9",
+  CAST("s"."s1_1" AS DOUBLE PRECISION) / NULLIF("s"."c1_1", 0) AS "f10",
   "n0"."v0" AS "f11",
   "n0"."v1" AS "f12",
   "n0"."v2" AS "f13"
 FROM "keyed" AS "k"
-LEFT JOIN "stats" AS "s0"
-  ON "k"."key" = "s0"."key"
-  AND "k"."anchor_time" = "s0"."anchor_time"
-  AND "k"."as_of" = "s0"."as_of"
-  AND "s0"."w" = 0
-LEFT JOIN "stats" AS "s1"
-  ON "k"."key" = "s1"."key"
-  AND "k"."anchor_time" = "s1"."anchor_time"
-  AND "k"."as_of" = "s1"."as_of"
-  AND "s1"."w" = 1
+LEFT JOIN "stats" AS "s"
+  ON "k"."key" = "s"."key"
+  AND "k"."anchor_time" = "s"."anchor_time"
+  AND "k"."as_of" = "s"."as_of"
 LEFT JOIN "numbered" AS "n0"
-  ON "n0"."key" = "k"."key" AND "n0"."seq" = "s1"."newest" AND "n0"."t" <= "k"."as_of"
+  ON "n0"."key" = "k"."key" AND "n0"."seq" = "s"."newest_1" AND "n0"."t" <= "k"."as_of"
 ORDER BY
   pg_temp.rfm_key("k"."example_id")

@@ -62,70 +62,58 @@ WITH "KEYED" AS (
     "KEY",
     "ANCHOR_TIME",
     "AS_OF",
-    0 AS "W",
-    "ANCHOR_TIME" - INTERVAL '90 DAY' AS "SINCE"
-  FROM "POINTS"
-  UNION ALL
-  SELECT
-    "KEY",
-    "ANCHOR_TIME",
-    "AS_OF",
-    1 AS "W",
-    CAST('0001-01-01 00:00:00' AS TIMESTAMP_NTZ) AS "SINCE"
+    "ANCHOR_TIME" - INTERVAL '90 DAY' AS "SINCE0"
   FROM "POINTS"
 ), "STATS" AS (
   SELECT
     "S"."KEY",
     "S"."ANCHOR_TIME",
     "S"."AS_OF",
-    "S"."W",
-    SUM("C"."N") AS "N",
-    SUM("C"."S0") AS "S0",
-    SUM("C"."C0") AS "C0",
-    SUM("C"."S1") AS "S1",
-    SUM("C"."C1") AS "C1",
-    MAX("C"."NEWEST") AS "NEWEST",
-    MAX("C"."T") AS "T",
-    MIN("C"."FIRST") AS "FIRST"
+    SUM(CASE WHEN "C"."T" > "S"."SINCE0" THEN "C"."N" END) AS "N_0",
+    SUM("C"."N") AS "N_1",
+    SUM(CASE WHEN "C"."T" > "S"."SINCE0" THEN "C"."S0" END) AS "S0_0",
+    SUM("C"."S0") AS "S0_1",
+    SUM(CASE WHEN "C"."T" > "S"."SINCE0" THEN "C"."C0" END) AS "C0_0",
+    SUM("C"."C0") AS "C0_1",
+    SUM(CASE WHEN "C"."T" > "S"."SINCE0" THEN "C"."S1" END) AS "S1_0",
+    SUM("C"."S1") AS "S1_1",
+    SUM(CASE WHEN "C"."T" > "S"."SINCE0" THEN "C"."C1" END) AS "C1_0",
+    SUM("C"."C1") AS "C1_1",
+    MAX("C"."NEWEST") AS "NEWEST_1",
+    MAX("C"."T") AS "T_1",
+    MIN("C"."FIRST") AS "FIRST_1"
   FROM "SPANS" AS "S"
   INNER JOIN "CELLS" AS "C"
-    ON "C"."KEY" = "S"."KEY" AND "C"."T" <= "S"."AS_OF" AND "C"."T" > "S"."SINCE"
+    ON "C"."KEY" = "S"."KEY" AND "C"."T" <= "S"."AS_OF"
   GROUP BY
     "S"."KEY",
     "S"."ANCHOR_TIME",
-    "S"."AS_OF",
-    "S"."W"
+    "S"."AS_OF"
 )
 SELECT
   "K"."EXAMPLE_ID" AS "EXAMPLE_ID",
-  CAST(COALESCE("S0"."N", 0) AS DOUBLE) AS "F0",
-  CAST(COALESCE("S1"."N", 0) AS DOUBLE) AS "F1",
-  CAST(DATEDIFF(SECOND, "S1"."T", "K"."ANCHOR_TIME") AS DOUBLE) / 86400.0 AS "F2",
-  CAST(DATEDIFF(SECOND, "S1"."FIRST", "K"."ANCHOR_TIME") AS DOUBLE) / 86400.0 AS "F3",
-  CAST("S1"."N" AS DOUBLE) / (
-    CAST(DATEDIFF(SECOND, "S1"."FIRST", "K"."ANCHOR_TIME") AS DOUBLE) / 86400.0 + 1.0
+  CAST(COALESCE("S"."N_0", 0) AS DOUBLE) AS "F0",
+  CAST(COALESCE("S"."N_1", 0) AS DOUBLE) AS "F1",
+  CAST(DATEDIFF(SECOND, "S"."T_1", "K"."ANCHOR_TIME") AS DOUBLE) / 86400.0 AS "F2",
+  CAST(DATEDIFF(SECOND, "S"."FIRST_1", "K"."ANCHOR_TIME") AS DOUBLE) / 86400.0 AS "F3",
+  CAST("S"."N_1" AS DOUBLE) / (
+    CAST(DATEDIFF(SECOND, "S"."FIRST_1", "K"."ANCHOR_TIME") AS DOUBLE) / 86400.0 + 1.0
   ) AS "F4",
-  CAST("S0"."S0" AS DOUBLE) / NULLIF("S0"."C0", 0) AS "F5",
-  "S0"."S0" AS "F6",
-  CAST("S1"."S0" AS DOUBLE) / NULLIF("S1"."C0", 0) AS "F7",
-  "S1"."S0" AS "F8",
-  CAST("S0"."S1" AS DOUBLE) / NULLIF("S0"."C1", 0) AS "F9",
-  CAST("S1"."S1" AS DOUBLE) / NULLIF("S1"."C1", 0) AS "F10",
+  CAST("S"."S0_0" AS DOUBLE) / NULLIF("S"."C0_0", 0) AS "F5",
+  "S"."S0_0" AS "F6",
+  CAST("S"."S0_1" AS DOUBLE) / NULLIF("S"."C0_1", 0) AS "F7",
+  "S"."S0_1" AS "F8",
+  CAST("S"."S1_0" AS DOUBLE) / NULLIF("S"."C1_0", 0) AS "F9",
+  CAST("S"."S1_1" AS DOUBLE) / NULLIF("S"."C1_1", 0) AS "F10",
   "N0"."V0" AS "F11",
   "N0"."V1" AS "F12",
   "N0"."V2" AS "F13"
 FROM "KEYED" AS "K"
-LEFT JOIN "STATS" AS "S0"
-  ON "K"."KEY" = "S0"."KEY"
-  AND "K"."ANCHOR_TIME" = "S0"."ANCHOR_TIME"
-  AND "K"."AS_OF" = "S0"."AS_OF"
-  AND "S0"."W" = 0
-LEFT JOIN "STATS" AS "S1"
-  ON "K"."KEY" = "S1"."KEY"
-  AND "K"."ANCHOR_TIME" = "S1"."ANCHOR_TIME"
-  AND "K"."AS_OF" = "S1"."AS_OF"
-  AND "S1"."W" = 1
+LEFT JOIN "STATS" AS "S"
+  ON "K"."KEY" = "S"."KEY"
+  AND "K"."ANCHOR_TIME" = "S"."ANCHOR_TIME"
+  AND "K"."AS_OF" = "S"."AS_OF"
 LEFT JOIN "NUMBERED" AS "N0"
-  ON "N0"."KEY" = "K"."KEY" AND "N0"."SEQ" = "S1"."NEWEST" AND "N0"."T" <= "K"."AS_OF"
+  ON "N0"."KEY" = "K"."KEY" AND "N0"."SEQ" = "S"."NEWEST_1" AND "N0"."T" <= "K"."AS_OF"
 ORDER BY
   "K"."EXAMPLE_ID"
