@@ -34,6 +34,7 @@ from dbt_rfm.plan.examples import (
     drawn_select,
     examples_select,
     known_by,
+    draws_select,
     least_of_class,
     query_examples,
 )
@@ -201,10 +202,11 @@ def _choose(
     names, kind, seed = session.names, task.kind, options.seed
 
     def context(conditions: Sequence[exp.Expression]) -> exp.Select:
-        return context_select(names, kind, size=options.context_size, seed=seed, conditions=conditions)
+        return context_select(names, kind, size=options.context_size, conditions=conditions)
 
     splits: list[tuple[str, exp.Expression]] = [(CONTEXT, context(choice.context))]
     if isinstance(choice.query, exp.Select):
+    session.create(names.draws, draws_select(names, seed))
         splits.append((QUERY, query_examples(choice.query, task.entity_ids, LABEL_TYPE[kind])))
     else:
         size = query_rows or 2**31
@@ -316,9 +318,7 @@ def _label_shares(
         classes = pc.value_counts(labels.cast(pa.string())).to_pylist()
         if not least or all(c["counts"] > least for c in classes):
             continue
-        plain = context_select(
-            session.names, kind, size=options.context_size, seed=options.seed, conditions=conditions, favour=False
-        )
+        plain = context_select(session.names, kind, size=options.context_size, conditions=conditions, favour=False)
         counted = sql.select(
             sql.aliased(sql.as_text(sql.column("label")), "label"), sql.aliased(exp.Count(this=exp.Star()), "n")
         )

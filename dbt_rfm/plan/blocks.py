@@ -51,6 +51,10 @@ class Names:
     def labels(self) -> str:
         return self("labels")
 
+    @property
+    def draws(self) -> str:
+        return self("draws")
+
 
 Output = tuple[Feature, exp.Expression]
 

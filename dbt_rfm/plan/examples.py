@@ -8,6 +8,9 @@ Half of a context comes from the newest anchors, which resemble the query most; 
 which have seen more (512 examples so mixed did better than 512 of the newest in our trial). A rare class keeps a
 minimum, because nothing is learnt from three examples: up to a fifth of 1,000, and a fourth of fewer, where it has so
 many (figures in docs/LOG.md); `label_shares` in the snapshot takes the probabilities back to the true shares.
+
+A thousand are chosen of millions of labels, and to number millions in three orders takes longer than all features. So
+the ends are found first (the oldest anchor of the newest half, the last draw), and only what lies within is numbered.
 """
 
 from __future__ import annotations
@@ -45,31 +48,40 @@ def least_of_class(kind: TaskKind, size: int) -> int:
     return min(MIN_OF_CLASS[kind], max(size // 4, 1)) if kind in MIN_OF_CLASS else 0
 
 
+def draws_select(names: Names, seed: int) -> exp.Select:
+    """The labels, each with its lot `draw`: made once, because several contexts are drawn and each looks again."""
+    drawn = sql.aliased(_draw("l", seed, "context"), "draw")
+    everything = exp.Column(this=exp.Star(), table=sql.name("l"))
+    return sql.select(everything, drawn).from_(sql.temporary(names.labels, "l"), copy=False)
+
+
 def context_select(
-    names: Names, kind: TaskKind, *, size: int, seed: int, conditions: Sequence[exp.Expression], favour: bool = True
+    names: Names, kind: TaskKind, *, size: int, conditions: Sequence[exp.Expression], favour: bool = True
 ) -> exp.Select:
-    """At most `size` labelled examples that fulfil the conditions on labels `l`.
+    """At most `size` labelled examples of the session table of draws that fulfil the conditions on labels `l`.
 
     Without `favour` rare classes get no minimum: what the context would have been, for its class shares.
     """
+    least = least_of_class(kind, size) if favour else 0
     newest = sql.numbered([], [sql.column("anchor_time")], descending=True)
     newest.args["order"].append("expressions", exp.Ordered(this=sql.column("draw"), nulls_first=False))
     of_class = sql.numbered([sql.column("label")], [sql.column("draw")])
     ranked = sql.select(exp.Star(), sql.aliased(newest, "newest"), sql.aliased(of_class, "of_class"))
-    ranked = ranked.from_(sql.subquery(_drawn(names, seed, conditions), "d"), copy=False)
-    tier = exp.Case(ifs=_tiers(size, least_of_class(kind, size) if favour else 0), default=exp.Literal.number(2))
-    place = sql.numbered([], [tier, sql.column("draw")])
-    placed = sql.select(*sql.columns(_COLUMNS), sql.aliased(place, "place"))
-    placed = placed.from_(sql.subquery(ranked, "r"), copy=False)
-    return _first(placed, size)
+    ranked = ranked.from_(sql.temporary("near", "d"), copy=False)
+    tier = exp.Case(ifs=_tiers(size, least), default=exp.Literal.number(2))
+    chosen = sql.select(*sql.columns(_COLUMNS, "r")).from_(sql.subquery(ranked, "r"), copy=False)
+    chosen = _first(chosen, [exp.Ordered(this=tier), _by_lot("r")], size)
+    drawn = sql.select(*sql.columns((*_COLUMNS, "draw"), "l")).from_(sql.temporary(names.draws, "l"), copy=False)
+    drawn = drawn.where(*conditions, copy=False)
+    return sql.with_steps(chosen, [("drawn", drawn), *_limits(size, least), ("near", _near(least))])
 
 
 def drawn_select(names: Names, *, size: int, seed: int, conditions: Sequence[exp.Expression]) -> exp.Select:
     """At most `size` examples that fulfil the conditions on labels `l`, by lot."""
-    place = sql.numbered([], [sql.column("draw")])
-    placed = sql.select(*sql.columns(_COLUMNS), sql.aliased(place, "place"))
-    placed = placed.from_(sql.subquery(_drawn(names, seed, conditions), "d"), copy=False)
-    return _first(placed, size)
+    drawn = sql.select(*sql.columns(_COLUMNS, "l"), sql.aliased(_draw("l", seed, "context"), "draw"))
+    drawn = drawn.from_(sql.temporary(names.labels, "l"), copy=False).where(*conditions, copy=False)
+    query = sql.select(*sql.columns(_COLUMNS, "d")).from_(sql.subquery(drawn, "d"), copy=False)
+    return _first(query, [_by_lot("d")], size)
 
 
 def held_out(seed: int) -> exp.Expression:
@@ -122,11 +134,6 @@ def known_by(moment: exp.Expression) -> exp.Expression:
     return exp.LTE(this=sql.column("known_at", "l"), expression=moment)
 
 
-def _drawn(names: Names, seed: int, conditions: Sequence[exp.Expression]) -> exp.Select:
-    query = sql.select(*sql.columns(_COLUMNS, "l"), sql.aliased(_draw("l", seed, "context"), "draw"))
-    return query.from_(sql.temporary(names.labels, "l"), copy=False).where(*conditions, copy=False)
-
-
 def _draw(alias: str, seed: int, purpose: str) -> exp.Expression:
     parts = [
         sql.as_text(sql.column("entity", alias)),
@@ -141,14 +148,61 @@ def _draw(alias: str, seed: int, purpose: str) -> exp.Expression:
 
 def _tiers(size: int, least: int) -> list[exp.If]:
     """0: the minimum of each class, 1: the newest half; the rest follow by lot."""
-    newest = exp.LTE(this=sql.column("newest"), expression=exp.Literal.number(size // 2))
+    newest = exp.LTE(this=sql.column("newest", "r"), expression=exp.Literal.number(size // 2))
     tiers = [exp.If(this=newest, true=exp.Literal.number(1))]
     if least:
-        few = exp.LTE(this=sql.column("of_class"), expression=exp.Literal.number(least))
+        few = exp.LTE(this=sql.column("of_class", "r"), expression=exp.Literal.number(least))
         tiers.insert(0, exp.If(this=few, true=exp.Literal.number(0)))
     return tiers
 
 
-def _first(placed: exp.Select, size: int) -> exp.Select:
-    query = sql.select(*sql.columns(_COLUMNS, "p")).from_(sql.subquery(placed, "p"), copy=False)
-    return query.where(exp.LTE(this=sql.column("place", "p"), expression=exp.Literal.number(size)), copy=False)
+def _limits(size: int, least: int) -> list[tuple[str, exp.Select]]:
+    """How far in time and by lot those reach that may be chosen: three rows found without putting all in order."""
+    drawn = sql.temporary("drawn", "d")
+    first = sql.select(*sql.columns(("anchor_time", "draw"), "d")).from_(drawn, copy=False)
+    latest = exp.Ordered(this=sql.column("anchor_time", "d"), desc=True, nulls_first=False)
+    newest = _ends(_first(first, [latest, _by_lot("d")], size // 2), since=exp.Min(this=sql.column("anchor_time")))
+    lot = _ends(_first(sql.select(sql.column("draw", "d")).from_(drawn.copy(), copy=False), [_by_lot("d")], size))
+    limits = [("newest", newest), ("lot", lot)]
+    if least:
+        place = sql.numbered([sql.column("label", "d")], [sql.column("draw", "d")])
+        placed = sql.select(*sql.columns(("label", "draw"), "d"), sql.aliased(place, "place"))
+        placed = placed.from_(drawn.copy(), copy=False)
+        few = sql.select(*sql.columns(("label", "draw"), "p")).from_(sql.subquery(placed, "p"), copy=False)
+        few = few.where(exp.LTE(this=sql.column("place", "p"), expression=exp.Literal.number(least)), copy=False)
+        of_class = _ends(few, label=sql.column("label")).group_by(sql.column("label"), copy=False)
+        limits.append(("of_class", of_class))
+    return limits
+
+
+def _ends(rows: exp.Select, **more: exp.Expression) -> exp.Select:
+    ends = {**more, "last": exp.Max(this=sql.column("draw"))}
+    query = sql.select(*(sql.aliased(end, name) for name, end in ends.items()))
+    return query.from_(sql.subquery(rows, "x"), copy=False)
+
+
+def _near(least: int) -> exp.Select:
+    """The rows within one of the limits: all that may be chosen, and few others."""
+    query = sql.select(exp.Column(this=exp.Star(), table=sql.name("d")))
+    query = query.from_(sql.temporary("drawn", "d"), copy=False)
+    draw = sql.column("draw", "d")
+    recent = exp.and_(
+        exp.GTE(this=sql.column("anchor_time", "d"), expression=sql.column("since", "n")),
+        exp.LTE(this=draw, expression=sql.column("last", "n")),
+    )
+    within = [recent, exp.LTE(this=draw.copy(), expression=sql.column("last", "o"))]
+    for step, alias in (("newest", "n"), ("lot", "o")):
+        sql.join(query, sql.temporary(step, alias), None)
+    if least:
+        same = exp.EQ(this=sql.column("label", "c"), expression=sql.column("label", "d"))
+        sql.join(query, sql.temporary("of_class", "c"), same, side="LEFT")
+        within.append(exp.LTE(this=draw.copy(), expression=sql.column("last", "c")))
+    return query.where(exp.or_(*within), copy=False)
+
+
+def _by_lot(alias: str) -> exp.Ordered:
+    return exp.Ordered(this=sql.column("draw", alias), nulls_first=False)
+
+
+def _first(query: exp.Select, order: Sequence[exp.Ordered], size: int) -> exp.Select:
+    return query.order_by(*order, copy=False).limit(size, copy=False)

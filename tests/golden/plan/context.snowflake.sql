@@ -1,33 +1,84 @@
-SELECT
-  "P"."ENTITY",
-  "P"."ANCHOR_TIME",
-  "P"."LABEL"
-FROM (
+WITH "DRAWN" AS (
   SELECT
-    "ENTITY",
-    "ANCHOR_TIME",
-    "LABEL",
-    ROW_NUMBER() OVER (
-      ORDER BY CASE WHEN "OF_CLASS" <= 200 THEN 0 WHEN "NEWEST" <= 500 THEN 1 ELSE 2 END ASC, "DRAW" ASC
-    ) AS "PLACE"
+    "L"."ENTITY",
+    "L"."ANCHOR_TIME",
+    "L"."LABEL",
+    "L"."DRAW"
+  FROM "RFM_DRAWS_X" AS "L"
+  WHERE
+    "L"."KNOWN_AT" <= CAST('2024-06-30 12:00:00' AS TIMESTAMP_NTZ)
+), "NEWEST" AS (
+  SELECT
+    MIN("ANCHOR_TIME") AS "SINCE",
+    MAX("DRAW") AS "LAST"
   FROM (
     SELECT
-      *,
-      ROW_NUMBER() OVER (ORDER BY "ANCHOR_TIME" DESC NULLS LAST, "DRAW") AS "NEWEST",
-      ROW_NUMBER() OVER (PARTITION BY "LABEL" ORDER BY "DRAW" ASC) AS "OF_CLASS"
+      "D"."ANCHOR_TIME",
+      "D"."DRAW"
+    FROM "DRAWN" AS "D"
+    ORDER BY
+      "D"."ANCHOR_TIME" DESC NULLS LAST,
+      "D"."DRAW"
+    LIMIT 500
+  ) AS "X"
+), "LOT" AS (
+  SELECT
+    MAX("DRAW") AS "LAST"
+  FROM (
+    SELECT
+      "D"."DRAW"
+    FROM "DRAWN" AS "D"
+    ORDER BY
+      "D"."DRAW"
+    LIMIT 1000
+  ) AS "X"
+), "OF_CLASS" AS (
+  SELECT
+    "LABEL" AS "LABEL",
+    MAX("DRAW") AS "LAST"
+  FROM (
+    SELECT
+      "P"."LABEL",
+      "P"."DRAW"
     FROM (
       SELECT
-        "L"."ENTITY",
-        "L"."ANCHOR_TIME",
-        "L"."LABEL",
-        MD5(
-          CAST("L"."ENTITY" AS VARCHAR) || '|' || REGEXP_REPLACE(TO_VARCHAR(CAST("L"."ANCHOR_TIME" AS TIMESTAMP_NTZ), 'YYYY-MM-DD HH24:MI:SS.FF6'), '[.]?0+$', '') || '|' || 'context 0'
-        ) AS "DRAW"
-      FROM "RFM_LABELS_X" AS "L"
-      WHERE
-        "L"."KNOWN_AT" <= CAST('2024-06-30 12:00:00' AS TIMESTAMP_NTZ)
-    ) AS "D"
-  ) AS "R"
-) AS "P"
-WHERE
-  "P"."PLACE" <= 1000
+        "D"."LABEL",
+        "D"."DRAW",
+        ROW_NUMBER() OVER (PARTITION BY "D"."LABEL" ORDER BY "D"."DRAW" ASC) AS "PLACE"
+      FROM "DRAWN" AS "D"
+    ) AS "P"
+    WHERE
+      "P"."PLACE" <= 200
+  ) AS "X"
+  GROUP BY
+    "LABEL"
+), "NEAR" AS (
+  SELECT
+    "D".*
+  FROM "DRAWN" AS "D"
+  CROSS JOIN "NEWEST" AS "N"
+  CROSS JOIN "LOT" AS "O"
+  LEFT JOIN "OF_CLASS" AS "C"
+    ON "C"."LABEL" = "D"."LABEL"
+  WHERE
+    (
+      "D"."ANCHOR_TIME" >= "N"."SINCE" AND "D"."DRAW" <= "N"."LAST"
+    )
+    OR "D"."DRAW" <= "O"."LAST"
+    OR "D"."DRAW" <= "C"."LAST"
+)
+SELECT
+  "R"."ENTITY",
+  "R"."ANCHOR_TIME",
+  "R"."LABEL"
+FROM (
+  SELECT
+    *,
+    ROW_NUMBER() OVER (ORDER BY "ANCHOR_TIME" DESC NULLS LAST, "DRAW") AS "NEWEST",
+    ROW_NUMBER() OVER (PARTITION BY "LABEL" ORDER BY "DRAW" ASC) AS "OF_CLASS"
+  FROM "NEAR" AS "D"
+) AS "R"
+ORDER BY
+  CASE WHEN "R"."OF_CLASS" <= 200 THEN 0 WHEN "R"."NEWEST" <= 500 THEN 1 ELSE 2 END,
+  "R"."DRAW"
+LIMIT 1000

@@ -67,7 +67,7 @@ def plans(graph: Graph) -> dict[str, exp.Expression]:
     return {
         "labels_churn_30d": labels_select(churn(graph), graph, "anchors"),
         "labels_of_a_ratio": labels_select(bind(parse(RATIO), graph.schema), graph, "anchors"),
-        "context": context_select(NAMES, TaskKind.BINARY, size=1000, seed=0, conditions=[known]),
+        "context": context_select(NAMES, TaskKind.BINARY, size=1000, conditions=[known]),
         "bounds": bounds_select(NAMES.examples, windows),
         "children_items": blocks["orders.items"],
         "past_labels": past_labels_block(NAMES, TaskKind.BINARY).select,
