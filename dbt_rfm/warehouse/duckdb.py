@@ -10,6 +10,7 @@ An error names the cause in one line and repeats no values: they would end in db
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,10 @@ _ABOUT_ROWS = (
     duckdb.OutOfRangeException,
     duckdb.TypeMismatchException,
 )
+# Arrow output of `sql` needs no second copy of the rows, but the statement is bound twice. A block of features is so
+# long a statement that this takes longer than to copy its rows; DuckDB warns of the copy.
+_LONG = 4000  # characters
+warnings.filterwarnings("ignore", message="Arrow output on a DB-API result")
 _MISSING_TABLE = re.compile(r"Table with name \"?([^\"]+?)\"? does not exist")
 
 
@@ -96,9 +101,13 @@ class DuckDB:
 
     def query(self, sql: exp.Expression) -> pa.Table:
         """Rows of a SELECT, as Arrow."""
+        text = self._text(sql)
         with self._errors():
-            # `sql`, not `execute`: its Arrow output needs no second copy of the rows.
-            return self._cursor.sql(self._text(sql)).to_arrow_table()
+            if len(text) > _LONG:
+                done = self._cursor.execute(text)
+                # DuckDB 2.0 renamed it.
+                return (getattr(done, "to_arrow_table", None) or done.fetch_arrow_table)()
+            return self._cursor.sql(text).to_arrow_table()
 
     def batches(self, sql: exp.Expression, size: int) -> Iterator[pa.RecordBatch]:
         """Rows of a SELECT, `size` at a time; read or close it before the next statement."""
