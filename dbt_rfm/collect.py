@@ -28,13 +28,15 @@ from dbt_rfm.kept_features import KeptFeatures
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import newest_event, shifted
+from dbt_rfm.plan.asked import are_few, asked_rows
+from dbt_rfm.plan.blocks import Step
 from dbt_rfm.plan.event_history import outcome_of
 from dbt_rfm.plan.examples import (
     context_select,
     drawn_select,
+    draws_select,
     examples_select,
     known_by,
-    draws_select,
     least_of_class,
     query_examples,
 )
@@ -204,9 +206,9 @@ def _choose(
     def context(conditions: Sequence[exp.Expression]) -> exp.Select:
         return context_select(names, kind, size=options.context_size, conditions=conditions)
 
+    session.create(names.draws, draws_select(names, seed))
     splits: list[tuple[str, exp.Expression]] = [(CONTEXT, context(choice.context))]
     if isinstance(choice.query, exp.Select):
-    session.create(names.draws, draws_select(names, seed))
         splits.append((QUERY, query_examples(choice.query, task.entity_ids, LABEL_TYPE[kind])))
     else:
         size = query_rows or 2**31
@@ -277,8 +279,13 @@ def _snapshot(
     kept: KeptFeatures | None = None,
     tables: RunTables | None = None,
 ) -> Snapshot:
+    anchors, entities = _asked_about(session)
     scope = _scope(graph, task, choice)
-    plan = _feature_plan(session, scope, task, choice)
+    first: tuple[Step, ...] = ()
+    if are_few(entities, session.count(graph.read(task.entity.table, "e"))):
+        scope, first = _with_asked_rows(session, scope, task, with_rows=with_rows)
+    plan = _feature_plan(session, scope, task, choice, few_anchors=anchors <= FEW_ANCHORS)
+    plan = replace(plan, steps=(*first, *plan.steps))
     bounds = bounds_of(session, session.names.examples, tables.size) if tables is not None else []
     examples, features, meta = _features(session, plan, kept, tables if bounds else None, bounds)
     more = plan.notes
@@ -344,17 +351,33 @@ def _in_order(table: str) -> exp.Select:
     return query.order_by(exp.Ordered(this=sql.column("example_id")), copy=False)
 
 
-def _feature_plan(session: Session, scope: Scope, task: Task, choice: Choice) -> FeaturePlan:
-    anchors = sql.select(sql.column("anchor_time")).distinct(copy=False)
-    anchors = anchors.from_(sql.temporary(session.names.examples), copy=False)
-    few = session.count(exp.Subquery(this=anchors, alias=exp.TableAlias(this=sql.name("a")))) <= FEW_ANCHORS
+def _asked_about(session: Session) -> tuple[int, int]:
+    """How many anchors and how many entities the examples have."""
+    select = sql.select(*(sql.aliased(_distinct(name), name) for name in ("anchor_time", "entity")))
+    found = session.query(select.from_(sql.temporary(session.names.examples), copy=False)).to_pylist()[0]
+    return found["anchor_time"], found["entity"]
+
+
+def _distinct(name: str) -> exp.Count:
+    return exp.Count(this=exp.Distinct(expressions=[sql.column(name)]))
+
+
+def _with_asked_rows(session: Session, scope: Scope, task: Task, *, with_rows: bool) -> tuple[Scope, tuple[Step, ...]]:
+    """The scope that finds rows of the examples' entities in session tables, and the steps that make them."""
+    names, entity = session.names, (task.entity.table, task.entity.column.name)
+    keys = sql.select(sql.column("entity")).from_(sql.temporary(names.examples), copy=False)
+    graph, steps = asked_rows(scope.graph, names, entity, keys, with_rows=with_rows)
+    return replace(scope, graph=graph), steps
+
+
+def _feature_plan(session: Session, scope: Scope, task: Task, choice: Choice, *, few_anchors: bool) -> FeaturePlan:
     return feature_plan(
         scope,
         session.names,
         (task.entity.table, task.entity.column.name),
         kind=task.kind,
         horizon=choice.horizon or task.horizon,
-        few_anchors=few,
+        few_anchors=few_anchors,
         past_labels=choice.past_labels,
         outcome=outcome_of(task, choice.late) if task.of_events else None,
         of_events=task.of_events,

@@ -7,6 +7,7 @@ it from the table in between (order_items happen at their order's time).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sqlglot import exp
 
@@ -33,13 +34,15 @@ def children_blocks(
 
 def paths_down(schema: RelationalSchema, table: Table, key: str, hops: int = 2) -> Iterator[Path]:
     """Paths from children and grandchildren to the entity's key, children first."""
-    near = [Path(schema.table(k.child), (k,)) for k in schema.children(table.name) if k.parent_column == key]
+    near = [
+        Path(schema.table(k.child), (k,), asked=True) for k in schema.children(table.name) if k.parent_column == key
+    ]
     yield from near
     if hops > 1:
         for path in near:
             for link in schema.children(path.table.name):
                 if link.child != table.name and link.child != path.table.name:
-                    yield Path(schema.table(link.child), (link, *path.links))
+                    yield replace(path, table=schema.table(link.child), links=(link, *path.links))
 
 
 def link_label(schema: RelationalSchema, link: Link) -> str:

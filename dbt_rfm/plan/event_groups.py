@@ -68,7 +68,7 @@ def own_step(scope: Scope, names: Names, table: Table, key: str) -> Step:
     query = query.from_(sql.temporary(names.examples, "e"), copy=False)
     same = exp.EQ(this=sql.column(key, "o"), expression=sql.column("entity", "e"))
     on = [same, *exists_at(table, "o", sql.column("as_of", "e"))]
-    sql.join(query, scope.graph.read(table, "o"), sql.every(on), side="LEFT")
+    sql.join(query, scope.graph.read_asked(table, (), "o"), sql.every(on), side="LEFT")
     return Step(names("own"), query.group_by(example.copy(), copy=False))
 
 

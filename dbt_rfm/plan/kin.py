@@ -88,7 +88,7 @@ def _keyed_by_parent(scope: Scope, names: Names, table: Table, key: str, up: Lin
     )
     query = query.from_(sql.temporary(names.examples, "e"), copy=False)
     on = [exp.EQ(this=sql.column(key, "o"), expression=sql.column("entity", "e")), *exists_at(table, "o", at)]
-    sql.join(query, scope.graph.read(table, "o"), sql.every(on), side="LEFT")
+    sql.join(query, scope.graph.read_asked(table, (), "o"), sql.every(on), side="LEFT")
     return query.group_by(sql.column("example_id", "e"), copy=False)
 
 
@@ -104,7 +104,7 @@ def _newest_row(scope: Scope, names: Names, down: Link, others: list[Link]) -> e
 
     As in the summaries, rows are numbered in time and the largest number among those visible is found over cells.
     """
-    path = Path(scope.graph.schema.table(down.child), (down,))
+    path = Path(scope.graph.schema.table(down.child), (down,), asked=True)
     keys = [f"key{i}" for i in range(len(others))]
     steps = [
         ("numbered", _numbered(scope, names, path, others)),

@@ -123,7 +123,7 @@ class _Build:
         key = sql.column(entity.column.name, "e")
         at = sql.column("anchor_time", "a")
         query = sql.select(sql.aliased(key, "entity"), sql.aliased(at, "anchor_time"))
-        query = query.distinct(copy=False).from_(self.graph.read(entity.table, "e"), copy=False)
+        query = query.distinct(copy=False).from_(self.graph.read_asked(entity.table, (), "e"), copy=False)
         conditions = exists_at(entity.table, "e", at)
         sql.join(query, sql.temporary(self.anchors, "a"), sql.every(conditions) if conditions else None)
         parents = _Parents(self.graph, query, at)
@@ -135,7 +135,7 @@ class _Build:
 
 def aggregation_select(aggregation: BoundAggregation, graph: Graph, anchors: str) -> exp.Select:
     """(entity, anchor_time, value) wherever the window holds a row."""
-    path = Path(aggregation.table, aggregation.path)
+    path = Path(aggregation.table, aggregation.path, asked=True)
     rows = _rows_in_window(aggregation, graph, path, anchors)
     if aggregation.function in ("FIRST", "LAST"):
         return _first_or_last(rows)

@@ -46,6 +46,7 @@ class _Pick:
     hop: int
     label: str
     came_by: Link | None = None
+    up: tuple[Link, ...] | None = None  # the links up to the entity; None if the path led upwards
 
 
 def neighbours_plan(scope: Scope, names: Names, table: Table, key: str, sizes: Sequence[int]) -> Neighbours:
@@ -95,8 +96,9 @@ class _Build:
         query = sql.select(*head, *_columns(self.scope, self.table, "o"))
         query = query.from_(sql.temporary(self.names.examples, "e"), copy=False)
         on = [exp.EQ(this=sql.column(self.key, "o"), expression=sql.column("entity", "e"))]
-        sql.join(query, self.scope.graph.read(self.table, "o"), sql.every([*on, *exists_at(self.table, "o", at)]))
-        return self._pick(query, self.table, 0, "", None)
+        source = self.scope.graph.read_asked(self.table, (), "o")
+        sql.join(query, source, sql.every([*on, *exists_at(self.table, "o", at)]))
+        return self._pick(query, self.table, 0, "", None, ())
 
     def further(self, pick: _Pick, size: int) -> Iterator[_Pick]:
         """The parents and the newest children of the rows of a pick, but not back the way it came."""
@@ -109,7 +111,7 @@ class _Build:
             if link != pick.came_by or pick.hop == 1:
                 label = f"{pick.label}<{link_label(schema, link)}"
                 children = self._children(pick, link, size)
-                yield self._pick(children, schema.table(link.child), pick.hop + 1, label, link)
+                yield self._pick(children, schema.table(link.child), pick.hop + 1, label, link, _up(pick, link))
 
     def shown(self, pick: _Pick) -> exp.Select:
         """The pick's rows in the form of the bundle."""
@@ -124,10 +126,18 @@ class _Build:
         head = [example_id, sql.aliased(hop, "hop"), sql.aliased(label, "link")]
         return sql.select(*head, *seen).from_(sql.temporary(pick.step.table, "n"), copy=False)
 
-    def _pick(self, query: exp.Select, table: Table, hop: int, label: str, link: Link | None) -> _Pick:
+    def _pick(
+        self,
+        query: exp.Select,
+        table: Table,
+        hop: int,
+        label: str,
+        link: Link | None,
+        up: tuple[Link, ...] | None = None,
+    ) -> _Pick:
         step = Step(self.names(f"pick{self.made}"), query)
         self.made += 1
-        return _Pick(step, table, hop, label, link)
+        return _Pick(step, table, hop, label, link, up)
 
     def _parents(self, pick: _Pick, link: Link) -> exp.Select:
         parent = self.scope.graph.schema.table(link.parent)
@@ -143,7 +153,7 @@ class _Build:
         strict = same and timed
         steps = [
             ("base", _based(pick, link)),
-            ("numbered", self._numbered(child, link)),
+            ("numbered", self._numbered(child, link, _up(pick, link))),
             ("newest", self._newest(strict) if timed else _newest_of_all()),
         ]
         columns = sql.columns([c.name for c in child.columns], "o")
@@ -166,7 +176,7 @@ class _Build:
             near.append(still_valid(time_of(child, child.valid_to, "o"), sql.column(_AS_OF, "b")))
         return sql.with_steps(sql.join(query, sql.temporary("numbered", "o"), sql.every(near)), steps)
 
-    def _numbered(self, child: Table, link: Link) -> exp.Select:
+    def _numbered(self, child: Table, link: Link, up: tuple[Link, ...] | None) -> exp.Select:
         """The children of the keys asked for, numbered in time."""
         key, time = sql.column(link.child_column, "o"), own_time(child, "o")
         order = ([time] if time is not None else []) + sql.columns(child.primary_key, "o")
@@ -175,7 +185,7 @@ class _Build:
         if time is not None:
             query = query.select(sql.aliased(time.copy(), _TIME), copy=False)
         query = query.select(sql.aliased(key.copy(), _KEY), copy=False)
-        query = query.from_(self.scope.graph.read(child, "o"), copy=False)
+        query = query.from_(self.scope.graph.read_asked(child, up, "o"), copy=False)
         asked = sql.select(sql.column(_KEY)).from_(sql.temporary("base"), copy=False)
         conditions: list[exp.Expression] = [exp.In(this=key.copy(), query=exp.Subquery(this=asked))]
         if time is not None:
@@ -214,6 +224,10 @@ class _Build:
 
 def _head() -> list[exp.Expression]:
     return sql.columns((_EXAMPLE, _AS_OF, _SELF), "b")
+
+
+def _up(pick: _Pick, link: Link) -> tuple[Link, ...] | None:
+    return None if pick.up is None else (link, *pick.up)
 
 
 def _based(pick: _Pick, link: Link) -> exp.Select:

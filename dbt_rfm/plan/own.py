@@ -24,7 +24,7 @@ def own_block(scope: Scope, names: Names, table: Table, key: str) -> Block | Non
     query = sql.select().from_(sql.temporary(names.examples, "e"), copy=False)
     at = sql.column("as_of", "e")
     on = [exp.EQ(this=sql.column(key, "o"), expression=sql.column("entity", "e")), *exists_at(table, "o", at)]
-    sql.join(query, scope.graph.read(table, "o"), sql.every(on), side="LEFT")
+    sql.join(query, scope.graph.read_asked(table, (), "o"), sql.every(on), side="LEFT")
     outputs = _outputs(scope, table, "o", "own", table.name)
     todo = [(link, "o", link.parent, _HOPS) for link in scope.graph.schema.parents(table.name)]
     for i, (link, alias, label, left) in enumerate(todo):

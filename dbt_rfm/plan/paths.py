@@ -8,8 +8,8 @@ the start of its validity; a version counts until its end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sqlglot import exp
 
@@ -19,24 +19,39 @@ from dbt_rfm.schema.types import Link, RelationalSchema, Table
 
 @dataclass(frozen=True)
 class Graph:
-    """The schema and how to read relations that dbt rendered for this warehouse."""
+    """The schema and how to read relations that dbt rendered for this warehouse.
+
+    `asked`: session tables of the rows that belong to the entities asked about (`plan/asked.py`), by the links that
+    lead from such a row up to its entity.
+    """
 
     schema: RelationalSchema
     dialect: str
+    asked: Mapping[tuple[Link, ...], str] = field(default_factory=dict)
 
     def read(self, table: Table, alias: str) -> exp.Expression:
         return sql.relation(table, alias, self.dialect)
 
+    def read_asked(self, table: Table, links: tuple[Link, ...] | None, alias: str) -> exp.Expression:
+        """Rows of the table that `links` lead from to an entity asked about, and maybe others; all for None."""
+        stored = self.asked.get(links) if links is not None else None
+        return self.read(table, alias) if stored is None else sql.temporary(stored, alias)
+
 
 @dataclass(frozen=True)
 class Path:
-    """`links` lead from `table` to what its rows belong to; at least one."""
+    """`links` lead from `table` to what its rows belong to; at least one. `asked`: that is an entity asked about."""
 
     table: Table
     links: tuple[Link, ...]
+    asked: bool = False
 
     def alias(self, position: int) -> str:
         return f"r{position}"
+
+    def above(self, position: int) -> tuple[Link, ...] | None:
+        """The links from the table at a position up to an entity asked about; None if it is another thing."""
+        return self.links[position:] if self.asked else None
 
 
 def tables_on(graph: Graph, path: Path) -> tuple[Table, ...]:
@@ -91,14 +106,14 @@ def top_key(path: Path) -> exp.Expression:
 def from_path(graph: Graph, path: Path, query: exp.Select) -> exp.Select:
     """`query` with the FROM and the joins of the path; a row with an orphaned link on its way drops out."""
     tables = tables_on(graph, path)
-    query = query.from_(graph.read(tables[0], path.alias(0)), copy=False)
+    query = query.from_(graph.read_asked(tables[0], path.above(0), path.alias(0)), copy=False)
     for i, table in enumerate(tables[1:], start=1):
         link = path.links[i - 1]
         on = exp.EQ(
             this=sql.column(link.parent_column, path.alias(i)),
             expression=sql.column(link.child_column, path.alias(i - 1)),
         )
-        sql.join(query, graph.read(table, path.alias(i)), on)
+        sql.join(query, graph.read_asked(table, path.above(i), path.alias(i)), on)
     return query
 
 
