@@ -190,3 +190,21 @@ def test__open__same_process_other_mode__says_so(tmp_path):
     with pytest.raises(ProjectError, match="already open in this process"):
         DuckDB.open(tmp_path / "db.duckdb")
     writer.close()
+
+
+def test__query__long_statement__same_rows(warehouse):
+    short = warehouse.query(sql("select order_id, customer_id from orders order by order_id"))
+    padded = " and ".join(["order_id is not null"] * 400)
+    assert warehouse.query(sql(f"select order_id, customer_id from orders where {padded} order by order_id")) == short
+
+
+def test__query__long_statement__no_warning_of_duckdb_reaches_the_user():
+    program = """
+import duckdb
+from sqlglot import parse_one
+from dbt_rfm.warehouse.duckdb import DuckDB
+text = "select 1 as a where " + " and ".join(["1 = 1"] * 2000)
+assert len(DuckDB(duckdb.connect()).query(parse_one(text, dialect="duckdb"))) == 1
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
