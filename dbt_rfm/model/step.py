@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dbt_rfm.model.blas import one_blas_thread
 from dbt_rfm.model.forecast import PreparedForecast, prepare_forecast
 from dbt_rfm.model.interface import CATEGORICAL, FeatureTable, Labelled, Predictions, Provenance, RelationalModel
 from dbt_rfm.model.neighbourhood import neighbourhood
@@ -66,6 +67,7 @@ class Learnt:
     def provenance(self) -> Provenance:
         return self.read.provenance or self.weights
 
+    @one_blas_thread()
     def answer(self, snapshot: Snapshot, split: str) -> Predictions:
         query = split_rows(snapshot, split)
         asked = _examples(snapshot, query, self.with_rows)
@@ -76,6 +78,7 @@ class Learnt:
         return _at_true_shares(said, self.labels, self.shares)
 
 
+@one_blas_thread()
 def learn(snapshot: Snapshot, model: RelationalModel, split: str, *, seed: int) -> Learnt:
     """Read the examples of a split that has some."""
     rows = split_rows(snapshot, split)
