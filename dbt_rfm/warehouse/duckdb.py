@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ _ABOUT_ROWS = (
 # long a statement that this takes longer than to copy its rows; DuckDB warns of the copy.
 _LONG = 4000  # characters
 warnings.filterwarnings("ignore", message="Arrow output on a DB-API result")
+_FEW = 64  # more than the anchors of a grid and the bounds of its windows
 _MISSING_TABLE = re.compile(r"Table with name \"?([^\"]+?)\"? does not exist")
 
 
@@ -127,15 +128,15 @@ class DuckDB:
 
     def create_temporary(self, name: str, select: exp.Expression) -> None:
         """(Re)create a table that only this cursor sees."""
-        self.execute(
-            exp.Create(
-                this=_named(name),
-                kind="TABLE",
-                replace=True,
-                properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
-                expression=select,
-            )
+        made = exp.Create(
+            this=_named(name),
+            kind="TABLE",
+            replace=True,
+            properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
+            expression=select,
         )
+        with self._few_met_by_loops():
+            self.execute(made)
 
     def load_temporary(self, name: str, rows: pa.Table) -> None:
         """(Re)create a session table from Arrow rows."""
@@ -173,6 +174,22 @@ class DuckDB:
             self._cursor.execute("ROLLBACK")
             raise
         self._run("COMMIT")
+
+    @contextmanager
+    def _few_met_by_loops(self) -> Iterator[None]:
+        """Inside, many rows meet a few anchors in their windows by looking at each, which is quicker than sorting both.
+
+        Where the configuration is locked DuckDB goes on as it is used to.
+        """
+        setting, usual = "nested_loop_join_threshold", 0
+        with suppress(duckdb.Error):
+            usual = self._cursor.execute(f"SELECT current_setting('{setting}')").fetchall()[0][0]
+            self._cursor.execute(f"SET SESSION {setting} = {max(usual, _FEW)}").fetchall()
+        try:
+            yield
+        finally:
+            with suppress(duckdb.Error):  # after an error the transaction may be gone
+                self._cursor.execute(f"SET SESSION {setting} = {usual}").fetchall()
 
     def _in_transaction(self) -> bool:
         # Outside one, each statement has a transaction, and so a number, of its own. (BEGIN would abort an open one.)
