@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,9 +82,8 @@ def _try(name: str, trial: Snapshot, options: Options, figure: str) -> tuple[str
 def _figures(trial: Snapshot, options: Options) -> Mapping[str, float]:
     with tempfile.TemporaryDirectory(prefix="dbt_rfm_") as folder:
         # What is trained here has not seen everything: it is not kept for the answer.
-        passing = trained.Home(Path(folder))
         model: Any = load_model(options.model, options.device, options.for_model())
-        model, _ = trained.adapted(model, trial, options, passing, progress=lambda stage: None)
+        model, _ = trained.adapted(model, trial, options, folder, fresh=True, progress=lambda stage: None)
         said = learn(trial, model, CONTEXT, seed=options.seed).answer(trial, QUERY)
     return score(trial.kind, label_array(trial, split_rows(trial, QUERY)), said)
 

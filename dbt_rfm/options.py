@@ -54,7 +54,7 @@ class Options:
     def recorded(self) -> dict[str, Any]:
         """What a snapshot keeps of them: enough to repeat the prediction."""
         names = ("model", "model_options", "context_size", "seed", "anchor", "fine_tune", "retrain", "weights")
-        kept = {name: getattr(self, name) for name in names}
+        kept = {name: getattr(self, name) for name in names} | {"neighbors": list(self.neighbors)}
         return {name: value for name, value in kept.items() if name not in _UNLESS_EMPTY or value}
 
     def for_model(self) -> dict[str, Any]:

@@ -158,10 +158,13 @@ def answer(
     progress("predicting")
     model = load_model(options.model, options.device, _model_options(options, quick))
     told: tuple[str, ...] = ()
+    shelf = None
     if not quick:
-        model, told = trained.adapted(model, snapshot, options, trained.home_of(job, options), progress=progress)
+        root, fresh = trained.root_of(job, options), job.full_refresh
+        model, told = trained.adapted(model, snapshot, options, root, fresh=fresh, progress=progress)
+        shelf = trained.shelf(model, options, root, fresh=fresh, progress=progress)
     sharded = tables is not None and bool(snapshot.shards)
-    step = run_step(snapshot, model, seed=options.seed, ask=not sharded)
+    step = run_step(snapshot, model, seed=options.seed, ask=not sharded, shelf=shelf)
     stored, more = None, 0.0
     if tables is not None and step.learnt is not None and sharded:
         more = answer_shards(tables, snapshot, step.learnt, task, board, progress=progress)

@@ -129,7 +129,7 @@ class Work:
     def _here(self, job: Job) -> Job:
         """The job with the folders of this machine: whoever writes a job names none."""
         options = {name: value for name, value in job.options.items() if name != "weights"}
-        if self.weights_dir is not None and "fine_tune" in options:
+        if self.weights_dir is not None:
             options["weights"] = str(self.weights_dir)
         return replace(job, target_path=str(self.folder), options=options)
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -259,13 +258,15 @@ def _others(run: _Run, examples: Examples, snapshot: Snapshot) -> dict[str, tupl
 
 def _fine_tuned(run: _Run, snapshot: Snapshot) -> Predictions:
     """The same model adapted to the context. The clock counts the thread's own time, as others may use the machine."""
-    from dbt_rfm.model.adapt import Adaptation, adapt
+    from dbt_rfm.model.adapt import adapt
     from dbt_rfm.model.in_context import InContextModel
+    from dbt_rfm.model.keeping import Keeping
 
     assert isinstance(run.model, InContextModel), "the command checks that the model can be fine-tuned"
     with TemporaryDirectory() as folder:
-        asked = Adaptation(run.settings.fine_tune, Path(folder), run.task.title, seed=run.seed)
-        model, note = adapt(run.model, snapshot, asked, clock=time.thread_time)
+        minutes = run.settings.fine_tune
+        given = (run.model, snapshot, Keeping(folder))
+        model, note = adapt(*given, minutes=minutes, seed=run.seed, clock=time.thread_time)
     log.info("%s: %s", run.task.title, note)
     found = run_step(snapshot, model, seed=run.seed).query
     assert found is not None, "choose() returns no split without rows"

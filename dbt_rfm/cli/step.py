@@ -50,7 +50,7 @@ def step(
     with stages("reading the bundle") as progress:
         snapshot = read_bundle(bundle)
         options = Options.read(snapshot.options, where=str(bundle))
-        if train and not options.fine_tune:
+        if train and not trained.trains_for(options):
             raise ProjectError(
                 "the run that made the bundle asked for no training",
                 where=str(bundle),
@@ -58,12 +58,14 @@ def step(
             )
         progress("predicting")
         model = load_model(options.model, device or options.device, options.for_model())
+        shelf = None
         if train:
-            home = trained.Home(weights or Path(options.weights or out.parent / "weights"))
-            model, told = trained.adapted(model, snapshot, options, home, progress=progress)
+            root = str(weights or options.weights or out.parent / "weights")
+            model, told = trained.adapted(model, snapshot, options, root, fresh=False, progress=progress)
+            shelf = trained.shelf(model, options, root, fresh=False, progress=progress)
         elif weights is not None:
             model = with_weights(model, weights)
-        result = run_step(snapshot, model, seed=options.seed)
+        result = run_step(snapshot, model, seed=options.seed, shelf=shelf)
         rows = prediction_rows(snapshot, result.query)
     if os.environ.get("RANK", "0") != "0":
         return  # of several processes under torchrun the first one writes and tells
@@ -77,4 +79,4 @@ def step(
     say(f"{len(rows)} rows as of {snapshot.anchor:%Y-%m-%d %H:%M} in {out}; model {result.seconds:.1f} s")
     if test is not None:
         say(test.line())
-    say(*told)
+    say(*told, *result.provenance.notes)

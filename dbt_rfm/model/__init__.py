@@ -27,6 +27,7 @@ __all__ = [
     "max_context",
     "quick_options",
     "reads_rows",
+    "trains",
 ]
 
 MODELS = tuple(sorted(found.name for found in pkgutil.iter_modules(families.__path__)))
@@ -45,6 +46,11 @@ def max_context(name: str) -> int:
 def can_fine_tune(name: str) -> bool:
     """Whether the model's weights can be adapted to a task."""
     return bool(getattr(_family(name), "FINE_TUNES", False))
+
+
+def trains(name: str) -> bool:
+    """Whether the model makes its weights where it is asked, so that they are worth keeping."""
+    return bool(getattr(_family(name), "TRAINS", False))
 
 
 def candidates(minutes: float) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dbt_rfm.model.checkpoint import packed, unpacked
 from dbt_rfm.model.episodes import QUESTIONS, Episode, draw_episode
+from dbt_rfm.model.files import File
 from dbt_rfm.model.in_context import InContextModel, checked
 from dbt_rfm.model.interface import Labelled
 from dbt_rfm.model.memory import LACK, halved
@@ -70,7 +71,7 @@ def fine_tune(
     *,
     minutes: float,
     seed: int = 0,
-    state: Path | None = None,
+    state: File | None = None,
     progress: Progress = lambda stage: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Tuned:
@@ -103,7 +104,7 @@ class _Training:
         watched: Watched,
         budget: float,
         seed: int,
-        state: Path | None,
+        state: File | None,
         progress: Progress,
         clock: Callable[[], float],
     ) -> None:
@@ -140,7 +141,7 @@ class _Training:
                 if stop.asked:
                     stop.obey()
         if self.state is not None:
-            self.state.unlink(missing_ok=True)
+            self.state.remove()
         return self._result()
 
     def _step(self, episode: Episode) -> None:
@@ -217,15 +218,13 @@ class _Training:
             "best_weights": self.best_weights,
             "counts": [self.number, self.steps, self.spent, self.looks],
         }
-        self.state.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.state.with_suffix(".new")
-        torch.save(kept, fresh)
-        fresh.replace(self.state)  # a reader never sees half a file
+        self.state.write(packed(kept))
 
     def _load(self) -> None:
-        if self.state is None or not self.state.exists():
+        data = self.state.read() if self.state is not None else None
+        if self.state is None or data is None:
             return
-        kept = torch.load(self.state, map_location=self.network.summary.device, weights_only=True)
+        kept = unpacked(data, where=self.state.name, device=str(self.network.summary.device))
         if kept["identity"] != self.identity:
             return
         self.network.load_state_dict(kept["network"])

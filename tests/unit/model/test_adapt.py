@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from dbt_rfm.errors import ModelError
-from dbt_rfm.model.adapt import Adaptation, adapt, with_weights
+from dbt_rfm.model.adapt import adapt, with_weights
 from dbt_rfm.model.fine_tune import fine_tune
 from dbt_rfm.model.interface import Labelled
+from dbt_rfm.model.keeping import Keeping
 from dbt_rfm.model.step import run_step
 from dbt_rfm.model.watched import Watched
 from dbt_rfm.snapshot import Feature, Snapshot
@@ -76,14 +77,14 @@ def better(monkeypatch) -> None:
 
 
 @pytest.fixture
-def asked(tmp_path) -> Adaptation:
-    return Adaptation(minutes=0.1, root=tmp_path, prediction="main.churn")
+def asked(tmp_path) -> Keeping:
+    return Keeping(str(tmp_path))
 
 
-def adapted(model, given: Snapshot, asked: Adaptation, said: list[str] | None = None):
+def adapted(model, given: Snapshot, asked: Keeping, said: list[str] | None = None, minutes: float = 0.1):
     ticks = count()
     progress = (lambda line: None) if said is None else said.append
-    return adapt(model, given, asked, progress=progress, clock=lambda: float(next(ticks)))
+    return adapt(model, given, asked, minutes=minutes, progress=progress, clock=lambda: float(next(ticks)))
 
 
 def test__adapt__first_run__weights_and_card_are_kept(plain, asked, better, tmp_path) -> None:
@@ -110,7 +111,7 @@ def test__adapt__second_run__nothing_is_trained(plain, asked, better) -> None:
         ({"schema_fingerprint": "g"}, {}, "the schema changed"),
         ({"query": "PREDICT other"}, {}, "the query changed"),
         ({}, {"fresh": True}, "it was asked for"),
-        ({}, {"minutes": 0.2}, "other minutes or another seed"),
+        ({}, {"minutes": 0.2}, "other options or another seed"),
     ],
 )
 def test__adapt__kept_weights_will_not_do__trained_again_and_told(
@@ -118,7 +119,8 @@ def test__adapt__kept_weights_will_not_do__trained_again_and_told(
 ) -> None:
     adapted(plain, snapshot(), asked)
     said: list[str] = []
-    _, note = adapted(plain, replace(snapshot(), **change), replace(asked, **options), said)
+    minutes = options.pop("minutes", 0.1)
+    _, note = adapted(plain, replace(snapshot(), **change), replace(asked, **options), said, minutes)
     assert reason in said[0] and reason in note
 
 
@@ -153,18 +155,28 @@ def test__adapt__earlier_anchor__does_not_use_what_later_rows_taught(plain, aske
     assert newest.checkpoint_sha == later.checkpoint_sha
 
 
+def test__adapt__a_backtest_where_there_was_none__does_not_use_what_saw_its_window(plain, asked, better) -> None:
+    given = snapshot()
+    keep = np.flatnonzero([split in ("context", "query") for split in SPLITS])
+    untested = replace(given, examples=given.examples.take(keep), features=given.features.take(keep))
+    adapted(plain, untested, asked)
+    said: list[str] = []
+    adapted(plain, given, asked, said)
+    assert said[0] == "fine-tuning"
+
+
 def test__adapt__later_rows_changed__same_weights(plain, asked, better, tmp_path) -> None:
     """Rows of the query, of the tested window and of the context that knows it move nothing in what is tuned."""
     shas = []
     for name, later in (("one", 0.0), ("two", 100.0)):
-        tuned, _ = adapted(plain, snapshot(later=later), replace(asked, root=tmp_path / name))
+        tuned, _ = adapted(plain, snapshot(later=later), replace(asked, root=str(tmp_path / name)))
         shas.append(tuned.checkpoint_sha)
     assert shas[0] == shas[1]
     moved = snapshot()
     features = moved.features.set_column(
         1, "size", pa.array(np.asarray(moved.features["size"]) + np.arange(len(SPLITS)))
     )
-    tuned, _ = adapted(plain, replace(moved, features=features), replace(asked, root=tmp_path / "three"))
+    tuned, _ = adapted(plain, replace(moved, features=features), replace(asked, root=str(tmp_path / "three")))
     assert tuned.checkpoint_sha != shas[0]
 
 

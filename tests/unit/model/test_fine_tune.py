@@ -14,6 +14,7 @@ from asking import ask
 from dbt_rfm.errors import ModelError
 from dbt_rfm.model import fine_tune as room
 from dbt_rfm.model.episodes import draw_episode
+from dbt_rfm.model.files import File, Files
 from dbt_rfm.model.fine_tune import fine_tune
 from dbt_rfm.model.in_context import InContextModel
 from dbt_rfm.model.interface import Labelled
@@ -167,17 +168,17 @@ def test__fine_tune__nothing_varies__zero_shot_and_says_so(plain, task) -> None:
 
 def test__fine_tune__interrupted__goes_on_where_it_was(plain, task, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(Watched, "losses", lambda self, network: even(1.0 if network is None else 0.5))
-    state, said = tmp_path / "unfinished.pt", []
+    state, said = File(Files(tmp_path), "unfinished.safetensors"), []
     with pytest.raises(KeyboardInterrupt):
         tuned(plain, task, minutes=2, state=state, progress=interrupt_at("fine-tuning: 75 %"))
-    assert state.exists()
+    assert state.read() is not None
     found = tuned(plain, task, minutes=2, state=state, progress=said.append)
     assert said[0].startswith("fine-tuning goes on after") and int(said[0].split()[4]) > 10
-    assert found.weights is not None and not state.exists()
+    assert found.weights is not None and state.read() is None
 
 
 def test__fine_tune__state_of_other_examples__begins_anew(plain, task, tmp_path, monkeypatch) -> None:
-    state, said = tmp_path / "unfinished.pt", []
+    state, said = File(Files(tmp_path), "unfinished.safetensors"), []
     with pytest.raises(KeyboardInterrupt):
         tuned(plain, task, minutes=2, state=state, progress=interrupt_at("fine-tuning: 75 %"))
     table, amount = task

@@ -2,6 +2,7 @@
 
 READS_ROWS = True
 MAX_CONTEXT = 40_000  # labelled examples with rows that a snapshot can hold beside its queries
+TRAINS = True
 QUICK: dict[str, object] = {"minutes": 0.5, "members": 1}  # options of a quick answer
 
 

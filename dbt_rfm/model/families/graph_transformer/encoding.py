@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -82,6 +83,18 @@ class TableCodes:
     @property
     def num_codes(self) -> tuple[int, ...]:
         return tuple(FIRST + len(each) for each in self.categories)
+
+    def tree(self) -> dict[str, Any]:
+        """As `checkpoint.packed` keeps it."""
+        scales = [[each.centre, each.scale, each.grid] for each in self.scales]
+        words = [list(each) for each in self.categories]
+        return {"names": self.names, "kinds": self.kinds, "scales": scales, "words": words, "ages": self.ages}
+
+    @classmethod
+    def from_tree(cls, tree: Mapping[str, Any]) -> TableCodes:
+        scales = tuple(ColumnScale(*each) for each in tree["scales"])
+        categories = tuple({word: FIRST + i for i, word in enumerate(words)} for words in tree["words"])
+        return cls(tuple(tree["names"]), tuple(tree["kinds"]), scales, categories, tuple(tree["ages"]))
 
     def cells(self, cells: FeatureTable, ages: FeatureTable, hop: np.ndarray) -> Cells:
         """Raises ModelError if the table has other columns than the context's."""
@@ -183,6 +196,16 @@ class GraphCodes:
     @property
     def num_edge_kinds(self) -> int:
         return 2 * len(self.links)
+
+    def tree(self) -> dict[str, Any]:
+        """As `checkpoint.packed` keeps it."""
+        tables = {name: table.tree() for name, table in self.tables.items()}
+        return {"entity": self.entity, "tables": tables, "links": self.links, "features": self.features}
+
+    @classmethod
+    def from_tree(cls, tree: Mapping[str, Any]) -> GraphCodes:
+        tables = {name: TableCodes.from_tree(each) for name, each in tree["tables"].items()}
+        return cls(tree["entity"], tables, tuple(tree["links"]), tree["features"])
 
     def encoded(self, examples: FeatureTable) -> Encoded:
         """Raises ModelError if these have other tables or columns than the context."""

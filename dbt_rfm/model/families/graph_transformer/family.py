@@ -13,21 +13,23 @@ import json
 import logging
 import os
 import time
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
 
-from dbt_rfm.errors import DataError
+from dbt_rfm.errors import DataError, ModelError
 from dbt_rfm.model.families.graph_transformer.encoding import GraphCodes
-from dbt_rfm.model.families.graph_transformer.heads import Head, head_of
+from dbt_rfm.model.families.graph_transformer.heads import Head, head_from_tree, head_of
 from dbt_rfm.model.families.graph_transformer.network import GraphTransformer, Shape
 from dbt_rfm.model.families.graph_transformer.options import GraphTransformerOptions
 from dbt_rfm.model.families.graph_transformer.training import Material, Plan, Trained, Training
+from dbt_rfm.model.files import File
 from dbt_rfm.model.interface import FeatureTable, Labelled, Predictions, Provenance, RelationalModel
+from dbt_rfm.task_kind import TaskKind
 
 VERSION = "graph-transformer-1"
 _CHUNK = 4096  # queries that are encoded at once
@@ -57,8 +59,11 @@ class GraphTransformerModel:
     name = "graph_transformer"
     reads_rows = True
 
-    def __init__(self, device: str, options: GraphTransformerOptions) -> None:
-        self.device, self.options = device, options
+    def __init__(
+        self, device: str, options: GraphTransformerOptions, unfinished: Callable[[str], File] | None = None
+    ) -> None:
+        """`unfinished`: where a training of this name leaves its state, and goes on from."""
+        self.device, self.options, self.unfinished = device, options, unfinished
 
     @property
     def version(self) -> str:
@@ -69,6 +74,13 @@ class GraphTransformerModel:
         """Nothing: weights come about in `prepare`, whose `provenance` names them."""
         return ""
 
+    @property
+    def asked(self) -> dict[str, Any]:
+        return asdict(self.options)
+
+    def going_on(self, unfinished: Callable[[str], File]) -> GraphTransformerModel:
+        return GraphTransformerModel(self.device, self.options, unfinished)
+
     def prepare(self, known: Labelled, *, seed: int = 0) -> TrainedTask:
         """Train. The newest `context_size` of the examples are kept."""
         if known.examples.num_rows < 2:
@@ -76,28 +88,34 @@ class GraphTransformerModel:
         options, known = self.options, known.newest(self.options.context_size)
         context, labels = known.examples, known.labels
         head, codes = head_of(known.kind, known.classes, labels), GraphCodes.of(context, options.features)
-        shape = Shape.of(
-            codes,
-            head.outputs,
-            channels=options.channels,
-            layers=options.layers,
-            heads=options.heads,
-            dropout=options.dropout,
-            row_dropout=options.row_dropout,
-        )
+        shape = _shape(codes, head, options)
         material = Material(codes.encoded(context), head.targets(labels), head, self.device)
         training = Training(lambda: GraphTransformer(shape), material, options)
         order = _in_time(context.num_rows, known.times, seed)
-        members = self._members(training, order, seed, None if options.folder == "" else Path(options.folder))
+        members = self._members(training, order, seed)
         networks = tuple(training.network_of(each.weights) for each in members)
-        return TrainedTask(codes, head, networks, training, _provenance(members))
+        worth = {
+            "steps": sum(each.steps for each in members),
+            "rows": len(order) - _watched(len(order), options),
+            "measure": "pinball loss" if known.kind == TaskKind.REGRESSION else "log loss",
+            "after": float(np.mean([each.loss for each in members])),
+        }
+        return TrainedTask(codes, head, networks, self.device, options, worth, _provenance(members))
 
-    def _members(self, training: Training, order: np.ndarray, seed: int, folder: Path | None) -> list[Trained]:
+    def from_tree(self, tree: Mapping[str, Any], provenance: Provenance) -> TrainedTask:
+        codes, head = GraphCodes.from_tree(tree["codes"]), head_from_tree(tree["head"])
+        networks = []
+        for weights in tree["networks"]:
+            network = GraphTransformer(_shape(codes, head, self.options)).to(self.device)
+            network.load_state_dict(weights)
+            networks.append(network.eval())
+        return TrainedTask(codes, head, tuple(networks), self.device, self.options, tree["worth"], provenance)
+
+    def _members(self, training: Training, order: np.ndarray, seed: int) -> list[Trained]:
         options, started = self.options, time.monotonic()
         share = 60 * options.minutes / options.members
-        key = _task_key(training.material, order, seed, options) if folder is not None else ""
-
-        newest = max(1, min(int(len(order) * options.held_out), _MOST_WATCHED))
+        key = _task_key(training.material, order, seed, options) if self.unfinished is not None else ""
+        newest = _watched(len(order), options)
 
         def plan(member: int) -> Plan:
             return Plan(
@@ -106,7 +124,7 @@ class GraphTransformerModel:
                 seed=abs(seed) * 1000 + member,
                 ends=started + share * (member + 1),
                 name=f"graph_transformer, member {member + 1} of {options.members}",
-                checkpoint=folder / f"{key}-{member}.pt" if folder is not None else None,
+                checkpoint=self.unfinished(f"{key}-{member}") if self.unfinished is not None else None,
             )
 
         return [training.run(plan(member)) for member in range(options.members)]
@@ -119,7 +137,9 @@ class TrainedTask:
     codes: GraphCodes
     head: Head
     networks: tuple[GraphTransformer, ...]
-    training: Training
+    device: str
+    options: GraphTransformerOptions
+    worth: Mapping[str, Any]
     provenance: Provenance
 
     def answer(self, query: FeatureTable) -> Predictions:
@@ -127,11 +147,52 @@ class TrainedTask:
         parts = [self._said(query.take(np.arange(s, min(s + _CHUNK, query.num_rows)))) for s in starts]
         return self.head.answer([np.concatenate(each) for each in zip(*parts, strict=True)])
 
+    def tree(self) -> dict[str, Any]:
+        weights = [network.state_dict() for network in self.networks]
+        return {"codes": self.codes.tree(), "head": self.head.tree(), "networks": weights, "worth": self.worth}
+
+    def named(self, provenance: Provenance) -> TrainedTask:
+        return replace(self, provenance=provenance)
+
+    def fits(self, known: Labelled) -> bool:
+        nobody = known.examples.take(np.arange(0))
+        try:
+            self.codes.encoded(nobody)
+        except ModelError:
+            return False
+        return self.head.fits(known.kind, known.classes)
+
+    def loss(self, known: Labelled, *, seed: int) -> float:
+        known = known.newest(self.options.context_size)
+        order = _in_time(known.examples.num_rows, known.times, seed)
+        newest = known.take(order[-_watched(len(order), self.options) :])
+        targets = torch.from_numpy(self.head.targets(newest.labels))
+        said = self._said(newest.examples)
+        return float(np.mean([float(self.head.loss(torch.from_numpy(each), targets)) for each in said]))
+
     def _said(self, query: FeatureTable) -> list[np.ndarray]:
         """Per member [Q, outputs]."""
-        material = replace(self.training.material, encoded=self.codes.encoded(query))
-        asking = Training(self.training.make, material, self.training.options)
+        nothing_to_learn = np.empty(0)
+        material = Material(self.codes.encoded(query), nothing_to_learn, self.head, self.device)
+        asking = Training(lambda: self.networks[0], material, self.options)
         return [asking.said(network, np.arange(query.num_rows)) for network in self.networks]
+
+
+def _shape(codes: GraphCodes, head: Head, options: GraphTransformerOptions) -> Shape:
+    return Shape.of(
+        codes,
+        head.outputs,
+        channels=options.channels,
+        layers=options.layers,
+        heads=options.heads,
+        dropout=options.dropout,
+        row_dropout=options.row_dropout,
+    )
+
+
+def _watched(count: int, options: GraphTransformerOptions) -> int:
+    """How many of the newest examples a training is watched on."""
+    return max(1, min(int(count * options.held_out), _MOST_WATCHED))
 
 
 def _in_time(count: int, times: np.ndarray | None, seed: int = 0) -> np.ndarray:

@@ -6,8 +6,9 @@ pinball loss, which is nothing anywhere within the stretch of the scale that equ
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -37,6 +38,14 @@ class Head(Protocol):
         """Of the outputs of each member, [Q, outputs]."""
         ...
 
+    def fits(self, kind: TaskKind, classes: tuple[str, ...]) -> bool:
+        """Whether it answers questions of this kind."""
+        ...
+
+    def tree(self) -> dict[str, Any]:
+        """As `checkpoint.packed` keeps it."""
+        ...
+
 
 @dataclass(frozen=True)
 class ClassHead:
@@ -57,6 +66,12 @@ class ClassHead:
         each = [np.exp(s - np.logaddexp.reduce(s, axis=1, keepdims=True)) for s in said]
         found = np.mean(each, axis=0)
         return Predictions(self.kind, self.classes, probabilities=found / found.sum(axis=1, keepdims=True))
+
+    def fits(self, kind: TaskKind, classes: tuple[str, ...]) -> bool:
+        return (kind, classes) == (self.kind, self.classes)
+
+    def tree(self) -> dict[str, Any]:
+        return {"kind": str(self.kind), "classes": self.classes}
 
 
 @dataclass(frozen=True)
@@ -81,6 +96,18 @@ class NumberHead:
         scores = np.sort(np.mean(said, axis=0), axis=1)
         return number_predictions(self.scale.to_label(scores))
 
+    def fits(self, kind: TaskKind, classes: tuple[str, ...]) -> bool:
+        return kind == TaskKind.REGRESSION
+
+    def tree(self) -> dict[str, Any]:
+        return {"kind": str(TaskKind.REGRESSION), "scale": vars(self.scale)}
+
 
 def head_of(kind: TaskKind, classes: tuple[str, ...], labels: np.ndarray) -> Head:
     return NumberHead(TargetScale.of(labels)) if kind == TaskKind.REGRESSION else ClassHead(kind, classes)
+
+
+def head_from_tree(tree: Mapping[str, Any]) -> Head:
+    if tree["kind"] == TaskKind.REGRESSION:
+        return NumberHead(TargetScale(**tree["scale"]))
+    return ClassHead(TaskKind(tree["kind"]), tuple(tree["classes"]))

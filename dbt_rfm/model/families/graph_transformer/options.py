@@ -1,7 +1,6 @@
 """The options of the graph transformer (`meta.rfm.model_options`), checked once, with their defaults.
 
-What decides the answer and what only decides where and how fast it is worked out (`PLACE`) are told apart: a training
-that was interrupted goes on under the same of the first.
+A training that was interrupted goes on under the same options, `minutes` excepted.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from typing import Any
 
 from dbt_rfm.errors import ModelError, did_you_mean
 
-PLACE = ("folder", "minutes")
 #: The least of each whole number, the most of each share.
 _WHOLE = {
     "context_size": 2,
@@ -30,7 +28,7 @@ _SHARES = {"dropout": 0.9, "row_dropout": 0.9, "held_out": 0.5}
 class GraphTransformerOptions:
     """`members` networks are trained and their answers averaged; each is watched on the newest `held_out` share of the
     context, which it does not learn from. `features`: also read the features
-    that the model 'rfm' reads. `folder`: where a training that was interrupted goes on from; '' for nowhere."""
+    that the model 'rfm' reads."""
 
     context_size: int = 10_000
     channels: int = 64
@@ -47,7 +45,6 @@ class GraphTransformerOptions:
     rate: float = 3e-4
     weight_decay: float = 0.05
     held_out: float = 0.15
-    folder: str = ""
 
     @classmethod
     def read(cls, given: dict[str, Any]) -> GraphTransformerOptions:
@@ -64,8 +61,8 @@ class GraphTransformerOptions:
         return options
 
     def deciding(self) -> dict[str, Any]:
-        """Those that the weights depend on."""
-        return {name: value for name, value in asdict(self).items() if name not in PLACE}
+        """Those that each step depends on."""
+        return {name: value for name, value in asdict(self).items() if name != "minutes"}
 
     def _check(self) -> None:
         for name, least in _WHOLE.items():
@@ -81,7 +78,6 @@ class GraphTransformerOptions:
         _expect(self.channels % self.heads == 0, "channels", self.channels, f"a multiple of heads ({self.heads})")
         _expect(_number(self.weight_decay) and self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
         _expect(isinstance(self.features, bool), "features", self.features, "true or false")
-        _expect(isinstance(self.folder, str), "folder", self.folder, "a path")
 
 
 def _number(value: object) -> bool:

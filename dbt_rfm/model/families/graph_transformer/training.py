@@ -19,7 +19,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,11 +26,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from dbt_rfm.model.checkpoint import packed, unpacked
 from dbt_rfm.model.families.graph_transformer.batch import batch_of, in_batches
 from dbt_rfm.model.families.graph_transformer.encoding import Encoded
 from dbt_rfm.model.families.graph_transformer.heads import Head
 from dbt_rfm.model.families.graph_transformer.network import GraphTransformer
 from dbt_rfm.model.families.graph_transformer.options import GraphTransformerOptions
+from dbt_rfm.model.files import File
 from dbt_rfm.model.memory import LACK, halved
 from dbt_rfm.model.stop import Stop
 
@@ -40,7 +41,7 @@ log = logging.getLogger("dbt_rfm")
 _WARMUP = 50  # steps
 _AVERAGE = 0.99  # of the weights, per step
 _CLIP = 1.0
-_SAVE_SECONDS = 60.0
+_SAVE_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Plan:
     seed: int
     ends: float  # time.monotonic() after which no further step is made
     name: str = "training"
-    checkpoint: Path | None = None
+    checkpoint: File | None = None
 
 
 @dataclass
@@ -95,6 +96,7 @@ class Trained:
     weights: dict[str, Tensor]
     passes: int  # that the weights saw
     loss: float  # on what was watched
+    steps: int
 
 
 class Training:
@@ -120,7 +122,7 @@ class Training:
                 if state.step_of_pass == len(batches) or not state.best:
                     self._close_pass(plan, state)
         self._save(plan, state)
-        return Trained(state.best, state.best_pass, state.best_loss)
+        return Trained(state.best, state.best_pass, state.best_loss, state.step)
 
     def network_of(self, weights: dict[str, Tensor]) -> GraphTransformer:
         with torch.random.fork_rng(devices=[]):
@@ -154,8 +156,8 @@ class Training:
         matrices = [p for p in network.parameters() if p.ndim >= 2]
         groups = [{"params": matrices, "weight_decay": decay}, {"params": flat, "weight_decay": 0.0}]
         state = State(network, torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99)), _copied(network.state_dict()))
-        if plan.checkpoint is not None and plan.checkpoint.exists():
-            state.load(torch.load(plan.checkpoint, map_location=self.material.device, weights_only=True))
+        if plan.checkpoint is not None and (data := plan.checkpoint.read()) is not None:
+            state.load(unpacked(data, where=plan.checkpoint.name, device=self.material.device))
             log.info("%s goes on from pass %d", plan.name, state.passes + 1)
         return state
 
@@ -248,10 +250,7 @@ class Training:
     def _save(self, plan: Plan, state: State) -> None:
         if plan.checkpoint is None or self.rank:
             return
-        plan.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        part = plan.checkpoint.with_suffix(".part")
-        torch.save(state.saved(), part)
-        part.replace(plan.checkpoint)
+        plan.checkpoint.write(packed(state.saved()))
 
 
 def _copied(weights: dict[str, Tensor]) -> dict[str, Tensor]:

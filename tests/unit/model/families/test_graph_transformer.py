@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from dbt_rfm.model import load_model, reads_rows
 from dbt_rfm.model.families.graph_transformer import training
 from dbt_rfm.model.families.graph_transformer.encoding import GraphCodes
 from dbt_rfm.model.families.graph_transformer.training import Training
+from dbt_rfm.model.files import File, Files
 from dbt_rfm.model.interface import FeatureTable, Labelled
 from dbt_rfm.model.neighbourhood import Neighbourhood, RowLink, RowTable
 from dbt_rfm.task_kind import TaskKind
@@ -28,8 +30,10 @@ SMALL = {"channels": 16, "layers": 2, "heads": 2, "members": 1, "epochs": 2, "ba
 CLASSES = ("false", "true")
 
 
-def model(**options: object):
-    return load_model("graph_transformer", "cpu", SMALL | options)
+def model(folder: Path | None = None, **options: object):
+    """`folder`: where trainings leave their state."""
+    loaded = load_model("graph_transformer", "cpu", SMALL | options)
+    return loaded if folder is None else loaded.going_on(partial(File, Files(folder)))
 
 
 def examples(count: int, seed: int = 0, *, lonely: int | None = None) -> FeatureTable:
@@ -228,19 +232,19 @@ def test__training__interrupted_and_taken_up_again__ends_with_the_same_weights(t
     folder = tmp_path / "work"
     for _ in range(2):
         with pytest.raises(Interrupted):
-            model(epochs=4, members=2, folder=str(folder)).prepare(Labelled(*given))
+            model(epochs=4, members=2, folder=folder).prepare(Labelled(*given))
     before = len(steps)
-    again = model(epochs=4, members=2, folder=str(folder)).prepare(Labelled(*given))
+    again = model(epochs=4, members=2, folder=folder).prepare(Labelled(*given))
     assert again.provenance == whole.provenance
     assert len(steps) - before < 20  # most of it was not made again
 
 
 def test__training__another_task_in_the_same_folder__begins_anew(tmp_path: Path) -> None:
     given = (TaskKind.BINARY, CLASSES)
-    model(folder=str(tmp_path)).prepare(Labelled(examples(40), np.arange(40) % 2, *given))
+    model(folder=tmp_path).prepare(Labelled(examples(40), np.arange(40) % 2, *given))
     there, alone = (
         each.prepare(Labelled(examples(40), np.arange(40) % 3 == 0, *given))
-        for each in (model(folder=str(tmp_path)), model())
+        for each in (model(folder=tmp_path), model())
     )
     assert there.provenance == alone.provenance
 
@@ -295,9 +299,9 @@ def test__training__sigterm__leaves_a_checkpoint_and_goes_on_later(tmp_path: Pat
     try:
         monkeypatch.setattr(Training, "_step", told)
         with pytest.raises(ModelError, match="SIGTERM"):
-            model(folder=str(tmp_path)).prepare(Labelled(*given))
-        assert heard == [1] and list(tmp_path.glob("*.pt"))
-        again = model(folder=str(tmp_path)).prepare(Labelled(*given))
+            model(folder=tmp_path).prepare(Labelled(*given))
+        assert heard == [1] and list(tmp_path.iterdir())
+        again = model(folder=tmp_path).prepare(Labelled(*given))
     finally:
         signal.signal(signal.SIGTERM, before)
     assert again.provenance == whole.provenance
@@ -344,7 +348,6 @@ def test__encoding__tokens_and_edges__stay_within_their_example() -> None:
         ({"minutes": 0}, "a number above 0"),
         ({"held_out": 0.9}, "held_out"),
         ({"features": "yes"}, "true or false"),
-        ({"folder": 7}, "a path"),
     ],
 )
 def test__options__wrong__are_refused_by_name(options: dict[str, object], message: str) -> None:
