@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import duckdb
 import pyarrow as pa
 import pytest
+from small_schema import schema, table
 
 from dbt_rfm.collect import collect, collect_labelled
 from dbt_rfm.errors import DataError, ProjectError, RfmError
@@ -16,40 +17,22 @@ from dbt_rfm.options import Options
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.schema.from_job import label_table
-from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 from dbt_rfm.snapshot import Snapshot
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.duckdb import DuckDB
 
 A = datetime(2024, 7, 1)
-IDS, NUMBERS, WORDS, TIMES = (
-    SemanticType.ID,
-    SemanticType.NUMERICAL,
-    SemanticType.CATEGORICAL,
-    SemanticType.TIMESTAMP,
-)
-SCHEMA = RelationalSchema(
-    (
-        Table(
-            "customers",
-            "customers",
-            (Column("customer_id", "INTEGER", IDS), Column("segment", "VARCHAR", WORDS)),
-            ("customer_id",),
-        ),
-        Table(
-            "orders",
-            "orders",
-            (
-                Column("order_id", "INTEGER", IDS),
-                Column("customer_id", "INTEGER", IDS),
-                Column("ordered_at", "TIMESTAMP", TIMES),
-                Column("amount", "DOUBLE", NUMBERS),
-            ),
-            ("order_id",),
-            "ordered_at",
-        ),
+SCHEMA = schema(
+    table("customers", customer_id="INTEGER", segment="VARCHAR"),
+    table(
+        "orders",
+        time="ordered_at",
+        order_id="INTEGER",
+        customer_id="INTEGER",
+        ordered_at="TIMESTAMP",
+        amount="DOUBLE",
     ),
-    (Link("orders", "customer_id", "customers", "customer_id"),),
+    links={"orders.customer_id": "customers.customer_id"},
 )
 SPENDING = "PREDICT SUM(orders.amount, 0, 30, days) FOR EACH customers.customer_id"
 CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id"

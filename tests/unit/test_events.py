@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import duckdb
 import pytest
+from small_schema import schema, table
 
 from dbt_rfm.collect import collect
 from dbt_rfm.errors import DataError, ProjectError, QueryError
@@ -20,48 +22,31 @@ from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.describe import describe
 from dbt_rfm.pql.parser import parse
-from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
+from dbt_rfm.schema.types import Link, RelationalSchema
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
 from dbt_rfm.survey import survey
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.duckdb import DuckDB
 
 START = datetime(2024, 5, 1)
-IDS, NUMBERS, WORDS, TIMES, FLAGS = (
-    SemanticType.ID,
-    SemanticType.NUMERICAL,
-    SemanticType.CATEGORICAL,
-    SemanticType.TIMESTAMP,
-    SemanticType.BOOLEAN,
+SCHEMA = schema(
+    table("cards", card_id="INTEGER", brand="VARCHAR"),
+    table("shops", shop_id="INTEGER"),
+    table(
+        "payments",
+        time="paid_at",
+        payment_id="INTEGER",
+        card_id="INTEGER",
+        shop_id="INTEGER",
+        paid_at="TIMESTAMP",
+        amount="DOUBLE",
+        channel="VARCHAR",
+        is_fraud="BOOLEAN",
+        flag="INTEGER",
+        settled_at="TIMESTAMP",
+    ),
+    links={"payments.card_id": "cards.card_id", "payments.shop_id": "shops.shop_id"},
 )
-
-
-def schema() -> RelationalSchema:
-    cards = Table(
-        "cards", "cards", (Column("card_id", "INTEGER", IDS), Column("brand", "VARCHAR", WORDS)), ("card_id",)
-    )
-    shops = Table("shops", "shops", (Column("shop_id", "INTEGER", IDS),), ("shop_id",))
-    payments = Table(
-        "payments",
-        "payments",
-        (
-            Column("payment_id", "INTEGER", IDS),
-            Column("card_id", "INTEGER", IDS),
-            Column("shop_id", "INTEGER", IDS),
-            Column("paid_at", "TIMESTAMP", TIMES),
-            Column("amount", "DOUBLE", NUMBERS),
-            Column("channel", "VARCHAR", WORDS),
-            Column("is_fraud", "BOOLEAN", FLAGS),
-            Column("flag", "INTEGER", NUMBERS),
-            Column("settled_at", "TIMESTAMP", TIMES),
-        ),
-        ("payment_id",),
-        "paid_at",
-    )
-    links = (Link("payments", "card_id", "cards", "card_id"), Link("payments", "shop_id", "shops", "shop_id"))
-    return RelationalSchema((cards, shops, payments), links)
-
-
 FRAUD = "PREDICT payments.is_fraud FOR EACH payments.payment_id"
 Row = tuple[int, int, int, datetime, float, str, bool | None]
 
@@ -99,8 +84,8 @@ BY_HAND: list[Row] = [
 
 def collected(rows: Sequence[Row], query: str = FRAUD, **options: object) -> Snapshot:
     settings = Options(**{"label_delay": "7 days", "backtest": False, "context_size": 100, **options})  # type: ignore[arg-type]
-    task = bind(parse(query), schema(), delay_given=bool(settings.label_delay))
-    return collect(task, schema(), database(rows), settings, with_rows=False)
+    task = bind(parse(query), SCHEMA, delay_given=bool(settings.label_delay))
+    return collect(task, SCHEMA, database(rows), settings, with_rows=False)
 
 
 def of(snapshot: Snapshot, split: str) -> list[int]:
@@ -203,15 +188,9 @@ def test__collect__where__narrows_context_and_queries() -> None:
 
 
 def test__collect__where_over_rows__is_refused() -> None:
-    lines = Table(
-        "lines",
-        "cards",
-        (Column("card_id", "INTEGER", IDS), Column("brand", "VARCHAR", WORDS)),
-        ("card_id",),
-        "at",
-    )
+    lines = replace(table("lines", time="at", card_id="INTEGER", brand="VARCHAR"), relation="cards")
     wider = RelationalSchema(
-        (*schema().tables, lines), (*schema().links, Link("lines", "card_id", "payments", "payment_id"))
+        (*SCHEMA.tables, lines), (*SCHEMA.links, Link("lines", "card_id", "payments", "payment_id"))
     )
     task = bind(parse(f"{FRAUD} WHERE COUNT(lines.*, -30, 0, days) > 0"), wider)
     with pytest.raises(QueryError, match="compares columns, and COUNT is an aggregation"):
@@ -284,8 +263,8 @@ def test__collect__very_many_events__the_newest_are_learnt_from(monkeypatch: pyt
 
 
 def test__survey__events__are_counted_and_explained() -> None:
-    task = bind(parse(FRAUD), schema())
-    found = survey(task, schema(), database(BY_HAND), Options(label_delay="7 days"))
+    task = bind(parse(FRAUD), SCHEMA)
+    found = survey(task, SCHEMA, database(BY_HAND), Options(label_delay="7 days"))
     assert (found.examples, found.asked, found.classes) == (6, 2, {"false": 3, "true": 3})
     assert '"paid_at"' in found.label_sql
     assert "each as things stood at its own paid_at" in describe(task)

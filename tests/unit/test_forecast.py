@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from small_schema import schema, table
 
 from dbt_rfm import forecast
 from dbt_rfm.collect import collect
@@ -19,29 +20,14 @@ from dbt_rfm.model.step import prediction_rows, run_step
 from dbt_rfm.options import Options
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
-from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 from dbt_rfm.snapshot import Snapshot, read_bundle, write_bundle
 from dbt_rfm.warehouse.duckdb import DuckDB
 
 A = datetime(2024, 7, 1)
-ID, NUMBER, TIME = SemanticType.ID, SemanticType.NUMERICAL, SemanticType.TIMESTAMP
-SCHEMA = RelationalSchema(
-    (
-        Table("shops", "shops", (Column("shop_id", "INTEGER", ID),), ("shop_id",)),
-        Table(
-            "sales",
-            "sales",
-            (
-                Column("sale_id", "INTEGER", ID),
-                Column("shop_id", "INTEGER", ID),
-                Column("sold_at", "TIMESTAMP", TIME),
-                Column("amount", "DOUBLE", NUMBER),
-            ),
-            ("sale_id",),
-            "sold_at",
-        ),
-    ),
-    (Link("sales", "shop_id", "shops", "shop_id"),),
+SCHEMA = schema(
+    table("shops", shop_id="INTEGER"),
+    table("sales", time="sold_at", sale_id="INTEGER", shop_id="INTEGER", sold_at="TIMESTAMP", amount="DOUBLE"),
+    links={"sales.shop_id": "shops.shop_id"},
 )
 FORECAST = "PREDICT SUM(sales.amount, 0, 1, days) FORECAST 7 TIMEFRAMES FOR EACH shops.shop_id"
 

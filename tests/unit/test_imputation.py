@@ -3,60 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import duckdb
 import pytest
+from small_schema import schema, table
 
 from dbt_rfm.collect import collect
 from dbt_rfm.errors import DataError
 from dbt_rfm.options import Options
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
-from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
+from dbt_rfm.schema.types import Column, RelationalSchema, SemanticType
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.duckdb import DuckDB
 
-IDS, NUMBERS, WORDS, TIMES, FLAGS = (
-    SemanticType.ID,
-    SemanticType.NUMERICAL,
-    SemanticType.CATEGORICAL,
-    SemanticType.TIMESTAMP,
-    SemanticType.BOOLEAN,
-)
-SCHEMA = RelationalSchema(
-    (
-        Table("regions", "regions", (Column("region_id", "INTEGER", IDS),), ("region_id",)),
-        Table(
-            "customers",
-            "customers",
-            (
-                Column("customer_id", "INTEGER", IDS),
-                Column("region_id", "INTEGER", IDS),
-                Column("segment", "VARCHAR", WORDS),
-                Column("code", "VARCHAR", WORDS),
-                Column("income", "DOUBLE", NUMBERS),
-                Column("member", "BOOLEAN", FLAGS),
-            ),
-            ("customer_id",),
-        ),
-        Table(
-            "orders",
-            "orders",
-            (
-                Column("order_id", "INTEGER", IDS),
-                Column("customer_id", "INTEGER", IDS),
-                Column("ordered_at", "TIMESTAMP", TIMES),
-                Column("amount", "DOUBLE", NUMBERS),
-            ),
-            ("order_id",),
-            "ordered_at",
-        ),
+SCHEMA = schema(
+    table("regions", region_id="INTEGER"),
+    table(
+        "customers",
+        customer_id="INTEGER",
+        region_id="INTEGER",
+        segment="VARCHAR",
+        code="VARCHAR",
+        income="DOUBLE",
+        member="BOOLEAN",
     ),
-    (
-        Link("customers", "region_id", "regions", "region_id"),
-        Link("orders", "customer_id", "customers", "customer_id"),
+    table(
+        "orders",
+        time="ordered_at",
+        order_id="INTEGER",
+        customer_id="INTEGER",
+        ordered_at="TIMESTAMP",
+        amount="DOUBLE",
     ),
+    links={"customers.region_id": "regions.region_id", "orders.customer_id": "customers.customer_id"},
 )
 ATTRIBUTES = {"segment": TaskKind.MULTICLASS, "income": TaskKind.REGRESSION, "member": TaskKind.BINARY}
 
@@ -141,14 +123,9 @@ def test__impute__column_known_only_with_the_attribute__is_named(shop: DuckDB) -
 def test__impute__things_with_a_time_of_their_own__are_known_from_then_on(shop: DuckDB) -> None:
     shop._cursor.execute("ALTER TABLE customers ADD COLUMN joined_at TIMESTAMP")
     shop._cursor.execute("UPDATE customers SET joined_at = TIMESTAMP '2024-06-01' + to_days(customer_id)")
+    joined = Column("joined_at", "TIMESTAMP", SemanticType.TIMESTAMP)
     customers = SCHEMA.table("customers")
-    timed = Table(
-        "customers",
-        "customers",
-        (*customers.columns, Column("joined_at", "TIMESTAMP", TIMES)),
-        ("customer_id",),
-        "joined_at",
-    )
+    timed = replace(customers, columns=(*customers.columns, joined), time_column="joined_at")
     # Without the link to regions: with it the rows would be events.
     schema = RelationalSchema((timed, SCHEMA.table("orders")), (SCHEMA.links[1],))
     snapshot = filled(shop, "segment", schema)

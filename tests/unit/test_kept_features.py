@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from small_schema import schema, table
 from sqlglot import exp
 
 from dbt_rfm import run_memory
@@ -19,28 +20,20 @@ from dbt_rfm.options import Options
 from dbt_rfm.pipeline import understand
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
-from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 from dbt_rfm.snapshot import Snapshot
 from dbt_rfm.warehouse.duckdb import DuckDB
 
-IDS, NUMBERS, TIMES = SemanticType.ID, SemanticType.NUMERICAL, SemanticType.TIMESTAMP
-SCHEMA = RelationalSchema(
-    (
-        Table("customers", "customers", (Column("customer_id", "INTEGER", IDS),), ("customer_id",)),
-        Table(
-            "orders",
-            "orders",
-            (
-                Column("order_id", "INTEGER", IDS),
-                Column("customer_id", "INTEGER", IDS),
-                Column("ordered_at", "TIMESTAMP", TIMES),
-                Column("amount", "DOUBLE", NUMBERS),
-            ),
-            ("order_id",),
-            "ordered_at",
-        ),
+SCHEMA = schema(
+    table("customers", customer_id="INTEGER"),
+    table(
+        "orders",
+        time="ordered_at",
+        order_id="INTEGER",
+        customer_id="INTEGER",
+        ordered_at="TIMESTAMP",
+        amount="DOUBLE",
     ),
-    (Link("orders", "customer_id", "customers", "customer_id"),),
+    links={"orders.customer_id": "customers.customer_id"},
 )
 COUNT = "PREDICT COUNT(orders.*, 0, 30, days) FOR EACH customers.customer_id"
 SPENT = "PREDICT SUM(orders.amount, 0, 30, days) FOR EACH customers.customer_id"
