@@ -32,7 +32,7 @@ class Options:
     auto: Mapping[str, Any] = field(default_factory=dict)  # of model auto: {'minutes': 10} to try the models in
     fine_tune: Mapping[str, Any] = field(default_factory=dict)  # {'minutes': 2}: adapt the weights to the task
     retrain: Mapping[str, Any] = field(default_factory=dict)  # when to train again: {'days': 30, 'drop': 5}
-    weights: str = ""  # the folder that keeps trained weights; '': under target/rfm
+    weights: str = ""  # the folder that keeps trained weights, or its URL; '': under target/rfm
     label_delay: str = ""  # after an event its outcome is known, e.g. '7 days'; '': nobody has said
 
     @classmethod
@@ -119,7 +119,7 @@ class Options:
         asked = self.retrain if isinstance(self.retrain, Mapping) else {"": self.retrain}
         expect(set(asked) <= {"days", "drop"}, "retrain", when)
         expect(_between(asked.get("days", 1), 1, 36_500) and _between(asked.get("drop", 0), 0, 100), "retrain", when)
-        expect(isinstance(self.weights, str) and "://" not in self.weights, "weights", "the path of a folder")
+        expect(isinstance(self.weights, str), "weights", "the path or URL of a folder")
 
 
 def _between(value: object, least: float, most: float) -> bool:

@@ -44,7 +44,7 @@ class Settings:
     idle: float = 5.0  # longest pause between two looks for jobs
     grace: float = 20.0  # seconds a running job gets after a signal, before it is given back
     work_dir: Path | None = None
-    weights_dir: Path | None = None
+    weights_dir: str | None = None
     health_file: Path | None = None
 
 

@@ -93,7 +93,7 @@ class Work:
     folder: Path
     terms: Terms
     stage: Stage
-    weights_dir: Path | None = None  # where trained weights are kept; None: as long as the job
+    weights_dir: str | None = None  # where trained weights are kept, or its URL; None: as long as the job
     helps: bool = False
 
     def run(self) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class Work:
         """The job with the folders of this machine: whoever writes a job names none."""
         options = {name: value for name, value in job.options.items() if name != "weights"}
         if self.weights_dir is not None:
-            options["weights"] = str(self.weights_dir)
+            options["weights"] = self.weights_dir
         return replace(job, target_path=str(self.folder), options=options)
 
     def _check(self, job: Job) -> None:

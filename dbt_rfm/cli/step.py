@@ -21,10 +21,10 @@ def step(
     ] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or auto; default: as the bundle says.")] = None,
     weights: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="PATH",
-            help="File of trained weights to answer with; with --train the folder that keeps them, "
+            help="File of trained weights to answer with, or its URL; with --train the folder that keeps them, "
             "by default the option weights of the bundle, or a folder weights beside OUT.",
         ),
     ] = None,

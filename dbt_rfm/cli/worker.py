@@ -23,7 +23,8 @@ Schemas = Annotated[
     ),
 ]
 WeightsDir = Annotated[
-    Path | None, typer.Option("--weights-dir", help="Where fine-tuned weights are kept; default: not beyond a job.")
+    str | None,
+    typer.Option("--weights-dir", help="Folder that keeps trained weights, or its URL; default: not beyond a job."),
 ]
 LogJson = Annotated[bool, typer.Option("--log-json", help="Write the log as JSON, one object a line.")]
 WorkDir = Annotated[Path | None, typer.Option("--work-dir", help="Where the private, wiped folder of a job is made.")]

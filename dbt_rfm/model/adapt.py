@@ -8,13 +8,15 @@ context of the query. Which kept weights may be used: `keeping`.
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from dbt_rfm.errors import ModelError
-from dbt_rfm.model.checkpoint import network_bytes, network_of, read_checkpoint
+from dbt_rfm.model.checkpoint import network_bytes, network_of
+from dbt_rfm.model.files import file_at
 from dbt_rfm.model.fine_tune import Progress, Tuned, fine_tune, watch
 from dbt_rfm.model.in_context import InContextModel
 from dbt_rfm.model.interface import Labelled, RelationalModel
@@ -62,15 +64,18 @@ def adapt(
     return _with(model, _network(store, card), card), told(card.note, None, why)
 
 
-def with_weights(model: RelationalModel, file: Path) -> InContextModel:
-    """The model with kept weights. Raises ModelError if it cannot have any, or if the file holds none."""
+def with_weights(model: RelationalModel, file: str | os.PathLike[str]) -> InContextModel:
+    """The model with the weights at a path or URL. Raises ModelError if it takes none, or the file holds none."""
     if not isinstance(model, InContextModel):
         raise ModelError(
             f"the model {model.name!r} is not fine-tuned, so it takes no file of weights",
             hint="Where it keeps what it trained, name that folder with --train --weights.",
         )
-    network, _, sha = read_checkpoint(file)
-    return model.with_tuned(network.to(model.network.summary.device), sha)
+    data = file_at(file).read()
+    if data is None:
+        raise ModelError(f"no weights at {file}")
+    network, _ = network_of(data, where=str(file))
+    return model.with_tuned(network.to(model.network.summary.device), hashlib.sha256(data).hexdigest())
 
 
 def _untested(snapshot: Snapshot) -> str:

@@ -6,6 +6,7 @@ Whole files go in and out. One is written under another name and then moved, so 
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,19 +20,19 @@ _DRAFT = "new-"
 
 class Files:
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        """Raises ModelError where nobody knows the protocol of a URL, or its package is missing."""
+        """Raises ModelError where a URL names a password, or its protocol is unknown or lacks a package."""
         self.root = os.fspath(root)
         self._system, self._path = _opened(self.root)
 
     def within(self, name: str) -> Files:
         """The folder of this name in this one."""
         inner = Files.__new__(Files)
-        inner.root, inner._system = f"{self.root.rstrip('/')}/{name}", self._system
+        inner.root, inner._system = self.where(name), self._system
         inner._path = f"{self._path.rstrip('/')}/{name}"
         return inner
 
     def where(self, name: str) -> str:
-        return f"{self.root}/{name}"
+        return f"{self.root.removesuffix('/')}/{name}"
 
     def names(self, *, start: str = "", end: str = "") -> list[str]:
         """Of the files that are there, in order; none where there is no folder."""
@@ -97,6 +98,12 @@ class File:
         self.files.remove(self.name)
 
 
+def file_at(path: str | os.PathLike[str]) -> File:
+    """The file of a path or URL. Raises ModelError as `Files`."""
+    folder, name = os.path.split(os.fspath(path))
+    return File(Files(folder or "."), name)
+
+
 def _opened(root: str) -> tuple[Any, str]:
     """A file system of fsspec, and the path there."""
     from fsspec.core import url_to_fs  # takes a moment to import: only what trains has use for it
@@ -105,7 +112,12 @@ def _opened(root: str) -> tuple[Any, str]:
 
     if "://" not in root:
         return LocalFileSystem(), os.path.abspath(root)
-    protocol = root.split("://", 1)[0]
+    protocol, place = root.split("://", 1)
+    if re.match(r"[^/@]*:[^/]*@", place):
+        # A bundle records where weights are, and a message says it.
+        raise ModelError(
+            f"the {protocol}:// URL of a folder names a password", hint="Leave it to the settings of the environment."
+        )
     if protocol not in available_protocols():
         hint = f"{did_you_mean(protocol, available_protocols())} Or name a folder.".strip()
         raise ModelError(f"nobody knows the protocol of {root}", hint=hint)

@@ -70,7 +70,7 @@ def test__options__of_the_model__are_kept_with_the_snapshot_and_reach_the_model(
         ({"fine_tune": {"minutes": 2}, "model": "kumo"}, "the model 'kumo' is not fine-tuned"),
         ({"retrain": {"days": 0}}, "retrain is {'days': 0}, expected a mapping with days (from 1)"),
         ({"retrain": "always"}, "retrain is 'always'"),
-        ({"weights": "s3://bucket/weights"}, "weights is 's3://bucket/weights', expected the path of a folder"),
+        ({"weights": 7}, "weights is 7, expected the path or URL of a folder"),
     ],
 )
 def test__options__of_training__wrong_form__says_what_is_expected(given: dict, expected: str) -> None:
@@ -80,6 +80,8 @@ def test__options__of_training__wrong_form__says_what_is_expected(given: dict, e
 
 
 def test__options__of_training__are_kept_with_the_snapshot() -> None:
-    options = Options.read({"fine_tune": {"minutes": 2}, "retrain": {"days": 30, "drop": 5}, "weights": "kept"})
+    options = Options.read(
+        {"fine_tune": {"minutes": 2}, "retrain": {"days": 30, "drop": 5}, "weights": "s3://bucket/kept"}
+    )
     assert Options.read(options.recorded()) == options
     assert "fine_tune" not in Options().recorded()

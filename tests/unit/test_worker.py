@@ -136,11 +136,11 @@ def test__folders__named_by_a_job__are_not_used(
 ) -> None:
     jobs = answered()
     bench.queue()
-    options = '{"fine_tune": {"minutes": 1}, "weights": "/etc"}'
+    options = '{"model": "graph_transformer", "weights": "/etc"}'
     bench.run(f"update rfm_jobs set spec = replace(spec, '\"options\": {{}}', '\"options\": {options}')")
-    kept = tmp_path / weights if weights else None
+    kept = str(tmp_path / weights) if weights else None
     bench.worker(once=True, weights_dir=kept).run()
-    assert jobs[0].options == {"fine_tune": {"minutes": 1}} | ({"weights": str(kept)} if kept else {})
+    assert jobs[0].options == {"model": "graph_transformer"} | ({"weights": kept} if kept else {})
     assert "dbt-rfm-" in jobs[0].target_path
 
 

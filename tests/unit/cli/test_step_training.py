@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -103,6 +104,17 @@ def test__step__train_without_a_folder__that_of_the_options(command: Command, bu
     bundle, _ = built
     code, shown, _ = command("step", "--train", bundle, tmp_path / "out")
     assert code == 0 and trainings == [] and "kept from the anchor" in shown
+
+
+def test__step__weights_behind_a_url__kept_there_and_answered_from_there(command: Command, built, tmp_path) -> None:
+    bundle, run = built
+    code, _, error = command("step", "--train", bundle, tmp_path / "one", "--weights", "memory://of-the-step/kept")
+    assert code == 0, error
+    (file,) = fsspec.filesystem("memory").glob("/of-the-step/kept/*/*.safetensors")
+    code, _, error = command("step", bundle, tmp_path / "two", "--weights", f"memory:/{file}")
+    assert code == 0, error
+    for out in ("one", "two"):
+        assert pq.read_table(tmp_path / out).equals(run.predictions)
 
 
 def test__step__training_brings_nothing__bundled_weights_and_says_so(

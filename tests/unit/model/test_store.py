@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 from datetime import datetime
 
@@ -35,9 +36,11 @@ CARD = Card(
 LATER = datetime(2025, 1, 1)
 
 
-@pytest.fixture
-def store(tmp_path) -> WeightStore:
-    return WeightStore(tmp_path, "main.churn")
+@pytest.fixture(params=["path", "file://", "memory://"])
+def store(request, tmp_path) -> WeightStore:
+    """On this machine, and behind URLs."""
+    roots = {"path": str(tmp_path), "file://": f"file://{tmp_path}"}
+    return WeightStore(roots.get(request.param, f"memory://{uuid.uuid4().hex}"), "main.churn")
 
 
 def put(

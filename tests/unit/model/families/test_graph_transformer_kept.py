@@ -82,9 +82,9 @@ def cards(folder: str) -> list[dict]:
     return sorted(found, key=lambda card: card["number"])
 
 
-@pytest.mark.parametrize("query", [CHURN, SPENDING])
-def test__second_run__same_rows__answers_to_the_byte_and_trains_nothing(keeping, trainings, query) -> None:
-    snapshot = collected(query)
+@pytest.mark.parametrize(("query", "url"), [(CHURN, None), (SPENDING, None), (CHURN, "memory://of-the-second-run")])
+def test__second_run__same_rows__answers_to_the_byte_and_trains_nothing(keeping, trainings, query, url) -> None:
+    snapshot, keeping = collected(query), replace(keeping, root=url or keeping.root)
     first = answered(snapshot, keeping)
     assert len(trainings) == 4
     second = answered(snapshot, keeping)
