@@ -53,6 +53,7 @@ class DuckDB:
 
     def __init__(self, cursor: Any) -> None:
         self._cursor = cursor
+        self._usual: int | None = None  # the user's own setting, once asked
 
     @classmethod
     def open(
@@ -181,15 +182,16 @@ class DuckDB:
 
         Where the configuration is locked DuckDB goes on as it is used to.
         """
-        setting, usual = "nested_loop_join_threshold", 0
+        setting = "nested_loop_join_threshold"
         with suppress(duckdb.Error):
-            usual = self._cursor.execute(f"SELECT current_setting('{setting}')").fetchall()[0][0]
-            self._cursor.execute(f"SET SESSION {setting} = {max(usual, _FEW)}").fetchall()
+            if self._usual is None:
+                self._usual = self._cursor.execute(f"SELECT current_setting('{setting}')").fetchall()[0][0]
+            self._cursor.execute(f"SET SESSION {setting} = {max(self._usual, _FEW)}").fetchall()
         try:
             yield
         finally:
             with suppress(duckdb.Error):  # after an error the transaction may be gone
-                self._cursor.execute(f"SET SESSION {setting} = {usual}").fetchall()
+                self._cursor.execute(f"SET SESSION {setting} = {self._usual}").fetchall()
 
     def _in_transaction(self) -> bool:
         # Outside one, each statement has a transaction, and so a number, of its own. (BEGIN would abort an open one.)
