@@ -37,16 +37,6 @@ print(json.dumps(sorted(tops - set(sys.stdlib_module_names))))
     assert json.loads(_python(code)) == ["dbt_rfm"]
 
 
-def test__import__is_quick() -> None:
-    code = """
-import importlib, time
-start = time.perf_counter()
-import dbt_rfm
-print(time.perf_counter() - start)
-"""
-    assert min(float(_python(code)) for _ in range(5)) < 0.005
-
-
 def test__public_names__are_all_there_and_sorted() -> None:
     assert sorted(dbt_rfm.__all__) == dbt_rfm.__all__
     for name in dbt_rfm.__all__:

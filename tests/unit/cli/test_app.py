@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -95,12 +94,3 @@ def test__start__help__loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test__import_of_the_entry_point__is_cheap() -> None:
-    started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import dbt_rfm.cli"], check=True)
-    bare = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "pass"], check=True)
-    own, python = bare - started, time.perf_counter() - bare
-    assert own < python + 0.25

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -253,19 +252,6 @@ def right_list(literal: str) -> tuple[object, ...]:
 def test__parse__too_long_a_text__is_refused_before_it_is_read() -> None:
     with pytest.raises(QueryError, match="at most 50,000"):
         parse("PREDICT " + " " * 50_000)
-
-
-def test__parse__warm__takes_a_few_milliseconds() -> None:
-    query = VALID[0]
-    parse(query)
-    fastest = min(_seconds(query) for _ in range(20))
-    assert fastest < 0.005
-
-
-def _seconds(query: str) -> float:
-    started = time.perf_counter()
-    parse(query)
-    return time.perf_counter() - started
 
 
 def test__import__of_the_room__does_not_load_lark() -> None:
