@@ -16,7 +16,7 @@ from worker_that_stops import __file__ as WORKER_THAT_STOPS
 
 from dbt_rfm import __version__
 
-LEASE = 3  # seconds, so that a dead worker's job is soon free
+LEASE = 60  # seconds: no machine is so busy that a worker loses its job for want of a heartbeat
 
 
 def queue(shop: WorkerProject, *, version: str = __version__) -> str:
@@ -58,6 +58,11 @@ def start(shop: WorkerProject, place: str, *arguments: str) -> tuple[subprocess.
     log = mark.with_suffix(".log").open("wb")
     times = ["--lease", str(LEASE), "--idle", "0.2"]
     return subprocess.Popen([*command, *times, *arguments], stderr=log, stdout=log), mark
+
+
+def run_out(shop: WorkerProject) -> None:
+    """As if the leases of all workers had run out."""
+    shop.execute("update rfm_jobs set lease_until = now() - interval '1 second' where status = 'running'")
 
 
 def kill_at(shop: WorkerProject, place: str) -> None:

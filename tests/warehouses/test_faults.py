@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_helpers import LEASE, kill_at, nothing_published, queue, start, state, until
+from fault_helpers import kill_at, nothing_published, queue, run_out, start, state, until
 from postgres_server import Server
 from shop_project import predict
 from worker_projects import WorkerProject
@@ -30,6 +30,7 @@ from dbt_rfm.warehouse.postgres import Postgres
 
 pytestmark = pytest.mark.functional
 
+OFTEN = Terms(lease=3)  # with a heartbeat every quarter of it
 QUICK = "'context_size': 20, 'backtest': false"
 
 
@@ -80,7 +81,8 @@ class TestKilledWorker:
 
         assert state(shop, job_id)[:2] == ("running", 1)
         assert nothing_published(shop)
-        with shop.worker(terms=Terms(lease=LEASE)):
+        run_out(shop)
+        with shop.worker():
             until(lambda: state(shop, job_id)[0] == "done")
         assert state(shop, job_id)[1] == 2
         assert shop.rows("select version, status from rfm_versions order by 1") == [(1, "serving"), (2, "ready")]
@@ -102,7 +104,7 @@ class TestKilledWorker:
         job_id = queue(shop)
         for _ in range(3):
             kill_at(shop, "after_claim")
-            shop.execute("update rfm_jobs set lease_until = now() - interval '1 second' where status = 'running'")
+            run_out(shop)
 
         with shop.worker():
             until(lambda: state(shop, job_id)[0] != "running")
@@ -117,7 +119,8 @@ class TestKilledWorker:
         worker, mark = start(shop, "mid_step", "--once")
         until(mark.exists)
         worker.send_signal(signal.SIGSTOP)
-        with shop.worker(terms=Terms(lease=LEASE)):
+        run_out(shop)
+        with shop.worker():
             until(lambda: state(shop, job_id)[0] == "done")
 
         mark.with_suffix(".go").touch()
@@ -178,7 +181,8 @@ class TestShards:
             write(self, shard, *arguments)
 
         monkeypatch.setattr(shards.RunTables, "write", noted)
-        with shop.worker(terms=Terms(lease=LEASE)):
+        run_out(shop)
+        with shop.worker():
             until(lambda: state(shop, job_id)[0] == "done")
         assert planned > 3 and sorted(written) == sorted(set(range(planned)) - {shard for shard, _ in before})
         assert shop.rows("select count(*) from churn__history where model_version = 2") == shop.rows(
@@ -342,7 +346,7 @@ class TestConnections:
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where application_name = 'dbt-rfm' and state = 'idle' and query ilike '%rfm_jobs%'"
         )
-        with shop.worker(terms=Terms(lease=LEASE)) as log:
+        with shop.worker(terms=OFTEN) as log:
             until(lambda: state(shop, job_id)[0] != "queued")
             until(lambda: shop.rows(cut))
             until(lambda: state(shop, job_id)[0] == "done")
@@ -350,7 +354,7 @@ class TestConnections:
             until(lambda: log.events("heartbeat_failed") or log.events("warehouse_away"))
 
     def test__server_restarts__worker_goes_on(self, shop: WorkerProject, postgres_server: Server) -> None:
-        with shop.worker(terms=Terms(lease=LEASE)):
+        with shop.worker(terms=OFTEN):
             time.sleep(0.5)
             postgres_server.stop()
             postgres_server.start()
