@@ -2,9 +2,11 @@
 
 In: what the readings say of rows they had not seen, and the labels of those rows. Out: a `Mix` that makes one answer of
 several. Weights are an average over a grid of weights, each in proportion to the likelihood that it gives the held-out
-labels; the exponent is small because rows of one entity or day resemble each other. Few rows therefore leave the
-readings nearly equal, many rows single out the better ones. What is left of over- or underconfidence there is
-then taken back: a slope and, for two classes, an offset of the log-odds; a stretch of the quantiles about the median.
+labels; the exponent is small because rows of one entity or day resemble each other, and smaller for numbers, whose
+losses swing with a few large ones. Few rows therefore leave the readings nearly equal, many rows single out the better
+ones. What is left of over- or underconfidence there is then taken back: a slope and, for two classes, an offset of the
+log-odds; a stretch of the quantiles about the median. A few hundred rows do so by halves: what they have in common may
+be the season they are of.
 
 Shapes: M readings, H held-out rows, Q query rows, K classes, L quantile levels.
 """
@@ -20,8 +22,8 @@ import numpy as np
 from dbt_rfm.model.log_odds import normalised
 
 _STEPS = 4  # weights are multiples of a quarter
-_EXPONENT = 0.05
-_PRIOR_ROWS = 30.0  # how many rows it takes to move slope and offset
+_CLASSES_EXPONENT, _NUMBERS_EXPONENT = 0.2, 0.05
+_PRIOR_ROWS = 300.0  # how many rows it takes to move slope and offset
 _SLOPES, _MOST_OFFSET = (0.3, 2.0), 3.0
 _STRETCHES = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4)
 _LEAST_STRETCH_GAIN = 0.005
@@ -48,7 +50,7 @@ class Mix:
 
         losses = [(weights, loss(weights)) for weights in _grid(len(said))]
         best = min(value for _, value in losses)
-        weights = _average(losses, [-_EXPONENT * len(labels) * (value - best) for _, value in losses])
+        weights = _average(losses, [-_CLASSES_EXPONENT * len(labels) * (value - best) for _, value in losses])
         slope, offset = _confidence(normalised(_weighted(said, weights)), labels)
         return cls(weights, slope, offset)
 
@@ -59,7 +61,7 @@ class Mix:
         medians = [quantiles[:, middle] for quantiles in said]
         losses = [(w, float(np.abs(labels - _weighted(medians, w)).mean())) for w in _grid(len(said))]
         best = max(min(value for _, value in losses), 1e-12)
-        weights = _average(losses, [-_EXPONENT * len(labels) * np.log(max(v, 1e-12) / best) for _, v in losses])
+        weights = _average(losses, [-_NUMBERS_EXPONENT * len(labels) * np.log(max(v, 1e-12) / best) for _, v in losses])
         mixed = _weighted(said, weights)
         tried = {s: _pinball(_stretched(mixed, middle, s), labels, levels) for s in _STRETCHES}
         found = min(tried, key=lambda s: tried[s])

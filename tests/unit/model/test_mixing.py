@@ -40,12 +40,15 @@ def test__of_classes__overconfident_reading__slope_below_one(classes):
     assert 0.3 <= mix.slope < 0.45
 
 
-def test__of_classes__labels_less_frequent_than_said__offset_lowers(classes):
-    truth, _, _, _ = classes
-    labels = (np.random.default_rng(1).random(800) < 1 / (1 + np.exp(1.0 - truth))).astype(int)
-    mix = Mix.of_classes([_odds(truth)], labels)
-    assert mix.offset < -0.7
-    assert np.exp(mix.log_odds([_odds(truth)]))[:, 1].mean() == pytest.approx(labels.mean(), abs=0.02)
+def test__of_classes__labels_less_frequent_than_said__offset_lowers_by_as_much_as_the_rows_can_tell():
+    rng = np.random.default_rng(1)
+    truth = 1.5 * rng.standard_normal(8000)
+    labels = (rng.random(8000) < 1 / (1 + np.exp(1.0 - truth))).astype(int)
+    many, few = (Mix.of_classes([_odds(truth[:rows])], labels[:rows]) for rows in (8000, 100))
+    assert many.offset < -0.9
+    assert -0.5 < few.offset < 0
+    found = np.exp(many.log_odds([_odds(truth)]))[:, 1]
+    assert found.mean() == pytest.approx(labels.mean(), abs=0.01)
 
 
 def test__of_classes__three_classes__probabilities_sum_to_one():
