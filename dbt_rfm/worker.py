@@ -134,7 +134,11 @@ class Worker:
             work = Work(site, home, claim, folder, self._settings.terms, stage, self._settings.weights_dir, helps)
             thread = threading.Thread(target=end.of, args=(work,), name="job", daemon=True)
             thread.start()
-            gone = self._keep(work, thread)
+            try:
+                gone = self._keep(work, thread)
+            finally:
+                for helper in site.helpers.dismiss() if site.helpers is not None else ():
+                    self._log("helper", **about, **helper)
         if gone:
             return
         self._log(end.event, **about, seconds=round(time.monotonic() - started, 1), **end.fields)

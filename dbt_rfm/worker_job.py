@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dbt_rfm.bus import Bus, Claim, JobLost, Terms
 from dbt_rfm.errors import ProjectError, RfmError
@@ -30,6 +30,18 @@ _ROOM = "Start it with --work-dir in a place with room."
 _SEE_LOG = "the worker's log says where. Please report it."
 
 
+class Helpers(Protocol):
+    """Others who answer shards of a job while its worker does."""
+
+    def call(self, home: JobTarget, claim: Claim, terms: Terms, *, shards: int) -> None:
+        """The plan of the job is ready and has so many shards."""
+        ...
+
+    def dismiss(self) -> list[dict[str, Any]]:
+        """The job has ended: how each of them did, for the log."""
+        ...
+
+
 @dataclass(frozen=True)
 class Site:
     """A warehouse to work for. `open` connects anew each time it is called."""
@@ -37,6 +49,7 @@ class Site:
     name: str
     open: Callable[[], AbstractContextManager[Warehouse]]
     homes: tuple[JobTarget, ...]  # database and schema of each place where jobs may be
+    helpers: Helpers | None = None
 
 
 class Stage:
@@ -67,6 +80,11 @@ class Stage:
             if "total" not in self._now:
                 self._first, self._since = int(done or 0), time.monotonic()
             self._now = {"stage": "predicting", "done": done, "total": total}
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is at the shards of a large answer."""
+        return "total" in self._now
 
     def said(self) -> dict[str, Any]:
         """The stage, the shards of a large answer, and about how many seconds they will take."""
@@ -114,8 +132,15 @@ class Work:
             result = {"version": outcome.version, "status": outcome.status, "message": outcome.message}
             bus.finish(self.claim, result)
 
-        outcome = publish(job, warehouse, replace_served=False, settle=settle, progress=self.stage, board=board)
+        outcome = publish(job, warehouse, replace_served=False, settle=settle, progress=self._told, board=board)
         return {"status": outcome.status, "version": outcome.version}
+
+    def _told(self, stage: str) -> None:
+        """A new stage. The first that counts shards is the moment when others can help."""
+        first = not self.stage.counts
+        self.stage(stage)
+        if self.site.helpers is not None and first and self.stage.counts:
+            self.site.helpers.call(self.home, self.claim, self.terms, shards=self.stage.said()["total"])
 
     def _help(self, job: Job, warehouse: Warehouse, board: ShardBoard) -> dict[str, Any]:
         from dbt_rfm.pipeline import help_with  # loads torch

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from dbt_rfm.bus import Terms
 from dbt_rfm.cli.worker import site_of
 from dbt_rfm.project import find_project
 from dbt_rfm.worker import Settings, Worker
+from dbt_rfm.worker_job import Helpers
 from dbt_rfm.worker_log import Log
 
 
@@ -68,13 +70,15 @@ class WorkerProject(Project):
         self.rows(sql)
 
     @contextmanager
-    def worker(self, **settings: Any) -> Iterator[WorkerLog]:
+    def worker(self, *, helpers: Helpers | None = None, **settings: Any) -> Iterator[WorkerLog]:
         """A worker in this process while the block runs."""
         log = WorkerLog()
         project = find_project(self.path, profiles_dir=self.path, target="worker")
         terms = settings.pop("terms", Terms())
         worker = Worker(
-            [site_of(project, ())], Settings(terms=terms, idle=0.2, **settings), Log(as_json=True, stream=log)
+            [replace(site_of(project, ()), helpers=helpers)],
+            Settings(terms=terms, idle=0.2, **settings),
+            Log(as_json=True, stream=log),
         )
         thread = threading.Thread(target=worker.run, daemon=True)
         thread.start()

@@ -17,7 +17,7 @@ from dbt_rfm.errors import RfmError
 
 DEBUG = "--debug"
 #: Modules of an extra -> the extra.
-EXTRAS = {"duckdb": "duckdb", "dbt": "duckdb", "lightgbm": "bench", "sklearn": "bench"}
+EXTRAS = {"ray": "ray", "duckdb": "duckdb", "dbt": "duckdb", "lightgbm": "bench", "sklearn": "bench"}
 
 app = typer.Typer(
     name="dbt-rfm",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,6 +58,10 @@ def worker(
         Path | None, typer.Option(help="File to keep new while the worker lives, for a probe to look at.")
     ] = None,
     log_json: LogJson = False,
+    ray: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="TASKS", help="Tasks of a Ray cluster that may help with a large job."),
+    ] = None,
 ) -> None:
     """Answer the jobs that dbt leaves in a warehouse, until told to stop.
 
@@ -82,6 +87,8 @@ def worker(
     targets: list[str | None] = [*target] if target else [None]
     projects = [find_project(project_dir, profiles_dir=profiles_dir, target=each) for each in targets]
     sites = [site_of(project, schema or ()) for project in projects]
+    if ray is not None:
+        sites = [_with_ray(site, ray, project, profiles_dir) for site, project in zip(sites, projects, strict=True)]
     run_until_stopped(Worker(sites, settings, Log(as_json=log_json)))
 
 
@@ -111,6 +118,13 @@ def run(
     log_file = log_file or project.root / "logs" / "dbt_rfm_worker.log"
     settings = Settings(grace=0, idle=1.0, work_dir=work_dir, weights_dir=weights_dir)
     raise typer.Exit(run_beside(context.args, site_of(project, schema or ()), settings, log_file=log_file))
+
+
+def _with_ray(site: Site, tasks: int, project: Project, profiles_dir: Path | None) -> Site:
+    from dbt_rfm.ray_helpers import Place, RayHelpers
+
+    place = Place(project.root, profiles_dir.resolve() if profiles_dir else None, project.target)
+    return replace(site, helpers=RayHelpers(tasks, place))
 
 
 def site_of(project: Project, schemas: Sequence[str]) -> Site:

@@ -20,7 +20,7 @@ from dbt_rfm.job import Job, JobTarget
 from dbt_rfm.scoring import ShardsDone
 from dbt_rfm.warehouse.duckdb import DuckDB
 from dbt_rfm.worker import Settings, Worker
-from dbt_rfm.worker_job import Site, Stage
+from dbt_rfm.worker_job import Helpers, Site, Stage
 from dbt_rfm.worker_log import Log
 
 SECRET = "'4711'"
@@ -59,8 +59,8 @@ class Bench:
     def state(self, job_id: str = "run.churn") -> tuple:
         return self.run(f"select status, message from rfm_jobs where job_id = '{job_id}'")[0]
 
-    def worker(self, **settings: Any) -> Worker:
-        site = Site("dev", lambda: Shared.open(self.path, read_only=False), (JobTarget(None, "main", ""),))
+    def worker(self, *, helpers: Helpers | None = None, **settings: Any) -> Worker:
+        site = Site("dev", lambda: Shared.open(self.path, read_only=False), (JobTarget(None, "main", ""),), helpers)
         return Worker([site], Settings(**settings), Log(as_json=True, stream=self.log))
 
     def events(self) -> list[str]:
@@ -279,3 +279,46 @@ def test__log__text__quotes_what_has_spaces() -> None:
     stream = StringIO()
     Log(stream=stream)("stage", job="a b", done=1, total=None)
     assert stream.getvalue().split(" ", 1)[1] == 'event=stage job="a b" done=1\n'
+
+
+class Called:
+    """Helpers that note when they are called, and when they are sent home."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def call(self, home: JobTarget, claim: Any, terms: Terms, *, shards: int) -> None:
+        self.heard.append(f"{claim.job_id} {shards}")
+
+    def dismiss(self) -> list[dict[str, Any]]:
+        self.heard.append("dismissed")
+        return [{"ended": "failed", "error": "ProjectError"}, {"ended": "dismissed"}]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test__helpers__a_large_job__are_called_once_its_plan_is_ready_and_dismissed_at_its_end(
+    bench: Bench, answered: Any, fails: bool
+) -> None:
+    def large(job: Job, progress: Any) -> None:
+        progress("predicting")
+        for shard in range(3):
+            progress(ShardsDone(shard, 3))
+        if fails:
+            raise DataError("no rows")
+
+    helpers = Called()
+    answered(large)
+    bench.queue()
+    bench.worker(once=True, helpers=helpers).run()
+    assert helpers.heard == ["run.churn 3", "dismissed"]
+    one, other = (json.loads(each) for each in bench.log.getvalue().splitlines() if '"helper"' in each)
+    assert (one["job"], one["ended"], one["error"]) == ("run.churn", "failed", "ProjectError")
+    assert other["ended"] == "dismissed"
+
+
+def test__helpers__a_small_job__are_not_called(bench: Bench, answered: Any) -> None:
+    helpers = Called()
+    answered(lambda job, progress: progress("predicting"))
+    bench.queue()
+    bench.worker(once=True, helpers=helpers).run()
+    assert helpers.heard == ["dismissed"]

@@ -104,3 +104,11 @@ def test__run_beside__sigterm__reaches_the_command(site: Site, tmp_path: Path) -
 
     threading.Thread(target=end_it).start()
     assert run_beside(asked, site, SETTINGS, log_file=tmp_path / "worker.log") == 128 + signal.SIGTERM
+
+
+def test__worker__ray_is_not_installed__says_which_extra(
+    root: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    code, _, err = command("worker", "--once", "--ray", "2", "--project-dir", root)
+    assert code == 1 and "this needs ray, which is not installed" in err and "pip install 'dbt-rfm[ray]'" in err
