@@ -1,8 +1,8 @@
 """`rfm`: answer from labelled examples with the bundled network, without training.
 
 In: context examples with labels and query examples, as feature tables. Out: predictions for the queries. The context
-is sampled down and its columns screened (`reading`). Three readings of it answer: the pretrained network, which attends
-to up to a thousand rows encoded once, a line and boosted trees over up to ten thousand (`linear`, `trees`). What each
+is sampled down and its columns screened (`reading`). Opinions on it answer: the pretrained network, which attends to
+up to a thousand rows encoded once, lines and boosted trees over up to ten thousand (`opinions`). What each
 is worth is learnt on the newest rows of the context (`mixing`). A quick answer does without trees and learning. Figures
 of each alone: docs/model_card.md. Queries are scored in chunks at flat memory; input and seed decide the answer.
 """
@@ -18,7 +18,7 @@ from dbt_rfm.errors import DataError, ModelError, did_you_mean
 from dbt_rfm.model.interface import Labelled
 from dbt_rfm.model.mixing import Mix
 from dbt_rfm.model.network import QUANTILE_LEVELS, RelationalTransformer
-from dbt_rfm.model.opinions import ClassOpinions, NumberOpinions
+from dbt_rfm.model.opinions import CLASSES, NUMBERS, QUICK, ClassOpinions, NumberOpinions
 from dbt_rfm.model.prepared import Prepared, PreparedClasses, PreparedConstant, PreparedNumber
 from dbt_rfm.model.reading import ClassSlots, HeldOut, Question, Reading
 from dbt_rfm.model.tail import Tail
@@ -103,7 +103,7 @@ class InContextModel:
         if slots is None:
             return self._prepare_number(question)
         reading, fit = self.read(question), self._fitting(question)
-        mix = Mix.equal(3 if self.options.thorough else 2)
+        mix = Mix.equal(CLASSES if self.options.thorough else QUICK)
         if (held := self._held_out(question, reading)) is not None:
             said = ClassOpinions.fit(self.networks, question, held.inner, **fit).log_odds(held.asked)
             mix = Mix.of_classes([odds - held.log_odds for odds in said], held.labels)  # to the shares of the drawn
@@ -120,11 +120,10 @@ class InContextModel:
 
     def _prepare_number(self, question: Question) -> Prepared:
         reading, fit = self.read(question), self._fitting(question)
-        mix, errors = Mix.equal(3 if self.options.thorough else 2), None
+        mix, errors = Mix.equal(NUMBERS if self.options.thorough else QUICK), None
         if (held := self._held_out(question, reading)) is not None:
             inner = NumberOpinions.fit(self.networks, question, held.inner, **fit)
-            assert inner.trees is not None, "only a thorough answer holds rows out"
-            errors = np.mean(inner.scale.to_normal(held.labels), 0) - inner.trees.medians(held.asked)
+            errors = inner.tree_errors(held.asked, held.labels)
             mix = Mix.of_numbers(inner.quantiles(held.asked, errors), held.labels, QUANTILE_LEVELS)
         opinions = NumberOpinions.fit(self.networks, question, reading, **fit)
         numbers = tuple(reading.chosen[~reading.categorical])

@@ -1,7 +1,9 @@
-"""Three opinions on the same context: the pretrained network's, a line's and boosted trees', ready to be asked.
+"""Opinions on the same context: the pretrained network's, a line's and boosted trees', ready to be asked.
 
 In: a `Reading`. Out: for any rows, log-odds of classes or quantiles of a number, one array per opinion, always in this
-order. Fitting costs once what the context costs; asking is cheap and takes any number of rows in chunks.
+order. Of a number, line and trees have a view by rank and one in the label's own unit: where labels have a long tail,
+or add up, sizes tell what ranks hide. The two views of the line make one opinion, those of the trees two.
+Fitting costs once what the context costs; asking is cheap and takes any number of rows in chunks.
 
 Shapes: R rows asked, C columns, K classes, L quantile levels.
 """
@@ -18,10 +20,16 @@ from dbt_rfm.model.linear import ClassLine, NumberLine
 from dbt_rfm.model.log_odds import normalised
 from dbt_rfm.model.network import IDENTITY, QUANTILE_LEVELS, Context, RelationalTransformer
 from dbt_rfm.model.reading import Question, Reading
+from dbt_rfm.model.spread import carried
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.model.trees import ClassTrees, MedianTrees
 from dbt_rfm.model.turn import turn
+from dbt_rfm.model.unit_line import UnitLine
 
+#: How many opinions a quick answer has, and a thorough one of classes and of a number.
+QUICK, CLASSES, NUMBERS = 2, 3, 4
+
+_MEDIAN = QUANTILE_LEVELS.index(0.5)
 _CATEGORY_VECTORS = 64
 _CELL_KEYS = 512  # context rows that cells attend to; attention among all of them would be most of the time
 
@@ -58,7 +66,7 @@ class ClassOpinions:
 class NumberOpinions:
     members: list[Member]
     line: NumberLine
-    trees: MedianTrees | None
+    more: Thorough | None
     scale: TargetScale
 
     @classmethod
@@ -74,21 +82,58 @@ class NumberOpinions:
     ) -> NumberOpinions:
         """With several networks each reads as many times as there are `members`."""
         made = number_members(networks, question, reading, attended=attended, members=members)
-        given = (reading.matrix, reading.categorical, reading.targets[:, 0], abs(question.seed))
-        trees = MedianTrees.fit(*given) if thorough else None
-        return cls(made, NumberLine.fit(*given), trees, TargetScale.of(reading.labels))
+        seed = abs(question.seed)
+        line = NumberLine.fit(reading.matrix, reading.categorical, reading.targets[:, 0], seed)
+        more = Thorough.fit(reading, seed) if thorough else None
+        return cls(made, line, more, TargetScale.of(reading.labels))
+
+    def tree_errors(self, rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """[R] of the ranked trees on rows that were held out, on the normal scale."""
+        assert self.more is not None, "only a thorough answer holds rows out"
+        return self._normal(labels) - self.more.trees.medians(rows)
 
     def quantiles(self, rows: np.ndarray, tree_errors: np.ndarray | None) -> list[np.ndarray]:
         """[R, L] each, in the label's unit.
 
-        Trees give a median only: about it lie their errors on rows held out (normal scale), or the line's.
+        About the median of the ranked trees lie their errors on rows held out, or the line's; about a median in the
+        label's own unit what the network says of the row.
         """
-        said = [mean_quantiles(self.members, rows), self.scale.to_label(self.line.quantiles(rows, QUANTILE_LEVELS))]
-        if self.trees is None:
-            return said
-        about = self.line.errors if tree_errors is None else tree_errors
-        around = self.trees.medians(rows)[:, None] + np.quantile(about, QUANTILE_LEVELS)
-        return [*said, self.scale.to_label(around)]
+        network, line = mean_quantiles(self.members, rows), self.line.quantiles(rows, QUANTILE_LEVELS)
+        if self.more is None:
+            return [network, self.scale.to_label(line)]
+        errors = self.line.errors if tree_errors is None else tree_errors
+        about = np.quantile(errors, QUANTILE_LEVELS) - np.median(errors)
+        trees = self.scale.to_label(self.more.trees.medians(rows)[:, None] + about)
+        lines = (self.scale.to_label(line[:, _MEDIAN]) + self._within(self.more.line.medians(rows))) / 2
+        unit_trees = self._within(self.more.unit_trees.medians(rows))
+        floor = bool(self.scale.ordered[0] >= 0)
+        moved = [carried(network, network[:, _MEDIAN], medians, floor=floor) for medians in (lines, unit_trees)]
+        return [network, moved[0], trees, moved[1]]
+
+    def _normal(self, labels: np.ndarray) -> np.ndarray:
+        return np.mean(self.scale.to_normal(labels), 0)
+
+    def _within(self, labels: np.ndarray) -> np.ndarray:
+        """The labels, but no further past those of the context than the scale goes."""
+        return self.scale.to_label(self._normal(labels))
+
+
+@dataclass(frozen=True)
+class Thorough:
+    """What a thorough answer of a number reads besides the network and the ranked line."""
+
+    line: UnitLine
+    trees: MedianTrees  # of the normal scale
+    unit_trees: MedianTrees
+
+    @classmethod
+    def fit(cls, reading: Reading, seed: int) -> Thorough:
+        given = reading.matrix, reading.categorical
+        return cls(
+            UnitLine.fit(*given, reading.labels, seed),
+            MedianTrees.fit(*given, reading.targets[:, 0], seed),
+            MedianTrees.fit(*given, reading.labels, seed),
+        )
 
 
 def class_members(

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dbt_rfm.model.spread import carried
+
 _FROM = (0.7, 0.8, 0.9)  # quantiles of the context's labels from which on a column may speak
 _GAIN = 0.03  # the least share of the context's error that has to go
 _LEAST_ROWS = 10  # of the context beyond the limit
@@ -59,15 +61,9 @@ class Tail:
 
 
 def raised(quantiles: np.ndarray, median: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """[Q, L] quantiles moved so that the median reaches the value, where the value is above a median above 0.
-
-    What lies above the median moves by as much; what lies below keeps its proportion, so that a zero stays one.
-    """
+    """[Q, L] quantiles moved so that the median reaches the value, where the value is above a median above 0."""
     higher = (median > 0) & (np.nan_to_num(values) > median)
-    stretch = np.where(higher, values, 1.0) / np.where(higher, median, 1.0)
-    shift = np.where(higher, values - median, 0.0)
-    below = quantiles <= median[:, None]
-    return np.where(below, quantiles * stretch[:, None], quantiles + shift[:, None])
+    return carried(quantiles, median, np.where(higher, values, median))
 
 
 def _factor(column: np.ndarray, labels: np.ndarray) -> float:

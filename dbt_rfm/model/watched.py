@@ -51,9 +51,7 @@ class Watched:
         inner, fit = held.inner, {"attended": options.attended, "members": options.members}
         if question.kind is TaskKind.REGRESSION:
             numbers = NumberOpinions.fit(networks, question, inner, **fit, thorough=True)
-            assert numbers.trees is not None, "a thorough fit has trees"
-            errors = np.mean(numbers.scale.to_normal(held.labels), 0) - numbers.trees.medians(held.asked)
-            said = numbers.quantiles(held.asked, errors)
+            said = numbers.quantiles(held.asked, numbers.tree_errors(held.asked, held.labels))
         else:
             classes = ClassOpinions.fit(networks, question, inner, **fit, thorough=True)
             said = [odds - held.log_odds for odds in classes.log_odds(held.asked)]
