@@ -2,9 +2,10 @@
 
 In: context examples with labels and query examples, as feature tables. Out: predictions for the queries. The context
 is sampled down and its columns screened (`reading`). Opinions on it answer: the pretrained network, which attends to
-up to a thousand rows encoded once, lines and boosted trees over up to ten thousand (`opinions`). What each
-is worth is learnt on the newest rows of the context (`mixing`). A quick answer does without trees and learning. Figures
-of each alone: docs/model_card.md. Queries are scored in chunks at flat memory; input and seed decide the answer.
+up to a thousand rows encoded once, lines and boosted trees over up to ten thousand (`opinions`). What each is worth is
+learnt on the newest rows of the context (`mixing`). A quick answer does without trees and learning. Figures of each
+alone: docs/model_card.md. Queries are scored in chunks at flat memory; input and seed decide the answer, but for the
+order of sums (`turn`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 dbt's threads may answer several predictions at once. Two forward passes side by side would take twice the memory and no
 less time, so they take turns. And torch's threads wait for one another at every step: where other work holds a core, a
 pass on every core takes several times as long as one on the cores that are idle (docs/LOG.md). How many are is asked of
-Linux at each turn; elsewhere torch's own number stays.
+Linux at each turn; elsewhere torch's own number stays. More threads add up in another order, so answers differ by 1e-6.
 """
 
 from __future__ import annotations
