@@ -89,14 +89,17 @@ class Neighbourhood:
 
 
 def neighbourhood(snapshot: Snapshot, positions: np.ndarray) -> Neighbourhood:
-    """The rows around the examples at `positions`, in their order. Raises ModelError if the bundle has no rows."""
+    """The rows around the examples at `positions`, in their order. Raises ModelError if the bundle has no rows.
+
+    Tables and columns come in the order of their names: a bundle that is read again has them in no other.
+    """
     if not snapshot.rows:
         raise ModelError(
             "this model reads the rows around each entity, and the snapshot has none",
             hint="It was collected for a model that reads features, or for too many entities at once: ask for fewer "
             "with WHERE, or use the model 'rfm'.",
         )
-    found = {name: _Rows(snapshot, name, positions) for name in snapshot.rows}
+    found = {name: _Rows(snapshot, name, positions) for name in sorted(snapshot.rows)}
     links = tuple(
         _edges(found, child, column, parent, key)
         for child, column, parent, key in snapshot.graph["links"]
@@ -132,7 +135,7 @@ class _Rows:
     def table(self) -> RowTable:
         cells: list[tuple[str, str, np.ndarray]] = []
         ages: list[tuple[str, str, np.ndarray]] = []
-        for column, meaning in self.known["columns"].items():
+        for column, meaning in sorted(self.known["columns"].items()):
             kind = _KINDS.get(meaning)
             if kind is None or column not in self.rows.column_names:
                 continue

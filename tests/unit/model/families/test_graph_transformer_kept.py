@@ -107,6 +107,19 @@ def test__first_run__two_files_named_by_their_content_and_a_card_each(keeping, t
     assert files == {f"{card['weights']}{end}" for card in (query, test) for end in (".safetensors", ".json")}
 
 
+def test__tables_and_columns_in_another_order__the_same_weights(keeping) -> None:
+    """A bundle that is read again has them in the order of their names, whatever the plan's was."""
+    snapshot = collected()
+    first = answered(snapshot, keeping)
+    tables = {
+        name: {**known, "columns": dict(reversed(known["columns"].items()))}
+        for name, known in reversed(snapshot.graph["tables"].items())
+    }
+    turned = replace(snapshot, rows=dict(reversed(snapshot.rows.items())), graph={**snapshot.graph, "tables": tables})
+    again = answered(turned, replace(keeping, fresh=True))
+    assert again.provenance.checkpoint_sha == first.provenance.checkpoint_sha
+
+
 def test__answer_without_a_shelf__is_the_same(keeping) -> None:
     snapshot = collected()
     alone = run_step(snapshot, load_model("graph_transformer", "cpu", SMALL), seed=0)
