@@ -22,7 +22,6 @@ from dbt_rfm.model.network import QUANTILE_LEVELS, RelationalTransformer
 from dbt_rfm.model.opinions import CLASSES, NUMBERS, QUICK, ClassOpinions, NumberOpinions
 from dbt_rfm.model.prepared import Prepared, PreparedClasses, PreparedConstant, PreparedNumber
 from dbt_rfm.model.reading import ClassSlots, HeldOut, Question, Reading
-from dbt_rfm.model.strangers import with_strangers
 from dbt_rfm.model.tail import Tail
 from dbt_rfm.task_kind import TaskKind
 
@@ -114,14 +113,11 @@ class InContextModel:
 
     def question(self, known: Labelled, *, seed: int) -> tuple[Question, ClassSlots | None]:
         """What is asked, with the slots of the classes; of a number there are none. Labels are checked already."""
-        real = len(known.labels)
-        known = with_strangers(known, np.random.default_rng([abs(seed), *b"strangers"]))
         context, labels, kind, times, chunk = known.examples, known.labels, known.kind, known.times, self.options.chunk
-        rest = seed, times, chunk, len(labels) - real
         if kind is TaskKind.REGRESSION:
-            return Question(context, labels, kind, 0, *rest), None
+            return Question(context, labels, kind, 0, seed, times, chunk), None
         slots = ClassSlots.of(labels, len(known.classes))
-        return Question(context, slots.position[labels], kind, slots.number, *rest), slots
+        return Question(context, slots.position[labels], kind, slots.number, seed, times, chunk), slots
 
     def _prepare_number(self, question: Question) -> Prepared:
         reading, fit = self.read(question), self._fitting(question)
@@ -137,8 +133,7 @@ class InContextModel:
         return PreparedNumber(reading, opinions, mix, errors, tail, numbers)
 
     def read(self, question: Question) -> Reading:
-        real = self.options.context_size
-        return question.read(context_size=real + question.strangers, columns=self.options.columns)
+        return question.read(context_size=self.options.context_size, columns=self.options.columns)
 
     def _held_out(self, question: Question, reading: Reading) -> HeldOut | None:
         return reading.held_out(_HELD_ROWS, question.rng(0, "held out")) if self.options.thorough else None

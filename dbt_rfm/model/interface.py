@@ -9,7 +9,7 @@ The convention follows in-context learners (context, labels, query), so that oth
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -77,8 +77,6 @@ class Labelled:
     kind: TaskKind
     classes: tuple[str, ...]  # () for a number
     times: np.ndarray | None = None  # [N] any numbers that grow with time, to prefer what is recent
-    #: Columns that tell what happened to the entity -> what they hold if nothing did. Empty: not known.
-    blanks: dict[int, float] = field(default_factory=dict)
 
     def take(self, rows: np.ndarray) -> Labelled:
         """The given examples (positions or a mask), in that order."""

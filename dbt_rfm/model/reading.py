@@ -33,7 +33,6 @@ class Question:
     seed: int
     times: np.ndarray | None
     chunk: int = 1024  # rows the network scores at once
-    strangers: int = 0  # how many of the examples, the last ones, are made up (`strangers`)
 
     def rng(self, member: int, purpose: str) -> np.random.Generator:
         return np.random.default_rng([abs(self.seed), member, *purpose.encode()])
@@ -60,7 +59,6 @@ class Question:
             targets,
             times,
             sample.log_odds,
-            sample.rows >= len(self.labels) - self.strangers,
         )
 
 
@@ -76,7 +74,6 @@ class Reading:
     targets: np.ndarray  # [N, K] one-hot, or [N, 1] normal scores
     times: np.ndarray | None  # [N]
     log_odds: np.ndarray  # [K] to add to class log-odds: undoes a rare class's extra rows
-    made_up: np.ndarray  # [N] rows to learn from, but not to be tested on
 
     def matrix_of(self, table: FeatureTable) -> np.ndarray:
         """[R, C] the kept columns of other rows."""
@@ -93,9 +90,10 @@ class Reading:
         None where either side is too small or the older rows are all of one label.
         """
         newer = newest_part(self.times, len(self.labels), rng)
-        asked, older = np.flatnonzero(newer & ~self.made_up), np.flatnonzero(~newer)
-        if len(asked) < _LEAST_HELD or len(older) < _LEAST_HELD or len(np.unique(self.labels[older])) == 1:
+        older = np.flatnonzero(~newer)
+        if newer.sum() < _LEAST_HELD or len(older) < _LEAST_HELD or len(np.unique(self.labels[older])) == 1:
             return None
+        asked = np.flatnonzero(newer)
         drawn = sample_context(self.labels[asked], self.kind, self.targets.shape[1], size, None, rng)
         asked = asked[drawn.rows]
         inner = self._of(older)
@@ -112,7 +110,6 @@ class Reading:
             labels=self.labels[rows],
             targets=self.targets[rows],
             times=None if self.times is None else self.times[rows],
-            made_up=self.made_up[rows],
         )
 
 

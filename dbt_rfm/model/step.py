@@ -21,7 +21,6 @@ from dbt_rfm.model.interface import CATEGORICAL, FeatureTable, Labelled, Predict
 from dbt_rfm.model.neighbourhood import neighbourhood
 from dbt_rfm.model.prepared import Prepared
 from dbt_rfm.model.ranking import PreparedRanking, group_numbers, prepare_ranking, ranked_rows
-from dbt_rfm.model.strangers import blanks
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
 
@@ -113,8 +112,7 @@ def labelled(snapshot: Snapshot, rows: np.ndarray, *, with_rows: bool = False) -
     """Examples of a snapshot whose outcome is known."""
     times = seconds_of(snapshot, "anchor_time", rows)
     examples = _examples(snapshot, rows, with_rows)
-    labels, empty = label_array(snapshot, rows), blanks(snapshot.features_meta)
-    return Labelled(examples, labels, snapshot.kind, snapshot.classes, times, empty)
+    return Labelled(examples, label_array(snapshot, rows), snapshot.kind, snapshot.classes, times)
 
 
 def _examples(snapshot: Snapshot, rows: np.ndarray, with_rows: bool) -> FeatureTable:

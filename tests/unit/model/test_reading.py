@@ -69,13 +69,3 @@ def test__sampled__fewer_rows__columns_stay_and_log_odds_lead_back(make_table):
     part = reading.sampled(200, question.rng(0, "attended"))
     assert len(part.labels) == 200 and part.matrix.shape[1] == reading.matrix.shape[1]
     assert part.labels.mean() > labels.mean() and part.log_odds[1] < 0
-
-
-def test__held_out__rows_that_are_made_up__are_learnt_from_and_never_asked(make_table):
-    labels, times = np.arange(220) % 2, np.r_[np.arange(200.0), np.arange(0.0, 200.0, 10.0)]
-    question = Question(make_table(220), labels, TaskKind.BINARY, 2, 0, times, strangers=20)
-    reading = question.read(context_size=10_000, columns=8)
-    held = reading.held_out(500, question.rng(0, "held out"))
-    assert held.inner.made_up.sum() == 15
-    real = reading.matrix[(times[reading.rows] >= 150) & (reading.rows < 200)]
-    np.testing.assert_array_equal(held.asked, real)
