@@ -84,7 +84,8 @@ def _value(kind: TaskKind) -> exp.Expression:
         return sql.as_text(label)
     if kind == TaskKind.BINARY:
         one, zero = exp.Literal.number("1.0"), exp.Literal.number("0.0")
-        return exp.Case(ifs=[exp.If(this=label, true=one)], default=zero)
+        no = exp.Not(this=label.copy())
+        return exp.Case(ifs=[exp.If(this=label, true=one), exp.If(this=no, true=zero)])  # null where there is none
     return sql.as_double(label)
 
 

@@ -309,6 +309,13 @@ def test__collect_labelled__context__was_known_by_the_first_query_anchor(connect
     assert all(r["label"] is not None for r in rows(found, "query")), "a benchmark knows the answer"
 
 
+def test__past_labels__yes_or_no__none_are_no_noes(connection) -> None:
+    found = collect(bind(parse(CHURN), SCHEMA), SCHEMA, DuckDB(connection), Options())
+    rows = found.features.select(["past.count", "past.mean.all"]).to_pylist()
+    assert {row["past.count"] == 0 for row in rows} == {True, False}
+    assert all((row["past.mean.all"] is None) == (row["past.count"] == 0) for row in rows)
+
+
 def test__collect_labelled__past_labels__come_from_the_whole_table_once_known(connection) -> None:
     task = bind(parse(CHURN), SCHEMA)
     found = collect_labelled(task, SCHEMA, DuckDB(connection), Options(), labels=given_labels())
