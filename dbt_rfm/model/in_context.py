@@ -130,7 +130,8 @@ class InContextModel:
         numbers = tuple(reading.chosen[~reading.categorical])
         raw = question.context.take(reading.rows).select(numbers).columns
         tail = Tail.of(raw, reading.labels, opinions.scale.to_label(opinions.line.held_out))
-        return PreparedNumber(reading, opinions, mix, errors, tail, numbers)
+        whole = bool((question.labels == np.round(question.labels)).all())
+        return PreparedNumber(reading, opinions, mix, errors, tail, numbers, whole)
 
     def read(self, question: Question) -> Reading:
         return question.read(context_size=self.options.context_size, columns=self.options.columns)

@@ -5,7 +5,7 @@ Queries are taken in chunks, so that millions of rows need the memory of one chu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -80,10 +80,13 @@ class PreparedNumber:
     tree_errors: np.ndarray | None  # [H] on rows held out, on the normal scale
     tail: Tail | None
     numbers: tuple[int, ...]  # the columns among which the tail's is one
+    whole: bool  # every label of the context is a whole number: so are the quantiles, and the mean is not
     provenance: Provenance | None = None
 
     def answer(self, query: FeatureTable) -> Predictions:
-        return number_predictions(np.concatenate([self._quantiles(part) for part in _parts(query)]))
+        quantiles = np.concatenate([self._quantiles(part) for part in _parts(query)])
+        found = number_predictions(quantiles)
+        return replace(found, quantiles=np.round(quantiles)) if self.whole else found
 
     def _quantiles(self, query: FeatureTable) -> np.ndarray:
         """[Q, L]"""

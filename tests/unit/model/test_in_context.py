@@ -50,6 +50,17 @@ def test__predict__regression__quantiles_rise_and_mean_lies_between(model, make_
     assert ((found.mean >= found.quantiles[:, 0]) & (found.mean <= found.quantiles[:, -1])).all()
 
 
+def test__predict__every_label_a_whole_number__so_are_the_quantiles_and_the_mean_is_not(model, make_table):
+    context, query = make_table(60), make_table(20, 1)
+    counts = np.floor(np.abs(context.columns[1] * 10))
+    of_counts = ask(model, context, counts, query, TaskKind.REGRESSION, ())
+    assert (of_counts.quantiles == np.round(of_counts.quantiles)).all()
+    assert (np.diff(of_counts.quantiles) >= 0).all()
+    assert (of_counts.mean != np.round(of_counts.mean)).any()
+    of_halves = ask(model, context, counts + 0.5, query, TaskKind.REGRESSION, ())
+    assert (of_halves.quantiles != np.round(of_halves.quantiles)).any()
+
+
 @pytest.mark.parametrize("kind", [TaskKind.BINARY, TaskKind.REGRESSION])
 def test__predict__same_seed__same_answer(model, make_table, kind):
     context, query = make_table(300), make_table(20, 1)
