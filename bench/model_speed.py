@@ -41,7 +41,7 @@ def measure(context: int, columns: int, rows: int) -> dict[str, float]:
 
     from dbt_rfm.bench import memory, peers
     from dbt_rfm.model import load_model
-    from dbt_rfm.model.interface import FeatureTable
+    from dbt_rfm.model.interface import FeatureTable, Labelled
     from dbt_rfm.pretrain.prior import draw_batch
     from dbt_rfm.task_kind import TaskKind
 
@@ -63,7 +63,7 @@ def measure(context: int, columns: int, rows: int) -> dict[str, float]:
     figures: dict[str, float] = {"threads of torch": torch.get_num_threads()}
     for name, thorough in (("quick", False), ("thorough", True)):
         model = load_model("rfm", "cpu", {"thorough": thorough})
-        read = partial(model.prepare, shown, labels, TaskKind.BINARY, ("false", "true"), times=times)
+        read = partial(model.prepare, Labelled(shown, labels, TaskKind.BINARY, ("false", "true"), times))
         found = {"context read, s": least(read), **asking(read(), asked.take(np.arange(1)), many, memory)}
         figures |= {f"{name}: {what}": value for what, value in found.items()}
     fitted = least(lambda: peers.lightgbm(shown, labels, asked, TaskKind.BINARY, ("false", "true"), 0))

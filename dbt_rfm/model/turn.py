@@ -19,7 +19,7 @@ import torch
 
 _forward = threading.Lock()
 _LOAD = Path("/proc/loadavg")
-_LOOKS, _BETWEEN = 3, 0.001  # seconds: a look sees one moment only, and the busiest of a few is believed
+_LOOKS, _BETWEEN = 6, 0.003  # seconds: our own threads spin for some ten milliseconds, so the calmest look is believed
 
 
 @contextmanager
@@ -37,11 +37,18 @@ def turn() -> Iterator[None]:
 
 def idle_cores() -> int:
     """Cores of the machine that nothing but this thread runs on; all of them where nobody can tell."""
-    cores, busy = os.cpu_count() or 1, 1
+    cores = os.cpu_count() or 1
     with suppress(OSError, ValueError, IndexError):
-        for look in range(_LOOKS):
-            if look:
-                time.sleep(_BETWEEN)
-            # "0.20 0.18 0.12 2/80 11206": two threads run or could, this one among them.
-            busy = max(busy, int(_LOAD.read_text().split()[3].split("/")[0]))
-    return cores - (busy - 1)
+        busy = _running()
+        for _ in range(_LOOKS - 1):
+            if busy <= 1:
+                break
+            time.sleep(_BETWEEN)
+            busy = min(busy, _running())
+        return cores - (busy - 1)
+    return cores
+
+
+def _running() -> int:
+    """How many threads run or could, this one among them: the 2 of "0.20 0.18 0.12 2/80 11206"."""
+    return int(_LOAD.read_text().split()[3].split("/")[0])
