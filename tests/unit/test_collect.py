@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import duckdb
 import pyarrow as pa
 import pytest
-from small_schema import schema, table
+from small_schema import ORDERS, schema, table
 
 from dbt_rfm.collect import collect, collect_labelled
 from dbt_rfm.errors import DataError, ProjectError, RfmError
@@ -24,14 +24,7 @@ from dbt_rfm.warehouse.duckdb import DuckDB
 A = datetime(2024, 7, 1)
 SCHEMA = schema(
     table("customers", customer_id="INTEGER", segment="VARCHAR"),
-    table(
-        "orders",
-        time="ordered_at",
-        order_id="INTEGER",
-        customer_id="INTEGER",
-        ordered_at="TIMESTAMP",
-        amount="DOUBLE",
-    ),
+    ORDERS,
     links={"orders.customer_id": "customers.customer_id"},
 )
 SPENDING = "PREDICT SUM(orders.amount, 0, 30, days) FOR EACH customers.customer_id"

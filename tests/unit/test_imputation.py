@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import duckdb
 import pytest
-from small_schema import schema, table
+from small_schema import ORDERS, schema, table
 
 from dbt_rfm.collect import collect
 from dbt_rfm.errors import DataError
@@ -30,14 +30,7 @@ SCHEMA = schema(
         income="DOUBLE",
         member="BOOLEAN",
     ),
-    table(
-        "orders",
-        time="ordered_at",
-        order_id="INTEGER",
-        customer_id="INTEGER",
-        ordered_at="TIMESTAMP",
-        amount="DOUBLE",
-    ),
+    ORDERS,
     links={"customers.region_id": "regions.region_id", "orders.customer_id": "customers.customer_id"},
 )
 ATTRIBUTES = {"segment": TaskKind.MULTICLASS, "income": TaskKind.REGRESSION, "member": TaskKind.BINARY}

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from small_schema import schema, table
+from small_schema import ORDERS, schema, table
 from sqlglot import exp
 
 from dbt_rfm import run_memory
@@ -25,14 +25,7 @@ from dbt_rfm.warehouse.duckdb import DuckDB
 
 SCHEMA = schema(
     table("customers", customer_id="INTEGER"),
-    table(
-        "orders",
-        time="ordered_at",
-        order_id="INTEGER",
-        customer_id="INTEGER",
-        ordered_at="TIMESTAMP",
-        amount="DOUBLE",
-    ),
+    ORDERS,
     links={"orders.customer_id": "customers.customer_id"},
 )
 COUNT = "PREDICT COUNT(orders.*, 0, 30, days) FOR EACH customers.customer_id"
