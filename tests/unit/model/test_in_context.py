@@ -61,6 +61,15 @@ def test__predict__every_label_a_whole_number__so_are_the_quantiles_and_the_mean
     assert (of_halves.quantiles != np.round(of_halves.quantiles)).any()
 
 
+def test__predict__sums_added_up_in_another_order__same_answer(model, make_table):
+    context, query = make_table(200), make_table(20, 1)
+    sums = np.round(context.columns[0] * 3) * 10.1
+    noise = 1 + 2e-16 * np.random.default_rng(0).choice([-1, 0, 1], 200)
+    assert (sums * noise != sums).any()
+    found = [ask(model, context, labels, query, TaskKind.REGRESSION, ()).quantiles for labels in (sums, sums * noise)]
+    assert (found[0] == found[1]).all()
+
+
 @pytest.mark.parametrize("kind", [TaskKind.BINARY, TaskKind.REGRESSION])
 def test__predict__same_seed__same_answer(model, make_table, kind):
     context, query = make_table(300), make_table(20, 1)
