@@ -1,8 +1,10 @@
 """A feature table as one matrix of numbers, by what its context rows hold.
 
 Numbers are centred and scaled in float64 before they become float32, so that times and large keys keep their order.
+They are rounded to a billionth of the column's scale: a sum that equals the median but was added up in another order
+would else rank above or below it, and screening and trees make much of ranks. Infinite values count as missing.
 Categories get codes by falling frequency in the context; every category the context does not have shares one further
-code, which no context row carries: the network sees that it is new. Infinite values count as missing.
+code, which no context row carries: the network sees that it is new.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import numpy as np
 
 from dbt_rfm.errors import ModelError
 from dbt_rfm.model.interface import CATEGORICAL, FeatureTable
+
+_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class ColumnCodes:
                 out[:, j] = codes
             else:
                 scaled = (_finite(column) - self.centres[j]) / self.scales[j]
-                out[:, j] = np.clip(scaled, -1e30, 1e30)
+                out[:, j] = np.round(np.clip(scaled, -1e30, 1e30), _DIGITS)
         return out
 
 

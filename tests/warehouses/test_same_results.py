@@ -66,11 +66,7 @@ def test__build__on_postgres__rows_of_duckdb(name: str, on_duckdb: Project, on_p
     assert numbers
 
 
-# Known defect, cause not found: after other test files of the same process the backtest of spending differs by 1.5 %.
-_SOMETIMES = pytest.mark.xfail(reason="backtest of spending differs after other tests of the process", strict=False)
-
-
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[_SOMETIMES] if n == "spending" else []) for n in QUERIES])
+@pytest.mark.parametrize("name", QUERIES)
 def test__backtest__on_postgres__figures_of_duckdb(name: str, on_duckdb: Project, on_postgres: Project) -> None:
     figures = f"select metric, baseline, split, value from rfm_metrics where model_name = '{name}' order by 1, 2, 3"
     wanted, got = sorted(on_duckdb.rows(figures)), sorted(on_postgres.rows(figures))

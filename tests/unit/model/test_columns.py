@@ -29,6 +29,14 @@ def test__matrix__large_close_numbers__stay_apart():
     assert len(np.unique(codes.matrix(table("numerical", *times)))) == 5
 
 
+def test__matrix__sums_added_up_in_another_order__equal_sums_are_equal():
+    usual = 0.1 + 0.2 + 0.3
+    reordered = 0.3 + 0.2 + 0.1
+    assert usual != reordered
+    columns = table("numerical", usual, reordered, usual, reordered, 0.1, 5.0)
+    assert len(np.unique(ColumnCodes.of(columns).matrix(columns)[:4])) == 1
+
+
 def test__matrix__infinite_and_missing_everywhere__nan():
     codes = ColumnCodes.of(table("numerical", np.nan, np.inf))
     assert np.isnan(codes.matrix(table("numerical", -np.inf, np.nan))).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from asking import ask
@@ -68,6 +70,24 @@ def test__predict__sums_added_up_in_another_order__same_answer(model, make_table
     assert (sums * noise != sums).any()
     found = [ask(model, context, labels, query, TaskKind.REGRESSION, ()).quantiles for labels in (sums, sums * noise)]
     assert (found[0] == found[1]).all()
+
+
+@pytest.mark.parametrize("kind", [TaskKind.BINARY, TaskKind.REGRESSION])
+def test__predict__columns_added_up_in_another_order__same_answer(model, make_table, kind):
+    context, query = make_table(200), make_table(20, 1)
+    spent = [(5 + np.round(table.columns[0] * 3)) * 10.1 for table in (context, query)]
+    labels = spent[0] * 2 if kind is TaskKind.REGRESSION else (spent[0] > 50).astype(np.int64)
+    classes = () if kind is TaskKind.REGRESSION else ("false", "true")
+    noise = 1 + 2e-16 * np.random.default_rng(0).choice([-1, 0, 1], 200)
+    assert (spent[0] * noise != spent[0]).any()
+    asked = replace(query, columns=(spent[1], *query.columns[1:]))
+    found = []
+    for column in (spent[0], spent[0] * noise):
+        told = replace(context, columns=(column, *context.columns[1:]))
+        found.append(ask(model, told, labels, asked, kind, classes))
+    for value in ("probabilities", "quantiles"):
+        if getattr(found[0], value) is not None:
+            np.testing.assert_allclose(getattr(found[1], value), getattr(found[0], value), rtol=1e-9)
 
 
 @pytest.mark.parametrize("kind", [TaskKind.BINARY, TaskKind.REGRESSION])
