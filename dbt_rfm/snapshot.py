@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 CONTEXT, QUERY, BACKTEST_CONTEXT, BACKTEST = "context", "query", "backtest_context", "backtest"
 
+#: Names of the features that hold an entity's labels from closed windows, the newest first.
+PAST_LABELS = tuple(f"past.lag{k}" for k in range(1, 9))
+
 
 @dataclass(frozen=True)
 class Feature:

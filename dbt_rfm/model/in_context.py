@@ -23,6 +23,7 @@ from dbt_rfm.model.opinions import CLASSES, NUMBERS, QUICK, ClassOpinions, Numbe
 from dbt_rfm.model.prepared import Prepared, PreparedClasses, PreparedConstant, PreparedNumber
 from dbt_rfm.model.reading import ClassSlots, HeldOut, Question, Reading
 from dbt_rfm.model.tail import Tail
+from dbt_rfm.model.usual import Usual
 from dbt_rfm.task_kind import TaskKind
 
 _KINDS = (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.REGRESSION)
@@ -128,10 +129,11 @@ class InContextModel:
             mix = Mix.of_numbers(inner.quantiles(held.asked, errors), held.labels, QUANTILE_LEVELS)
         opinions = NumberOpinions.fit(self.networks, question, reading, **fit)
         numbers = tuple(reading.chosen[~reading.categorical])
-        raw = question.context.take(reading.rows).select(numbers).columns
-        tail = Tail.of(raw, reading.labels, opinions.scale.to_label(opinions.line.held_out))
+        context, expected = question.context.take(reading.rows), opinions.scale.to_label(opinions.line.held_out)
+        tail = Tail.of(context.select(numbers).columns, reading.labels, expected)
+        usual = Usual.of(context, reading.labels, expected)
         whole = bool((question.labels == np.round(question.labels)).all())
-        return PreparedNumber(reading, opinions, mix, errors, tail, numbers, whole)
+        return PreparedNumber(reading, opinions, mix, errors, tail, numbers, usual, whole)
 
     def read(self, question: Question) -> Reading:
         return question.read(context_size=self.options.context_size, columns=self.options.columns)

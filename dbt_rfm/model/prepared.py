@@ -17,6 +17,7 @@ from dbt_rfm.model.network import QUANTILE_LEVELS
 from dbt_rfm.model.opinions import ClassOpinions, NumberOpinions
 from dbt_rfm.model.reading import ClassSlots, Reading
 from dbt_rfm.model.tail import Tail
+from dbt_rfm.model.usual import Usual
 from dbt_rfm.task_kind import TaskKind
 
 _CHUNK = 8192
@@ -80,6 +81,7 @@ class PreparedNumber:
     tree_errors: np.ndarray | None  # [H] on rows held out, on the normal scale
     tail: Tail | None
     numbers: tuple[int, ...]  # the columns among which the tail's is one
+    usual: Usual | None
     whole: bool  # every label of the context is a whole number: so are the quantiles, and the mean is not
     provenance: Provenance | None = None
 
@@ -92,9 +94,9 @@ class PreparedNumber:
         """[Q, L]"""
         said = self.opinions.quantiles(self.reading.matrix_of(query), self.tree_errors)
         quantiles = self.mix.quantiles(said, _MEDIAN)
-        if self.tail is None:
-            return quantiles
-        return self.tail.raise_to(quantiles, _MEDIAN, query.select(self.numbers).columns)
+        if self.tail is not None:
+            quantiles = self.tail.raise_to(quantiles, _MEDIAN, query.select(self.numbers).columns)
+        return quantiles if self.usual is None else self.usual.raise_to(quantiles, _MEDIAN, query)
 
 
 def number_predictions(quantiles: np.ndarray, levels: tuple[float, ...] = QUANTILE_LEVELS) -> Predictions:

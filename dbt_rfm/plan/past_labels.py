@@ -11,12 +11,11 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names, Output, block
 from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL
-from dbt_rfm.snapshot import Feature
+from dbt_rfm.snapshot import PAST_LABELS, Feature
 from dbt_rfm.task_kind import TaskKind
 
-LAGS = 8
 #: Features that by themselves are a forecast from the entity's own past.
-HISTORY_MEAN, HISTORY_LATEST = "past.mean.all", "past.lag1"
+HISTORY_MEAN, HISTORY_LATEST = "past.mean.all", PAST_LABELS[0]
 _SOURCE = "past label"
 
 
@@ -32,7 +31,7 @@ def past_labels_block(names: Names, kind: TaskKind) -> Block:
         first = exp.EQ(this=place.copy(), expression=exp.Literal.number(k))
         return exp.Max(this=sql.when(first, value.copy()))
 
-    outputs: list[Output] = [(Feature(f"past.lag{k}", shown, _SOURCE), at(k, label)) for k in range(1, LAGS + 1)]
+    outputs: list[Output] = [(Feature(name, shown, _SOURCE), at(k, label)) for k, name in enumerate(PAST_LABELS, 1)]
     if kind != TaskKind.MULTICLASS:
         for window in (3, 12, None):
             recent = label.copy()

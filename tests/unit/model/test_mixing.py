@@ -90,3 +90,22 @@ def test__equal__of_three__a_third_each_and_nothing_else():
     assert Mix.equal(3).weights.tolist() == pytest.approx([1 / 3] * 3)
     said = _odds(np.array([-1.0, 2.0]))
     np.testing.assert_allclose(Mix.equal(1).log_odds([said]), said)
+
+
+def test__of_numbers__small_medians_of_rows_that_come_to_nothing__are_zero():
+    rng = np.random.default_rng(0)
+    active = np.arange(500) % 2 == 0
+    labels = np.where(active, 100.0, 0.0)
+    median = np.where(active, 100.0, rng.uniform(-8, 8, 500))  # of rows without: the mean of several opinions
+    said = median[:, None] + np.array([-5.0, 0.0, 30.0])
+    mix = Mix.of_numbers([said], labels, LEVELS)
+    found = mix.quantiles([said], 1)
+    assert mix.nothing >= 8
+    np.testing.assert_array_equal(found[:, 1], labels)
+    assert (np.diff(found, axis=1) >= 0).all()
+
+
+def test__of_numbers__small_labels_and_hardly_a_zero__small_medians_stay():
+    labels = np.r_[np.full(250, 1.0), np.full(250, 100.0)]
+    said = labels[:, None] + np.array([-0.5, 0.0, 0.5])
+    assert Mix.of_numbers([said], labels, LEVELS).nothing == 0
