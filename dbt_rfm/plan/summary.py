@@ -98,7 +98,9 @@ class _Build:
             ("spans", self._spans()),
             ("stats", self._stats()),
         ]
-        query, outputs = self._outputs()
+        if self._spreads():
+            steps.append(("spreads", self._with_variances()))
+        query, outputs = self._outputs(of=steps[-1][0])
         made = block(self.summary.name, query, sql.column("example_id", "k"), outputs)
         return Block(made.name, sql.with_steps(made.select, steps), made.features)
 
@@ -188,7 +190,9 @@ class _Build:
         )
         for i in self._numbers():
             value = sql.column(f"v{i}", "r")
-            parts: dict[str, exp.Expression] = {f"s{i}": exp.Sum(this=value), f"c{i}": exp.Count(this=value)}
+            none = exp.Literal.number(0)  # no value, no count: the sums of a window divide by it
+            parts: dict[str, exp.Expression] = {f"s{i}": exp.Sum(this=value)}
+            parts |= {f"c{i}": exp.Nullif(this=exp.Count(this=value), expression=none)}
             if self._spread(i):
                 parts |= {f"q{i}": exp.Sum(this=_times(value))}
                 parts |= {f"lo{i}": exp.Min(this=value), f"hi{i}": exp.Max(this=value)}
@@ -257,6 +261,17 @@ class _Build:
         sql.join(query, sql.temporary("cells", "c"), sql.every(on))
         return query.group_by(*(c.copy() for c in by), copy=False)
 
+    def _with_variances(self) -> exp.Select:
+        """The stats and the variances they make: said once, because a planner reads every word of a feature."""
+        query = sql.select(exp.Star()).from_(sql.temporary("stats"), copy=False)
+        for i, w in self._spreads():
+            total, count, squares = (sql.column(f"{part}{i}_{w}") for part in ("s", "c", "q"))
+            query = query.select(sql.aliased(_variance(total, count, squares), f"var{i}_{w}"), copy=False)
+        return query
+
+    def _spreads(self) -> list[tuple[int, int]]:
+        return [(i, w) for i in self._numbers() if self._spread(i) for w in sorted(self._wide())]
+
     def _within(self, aggregate: type[exp.Expression], part: str, w: int) -> exp.Alias:
         """A part of the cells added up over window w; the last window, the longest, holds every row that is joined."""
         value: exp.Expression = sql.column(part, "c")
@@ -284,10 +299,10 @@ class _Build:
 
     # outputs
 
-    def _outputs(self) -> tuple[exp.Select, list[Output]]:
+    def _outputs(self, of: str) -> tuple[exp.Select, list[Output]]:
         query = sql.select().from_(sql.temporary("keyed", "k"), copy=False)
         on = [_same(c, "k", "s") for c in self._point_columns()]
-        sql.join(query, sql.temporary("stats", "s"), sql.every(on), side="LEFT")
+        sql.join(query, sql.temporary(of, "s"), sql.every(on), side="LEFT")
         outputs = self._counts() + self._amounts()
         for k in range(self.detail.newest):
             outputs += self._newest(query, k)
@@ -328,14 +343,15 @@ class _Build:
             for w, window in enumerate(self.windows):
                 if not value.detail and w not in wide:
                     continue
-                part: dict[str, exp.Expression] = {p: self._told(f"{p}{i}", w) for p in ("s", "c", "q", "lo", "hi")}
-                outputs.append((self._feature(f"{value.label}.mean.{window}"), _mean(part["s"], part["c"])))
+                part: dict[str, exp.Expression] = {p: self._told(f"{p}{i}", w) for p in ("s", "c", "lo", "hi", "var")}
+                mean = exp.Div(this=part["s"], expression=part["c"])
+                outputs.append((self._feature(f"{value.label}.mean.{window}"), mean))
                 if self.detail.sums and value.detail:
                     outputs.append((self._feature(f"{value.label}.sum.{window}"), part["s"].copy()))
                 if self._spread(i) and w in wide:
                     outputs.append((self._feature(f"{value.label}.min.{window}"), part["lo"]))
                     outputs.append((self._feature(f"{value.label}.max.{window}"), part["hi"]))
-                    outputs.append((self._feature(f"{value.label}.std.{window}"), _std(part)))
+                    outputs.append((self._feature(f"{value.label}.std.{window}"), _std(part["var"])))
         return outputs
 
     def _newest(self, query: exp.Select, k: int) -> list[Output]:
@@ -371,21 +387,18 @@ def _after_start(w: int) -> exp.Expression:
     return exp.GT(this=sql.column("t", "c"), expression=sql.column(f"since{w}", "s"))
 
 
-def _mean(total: exp.Expression, count: exp.Expression) -> exp.Expression:
-    return exp.Div(this=total, expression=exp.Nullif(this=count, expression=exp.Literal.number(0)))
-
-
-def _std(part: dict[str, exp.Expression]) -> exp.Expression:
-    """Sample standard deviation from the sums; rounding may leave a tiny negative, which is 0."""
-    total, count, squares = (part[p].copy() for p in ("s", "c", "q"))
-    square_of_mean = _mean(exp.Paren(this=_times(total)), count)
+def _variance(total: exp.Expression, count: exp.Expression, squares: exp.Expression) -> exp.Expression:
+    """Of a sample, from its sums."""
+    square_of_mean = exp.Div(this=exp.Paren(this=_times(total)), expression=count)
     spread = exp.Paren(this=exp.Sub(this=squares, expression=square_of_mean))
     one_less = exp.Paren(this=exp.Sub(this=count.copy(), expression=exp.Literal.number(1)))
-    variance = exp.Div(this=spread, expression=exp.Nullif(this=one_less, expression=exp.Literal.number(0)))
-    positive = exp.Case(
-        ifs=[exp.If(this=exp.LT(this=variance, expression=exp.Literal.number(0)), true=exp.Literal.number("0.0"))],
-        default=variance.copy(),
-    )
+    return exp.Div(this=spread, expression=exp.Nullif(this=one_less, expression=exp.Literal.number(0)))
+
+
+def _std(variance: exp.Expression) -> exp.Expression:
+    """Rounding may leave a tiny negative, which is 0."""
+    negative = exp.LT(this=variance, expression=exp.Literal.number(0))
+    positive = exp.Case(ifs=[exp.If(this=negative, true=exp.Literal.number("0.0"))], default=variance.copy())
     return exp.Sqrt(this=positive)
 
 

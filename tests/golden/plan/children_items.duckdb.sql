@@ -48,9 +48,9 @@ WITH "keyed" AS (
     MAX("r"."t") AS "t",
     MIN("r"."t") AS "first",
     SUM("r"."v0") AS "s0",
-    COUNT("r"."v0") AS "c0",
+    NULLIF(COUNT("r"."v0"), 0) AS "c0",
     SUM("r"."v1") AS "s1",
-    COUNT("r"."v1") AS "c1"
+    NULLIF(COUNT("r"."v1"), 0) AS "c1"
   FROM "numbered" AS "r"
   INNER JOIN "rfm_bounds_x" AS "b"
     ON "r"."t" > "b"."lo" AND "r"."t" <= "b"."hi"
@@ -99,12 +99,12 @@ SELECT
   CAST("s"."n_1" AS DOUBLE) / (
     CAST(DATE_DIFF('SECOND', "s"."first_1", "k"."anchor_time") AS DOUBLE) / 86400.0 + 1.0
   ) AS "f4",
-  "s"."s0_0" / NULLIF("s"."c0_0", 0) AS "f5",
+  "s"."s0_0" / "s"."c0_0" AS "f5",
   "s"."s0_0" AS "f6",
-  "s"."s0_1" / NULLIF("s"."c0_1", 0) AS "f7",
+  "s"."s0_1" / "s"."c0_1" AS "f7",
   "s"."s0_1" AS "f8",
-  "s"."s1_0" / NULLIF("s"."c1_0", 0) AS "f9",
-  "s"."s1_1" / NULLIF("s"."c1_1", 0) AS "f10",
+  "s"."s1_0" / "s"."c1_0" AS "f9",
+  "s"."s1_1" / "s"."c1_1" AS "f10",
   "n0"."v0" AS "f11",
   "n0"."v1" AS "f12",
   "n0"."v2" AS "f13"

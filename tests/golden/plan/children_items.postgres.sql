@@ -48,9 +48,9 @@ WITH "keyed" AS (
     MAX("r"."t") AS "t",
     MIN("r"."t") AS "first",
     SUM("r"."v0") AS "s0",
-    COUNT("r"."v0") AS "c0",
+    NULLIF(COUNT("r"."v0"), 0) AS "c0",
     SUM("r"."v1") AS "s1",
-    COUNT("r"."v1") AS "c1"
+    NULLIF(COUNT("r"."v1"), 0) AS "c1"
   FROM "numbered" AS "r"
   INNER JOIN "rfm_bounds_x" AS "b"
     ON "r"."t" > "b"."lo" AND "r"."t" <= "b"."hi"
@@ -99,12 +99,12 @@ SELECT
   CAST("s"."n_1" AS DOUBLE PRECISION) / (
     CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "k"."anchor_time") - DATE_TRUNC('second', "s"."first_1")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 + 1.0
   ) AS "f4",
-  CAST("s"."s0_0" AS DOUBLE PRECISION) / NULLIF("s"."c0_0", 0) AS "f5",
+  CAST("s"."s0_0" AS DOUBLE PRECISION) / "s"."c0_0" AS "f5",
   "s"."s0_0" AS "f6",
-  CAST("s"."s0_1" AS DOUBLE PRECISION) / NULLIF("s"."c0_1", 0) AS "f7",
+  CAST("s"."s0_1" AS DOUBLE PRECISION) / "s"."c0_1" AS "f7",
   "s"."s0_1" AS "f8",
-  CAST("s"."s1_0" AS DOUBLE PRECISION) / NULLIF("s"."c1_0", 0) AS "f9",
-  CAST("s"."s1_1" AS DOUBLE PRECISION) / NULLIF("s"."c1_1", 0) AS "f10",
+  CAST("s"."s1_0" AS DOUBLE PRECISION) / "s"."c1_0" AS "f9",
+  CAST("s"."s1_1" AS DOUBLE PRECISION) / "s"."c1_1" AS "f10",
   "n0"."v0" AS "f11",
   "n0"."v1" AS "f12",
   "n0"."v2" AS "f13"

@@ -48,9 +48,9 @@ WITH "KEYED" AS (
     MAX("R"."T") AS "T",
     MIN("R"."T") AS "FIRST",
     SUM("R"."V0") AS "S0",
-    COUNT("R"."V0") AS "C0",
+    NULLIF(COUNT("R"."V0"), 0) AS "C0",
     SUM("R"."V1") AS "S1",
-    COUNT("R"."V1") AS "C1"
+    NULLIF(COUNT("R"."V1"), 0) AS "C1"
   FROM "NUMBERED" AS "R"
   INNER JOIN "RFM_BOUNDS_X" AS "B"
     ON "R"."T" > "B"."LO" AND "R"."T" <= "B"."HI"
@@ -99,12 +99,12 @@ SELECT
   CAST("S"."N_1" AS DOUBLE) / (
     CAST(DATEDIFF(SECOND, "S"."FIRST_1", "K"."ANCHOR_TIME") AS DOUBLE) / 86400.0 + 1.0
   ) AS "F4",
-  CAST("S"."S0_0" AS DOUBLE) / NULLIF("S"."C0_0", 0) AS "F5",
+  CAST("S"."S0_0" AS DOUBLE) / "S"."C0_0" AS "F5",
   "S"."S0_0" AS "F6",
-  CAST("S"."S0_1" AS DOUBLE) / NULLIF("S"."C0_1", 0) AS "F7",
+  CAST("S"."S0_1" AS DOUBLE) / "S"."C0_1" AS "F7",
   "S"."S0_1" AS "F8",
-  CAST("S"."S1_0" AS DOUBLE) / NULLIF("S"."C1_0", 0) AS "F9",
-  CAST("S"."S1_1" AS DOUBLE) / NULLIF("S"."C1_1", 0) AS "F10",
+  CAST("S"."S1_0" AS DOUBLE) / "S"."C1_0" AS "F9",
+  CAST("S"."S1_1" AS DOUBLE) / "S"."C1_1" AS "F10",
   "N0"."V0" AS "F11",
   "N0"."V1" AS "F12",
   "N0"."V2" AS "F13"
