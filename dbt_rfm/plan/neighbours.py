@@ -60,7 +60,7 @@ def neighbours_plan(scope: Scope, names: Names, table: Table, key: str, sizes: S
     for t in scope.graph.schema.tables:
         found = [build.shown(p) for p in picks if p.table.name == t.name]
         if found:
-            rows[t.name] = _ordered(t, sql.union_all(found))
+            rows[t.name] = _ordered(t, found)
     return Neighbours(tuple(p.step for p in picks), rows)
 
 
@@ -266,8 +266,9 @@ def _shown_name(column: str) -> str:
     return f"{column}_" if column in _RESULT else column
 
 
-def _ordered(table: Table, query: exp.Expression) -> exp.Select:
-    rows = exp.Subquery(this=query, alias=exp.TableAlias(this=sql.name("rows")))
-    names = [*_RESULT, *(_shown_name(k) for k in table.primary_key)]
+def _ordered(table: Table, paths: Sequence[exp.Select]) -> exp.Select:
+    """The rows of all paths to a table; those of one path share hop and link, which need no sorting then."""
+    rows = exp.Subquery(this=sql.union_all(paths), alias=exp.TableAlias(this=sql.name("rows")))
+    names = [*_RESULT[: 3 if paths[1:] else 1], *(_shown_name(k) for k in table.primary_key)]
     order = [exp.Ordered(this=sql.column(n), nulls_first=False) for n in names]
     return sql.select(exp.Star()).from_(rows, copy=False).order_by(*order, copy=False)

@@ -16,6 +16,4 @@ FROM (
 ) AS "rows"
 ORDER BY
   "example_id",
-  "hop",
-  "link",
   "order_id"

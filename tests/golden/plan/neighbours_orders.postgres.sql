@@ -16,6 +16,4 @@ FROM (
 ) AS "rows"
 ORDER BY
   pg_temp.rfm_key("example_id"),
-  pg_temp.rfm_key("hop"),
-  pg_temp.rfm_key("link"),
   pg_temp.rfm_key("order_id")

@@ -16,6 +16,4 @@ FROM (
 ) AS "ROWS"
 ORDER BY
   "EXAMPLE_ID",
-  "HOP",
-  "LINK",
   "ORDER_ID"
