@@ -216,14 +216,15 @@ def _loops(warehouse: DuckDB) -> int:
 
 def test__create_temporary__done_or_failed__leaves_the_settings_of_the_user(warehouse):
     warehouse._run("set nested_loop_join_threshold = 7")
-    warehouse.create_temporary("few", sql("select 1 as n"))
+    warehouse.create_temporary("few", sql("select current_setting('nested_loop_join_threshold') as n where 1 < 2"))
+    assert warehouse.query(sql("select n from few")).column(0).to_pylist() == [64]
     assert _loops(warehouse) == 7
     with pytest.raises(DataError):
-        warehouse.create_temporary("none", sql("select error('no') as n"))
+        warehouse.create_temporary("none", sql("select error('no') as n where 1 < 2"))
     assert _loops(warehouse) == 7
 
 
 def test__create_temporary__settings_locked__makes_the_table_all_the_same(warehouse):
     warehouse._run("set lock_configuration = true")
-    warehouse.create_temporary("few", sql("select 1 as n"))
+    warehouse.create_temporary("few", sql("select 1 as n where 1 < 2"))
     assert warehouse.query(sql("select n from few")).column(0).to_pylist() == [1]
