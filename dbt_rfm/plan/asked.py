@@ -64,7 +64,9 @@ def _read_again(graph: Graph, table: Table, key: str, with_rows: bool) -> Iterat
 
 
 def _rows(graph: Graph, table: Table, column: str, wanted: exp.Select) -> exp.Select:
+    """By a join with each key once, which DuckDB does quicker than IN."""
     query = sql.select(*sql.columns([c.name for c in table.columns], "r0"))
     query = query.from_(graph.read(table, "r0"), copy=False)
-    among = exp.In(this=sql.column(column, "r0"), query=exp.Subquery(this=wanted.copy()))
-    return query.where(among, copy=False)
+    keys = wanted.distinct()
+    same = exp.EQ(this=sql.column(column, "r0"), expression=sql.column(keys.selects[0].name, "k"))
+    return sql.join(query, sql.subquery(keys, "k"), same)
