@@ -22,9 +22,9 @@ _SOURCE = "past label"
 def past_labels_block(names: Names, kind: TaskKind) -> Block:
     """lag1 (newest) to lag8, means of the last 3, 12 and all, count, age in days of the newest."""
     query = sql.select().from_(sql.temporary(names.examples, "e"), copy=False)
-    sql.join(query, sql.subquery(_ranked(names), "l"), _same_example(), side="LEFT")
+    sql.join(query, sql.subquery(_ranked(names, kind), "l"), _same_example(), side="LEFT")
     query = query.group_by(sql.column("example_id", "e"), copy=False)
-    label, place = _value(kind), sql.column("place", "l")
+    label, place = sql.column("value", "l"), sql.column("place", "l")
     shown = CATEGORICAL if kind == TaskKind.MULTICLASS else NUMERICAL
 
     def at(k: int, value: exp.Expression) -> exp.Expression:
@@ -77,8 +77,8 @@ def calendar_block(names: Names) -> Block:
     return block("calendar", query, sql.column("example_id", "e"), outputs)
 
 
-def _value(kind: TaskKind) -> exp.Expression:
-    label = sql.column("label", "l")
+def _value(kind: TaskKind, alias: str) -> exp.Expression:
+    label = sql.column("label", alias)
     if kind == TaskKind.MULTICLASS:
         return sql.as_text(label)
     if kind == TaskKind.BINARY:
@@ -88,11 +88,14 @@ def _value(kind: TaskKind) -> exp.Expression:
     return sql.as_double(label)
 
 
-def _ranked(names: Names) -> exp.Select:
-    """Each example's known labels, the newest first."""
+def _ranked(names: Names, kind: TaskKind) -> exp.Select:
+    """(example_id, anchor_time, value, place): each example's known labels, the newest first."""
     place = sql.numbered([sql.column("example_id", "x")], [sql.column("anchor_time", "y")], descending=True)
     query = sql.select(
-        sql.column("example_id", "x"), *sql.columns(("anchor_time", "label"), "y"), sql.aliased(place, "place")
+        sql.column("example_id", "x"),
+        sql.column("anchor_time", "y"),
+        sql.aliased(_value(kind, "y"), "value"),
+        sql.aliased(place, "place"),
     )
     query = query.from_(sql.temporary(names.examples, "x"), copy=False)
     on = [
@@ -105,7 +108,7 @@ def _ranked(names: Names) -> exp.Select:
 def _rates(names: Names, kind: TaskKind) -> exp.Select:
     """(as_of, rate, place): the mean label of each closed anchor, the newest first."""
     by = [sql.column("anchor_time", "l"), sql.column("known_at", "l")]
-    means = sql.select(*by, sql.aliased(exp.Avg(this=_value(kind)), "rate"))
+    means = sql.select(*by, sql.aliased(exp.Avg(this=_value(kind, "l")), "rate"))
     means = means.from_(sql.temporary(names.labels, "l"), copy=False).group_by(*(c.copy() for c in by), copy=False)
     moments = sql.select(sql.column("as_of")).distinct(copy=False).from_(sql.temporary(names.examples), copy=False)
     place = sql.numbered([sql.column("as_of", "m")], [sql.column("anchor_time", "r")], descending=True)

@@ -1,66 +1,16 @@
 SELECT
   "e"."example_id" AS "example_id",
-  MAX(
-    CASE
-      WHEN "l"."place" = 1
-      THEN CASE WHEN "l"."label" THEN 1.0 WHEN NOT "l"."label" THEN 0.0 END
-    END
-  ) AS "f0",
-  MAX(
-    CASE
-      WHEN "l"."place" = 2
-      THEN CASE WHEN "l"."label" THEN 1.0 WHEN NOT "l"."label" THEN 0.0 END
-    END
-  ) AS "f1",
-  MAX(
-    CASE
-      WHEN "l"."place" = 3
-      THEN CASE WHEN "l"."label" THEN 1.0 WHEN NOT "l"."label" THEN 0.0 END
-    END
-  ) AS "f2",
-  MAX(
-    CASE
-      WHEN "l"."place" = 4
-      THEN CASE WHEN "l"."label" THEN 1.0 WHEN NOT "l"."label" THEN 0.0 END
-    END
-  ) AS "f3",
-  MAX(
-    CASE
-      WHEN "l"."place" = 5
-      THEN CASE WHEN "l"."label" THEN 1.0 WHEN NOT "l"."label" THEN 0.0 END
-    END
-  ) AS "f4",
-  MAX(
-    CASE
-      WHEN "l"."place" = 6
-      THEN CASE WHEN "l"."label" THEN 1.0 WHEN NOT "l"."label" THEN 0.0 END
-    END
-  ) AS "f5",
-  MAX(
-    CASE
-      WHEN "l"."place" = 7
-      THEN CASE WHEN "l"."label" THEN 1.0 WHEN NOT "l"."label" THEN 0.0 END
-    END
-  ) AS "f6",
-  MAX(
-    CASE
-      WHEN "l"."place" = 8
-      THEN CASE WHEN "l"."label" THEN 1.0 WHEN NOT "l"."label" THEN 0.0 END
-    END
-  ) AS "f7",
-  AVG(
-    CASE
-      WHEN "l"."place" <= 3
-      THEN CASE WHEN "l"."label" THEN 1.0 WHEN NOT "l"."label" THEN 0.0 END
-    END
-  ) AS "f8",
-  AVG(
-    CASE
-      WHEN "l"."place" <= 12
-      THEN CASE WHEN "l"."label" THEN 1.0 WHEN NOT "l"."label" THEN 0.0 END
-    END
-  ) AS "f9",
-  AVG(CASE WHEN "l"."label" THEN 1.0 WHEN NOT "l"."label" THEN 0.0 END) AS "f10",
+  MAX(CASE WHEN "l"."place" = 1 THEN "l"."value" END) AS "f0",
+  MAX(CASE WHEN "l"."place" = 2 THEN "l"."value" END) AS "f1",
+  MAX(CASE WHEN "l"."place" = 3 THEN "l"."value" END) AS "f2",
+  MAX(CASE WHEN "l"."place" = 4 THEN "l"."value" END) AS "f3",
+  MAX(CASE WHEN "l"."place" = 5 THEN "l"."value" END) AS "f4",
+  MAX(CASE WHEN "l"."place" = 6 THEN "l"."value" END) AS "f5",
+  MAX(CASE WHEN "l"."place" = 7 THEN "l"."value" END) AS "f6",
+  MAX(CASE WHEN "l"."place" = 8 THEN "l"."value" END) AS "f7",
+  AVG(CASE WHEN "l"."place" <= 3 THEN "l"."value" END) AS "f8",
+  AVG(CASE WHEN "l"."place" <= 12 THEN "l"."value" END) AS "f9",
+  AVG("l"."value") AS "f10",
   CAST(COUNT("l"."place") AS DOUBLE) AS "f11",
   MAX(
     CASE
@@ -73,7 +23,7 @@ LEFT JOIN (
   SELECT
     "x"."example_id",
     "y"."anchor_time",
-    "y"."label",
+    CASE WHEN "y"."label" THEN 1.0 WHEN NOT "y"."label" THEN 0.0 END AS "value",
     ROW_NUMBER() OVER (PARTITION BY "x"."example_id" ORDER BY "y"."anchor_time" DESC) AS "place"
   FROM "rfm_examples_x" AS "x"
   INNER JOIN "rfm_labels_x" AS "y"
