@@ -7,30 +7,27 @@ version stays served.
 
 from __future__ import annotations
 
-import logging
-import math
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pyarrow as pa
 from sqlglot import exp
 
-from dbt_rfm import __version__, trained, versions
+from dbt_rfm import trained, versions
+from dbt_rfm.answered import Answer, bundles_of, headline, is_held, keep_bundle, release_of
 from dbt_rfm.asked_rows import as_asked, with_key_columns
 from dbt_rfm.auto import FALLBACK, choose
 from dbt_rfm.collect import collect, named_anchor
 from dbt_rfm.empty_rows import empty_rows
 from dbt_rfm.errors import ProjectError
-from dbt_rfm.evaluate import Backtest, backtest
+from dbt_rfm.evaluate import backtest
 from dbt_rfm.job import Job
 from dbt_rfm.model import load_model, quick_options, reads_rows
-from dbt_rfm.model.interface import Provenance
-from dbt_rfm.model.step import learn, prediction_rows, run_step, split_rows
+from dbt_rfm.model.interface import RelationalModel
+from dbt_rfm.model.shelf import Shelf
+from dbt_rfm.model.step import learn, prediction_rows, run_step
 from dbt_rfm.one_state import as_of_now
 from dbt_rfm.options import AUTO, Options
 from dbt_rfm.pql.ast import Scalar
@@ -46,32 +43,13 @@ from dbt_rfm.schema.validate import validate
 from dbt_rfm.schema_change import since_last_version
 from dbt_rfm.scoring import answer_shards
 from dbt_rfm.shards import Alone, Board, RunTables, number_of
-from dbt_rfm.snapshot import BACKTEST, CONTEXT, QUERY, Snapshot, bundle_sha, write_bundle
+from dbt_rfm.snapshot import CONTEXT, Snapshot, bundle_sha
 from dbt_rfm.versions import Serving
 from dbt_rfm.warehouse.base import Warehouse
-
-log = logging.getLogger("dbt_rfm")
 
 QUICK_CONTEXT = 1000  # labelled examples behind a quick answer
 
 Progress = Callable[[str], None]  # told the name of each stage as it starts
-
-
-@dataclass(frozen=True)
-class Answer:
-    """`predictions` has the form of the prediction table without its version columns. Of a large answer it has no
-    rows, and `stored` is the table of the warehouse that has them."""
-
-    task: Task
-    schema: RelationalSchema
-    options: Options
-    snapshot: Snapshot
-    predictions: pa.Table
-    backtest: Backtest | None
-    provenance: Provenance
-    seconds: dict[str, float]  # plan, model
-    notes: tuple[str, ...]
-    stored: exp.Table | None = None
 
 
 @dataclass(frozen=True)
@@ -134,35 +112,25 @@ def answer(
     started = time.perf_counter()
     progress("reading the schema")
     known = understood or understand(job, warehouse, at=at)
+    known = replace(
+        known,
+        task=replace(known.task, entity_ids=tuple(entity_ids)) if entity_ids else known.task,
+        options=_quicker(known.options) if quick else known.options,
+    )
     task, schema, options = known.task, known.schema, known.options
-    if entity_ids:
-        task = replace(task, entity_ids=tuple(entity_ids))
-    if quick:
-        options = _quicker(options)
     progress("collecting examples and features")
-    if options.model == AUTO:
-        with_rows = True
-    elif reads_rows(options.model):
-        with_rows, tables = True, None
-    board = board or Alone()
-    snapshot = tables.planned() if tables is not None else None
-    if snapshot is None:
-        snapshot = _collected(job, Understood(task, schema, options), warehouse, with_rows, tables, board)
-    snapshot = replace(snapshot, prediction=trained.name_of(job))
+    auto = options.model == AUTO
+    by_rows = not auto and reads_rows(options.model)
+    tables, board = None if by_rows else tables, board or Alone()
+    snapshot = _planned(job, known, warehouse, with_rows or auto or by_rows, tables, board)
     planned_now()
     planned = time.perf_counter() - started
     chosen: tuple[str, ...] = ()
-    if options.model == AUTO:
+    if auto:
         options, chosen = choose(snapshot, options, progress=progress)
         snapshot = replace(snapshot, options=options.recorded())
     progress("predicting")
-    model = load_model(options.model, options.device, _model_options(options, quick))
-    told: tuple[str, ...] = ()
-    shelf = None
-    if not quick:
-        root, fresh = trained.root_of(job, options), job.full_refresh
-        model, told = trained.adapted(model, snapshot, options, root, fresh=fresh, progress=progress)
-        shelf = trained.shelf(model, options, root, fresh=fresh, progress=progress)
+    model, shelf, told = _model_of(job, snapshot, options, quick, progress)
     sharded = tables is not None and bool(snapshot.shards)
     step = run_step(snapshot, model, seed=options.seed, ask=not sharded, shelf=shelf)
     stored, more = None, 0.0
@@ -189,26 +157,39 @@ def _quicker(options: Options) -> Options:
     return replace(options, model=named, context_size=min(options.context_size, QUICK_CONTEXT))
 
 
-def _collected(
+def _planned(
     job: Job, known: Understood, warehouse: Warehouse, with_rows: bool, tables: RunTables | None, board: Board
 ) -> Snapshot:
-    """The plan run; of a large answer the shards are opened for whoever takes them."""
-    run = run_of(job)
-    kept = run.features if run is not None else None
-    snapshot = collect(
-        known.task,
-        known.schema,
-        warehouse,
-        known.options,
-        labels=job.labels,
-        with_rows=with_rows,
-        kept=kept,
-        tables=tables,
-    )
-    if tables is not None and snapshot.shards:
-        board.open(number_of(snapshot))
-        tables.ready(snapshot, prediction_rows(snapshot, None))
-    return snapshot
+    """What a worker has planned before, or the plan run; the shards of a large answer are opened for all takers."""
+    snapshot = tables.planned() if tables is not None else None
+    if snapshot is None:
+        run = run_of(job)
+        snapshot = collect(
+            known.task,
+            known.schema,
+            warehouse,
+            known.options,
+            labels=job.labels,
+            with_rows=with_rows,
+            kept=run.features if run is not None else None,
+            tables=tables,
+        )
+        if tables is not None and snapshot.shards:
+            board.open(number_of(snapshot))
+            tables.ready(snapshot, prediction_rows(snapshot, None))
+    return replace(snapshot, prediction=trained.name_of(job))
+
+
+def _model_of(
+    job: Job, snapshot: Snapshot, options: Options, quick: bool, progress: Progress
+) -> tuple[RelationalModel, Shelf | None, tuple[str, ...]]:
+    """The model, adapted where that is asked for; where what it learns is kept; and what there is to say of both."""
+    model = load_model(options.model, options.device, _model_options(options, quick))
+    if quick:
+        return model, None, ()
+    root, fresh = trained.root_of(job, options), job.full_refresh
+    model, told = trained.adapted(model, snapshot, options, root, fresh=fresh, progress=progress)
+    return model, trained.shelf(model, options, root, fresh=fresh, progress=progress), told
 
 
 def _stored(tables: RunTables, task: Task, schema: RelationalSchema) -> exp.Table:
@@ -318,15 +299,15 @@ def _publish_seen(
             board=board,
             planned_now=planned_now,
         )
-        held = _is_held(result)
+        held = is_held(result)
         fresh = fingerprint(result.schema)
-        changed = since_last_version(result.snapshot, fresh, warehouse, job.home or job.target, _bundles(job))
-        folder = _keep_bundle(job, result)
-        release = _release(job, result, bundle_sha(folder) if folder else "")
+        changed = since_last_version(result.snapshot, fresh, warehouse, job.home or job.target, bundles_of(job))
+        folder = keep_bundle(job, result)
+        release = release_of(job, result, bundle_sha(folder) if folder else "")
         done: list[Outcome] = []
 
         def settled(number: int, status: str) -> None:
-            message = "\n".join([_headline(job, result, number, status), *changed, *findings, *result.notes])
+            message = "\n".join([headline(job, result, number, status), *changed, *findings, *result.notes])
             done.append(Outcome("published" if status == versions.SERVING else status, message, number))
             settle(done[0])
 
@@ -367,87 +348,3 @@ def _check_rows(job: Job, understood: Understood, warehouse: Warehouse) -> list[
     for finding in findings:
         finding.raise_if_error()
     return [str(finding) for finding in findings]
-
-
-def _is_held(result: Answer) -> bool:
-    return result.options.on_worse == "hold" and result.backtest is not None and not result.backtest.beats
-
-
-def _headline(job: Job, result: Answer, number: int, status: str) -> str:
-    assert job.target is not None
-    context = _count(result.snapshot, CONTEXT)
-    state = {"held": "held back", "ready": "ready"}.get(status, "serving")
-    figures = result.backtest.line() if result.backtest else _no_backtest(result)
-    seconds = f"plan {result.seconds['plan']:.1f} s, model {result.seconds['model']:.1f} s"
-    return (
-        f"{job.target.identifier} version {number} {state}: {_how_many(result)} as of "
-        f"{result.snapshot.anchor:%Y-%m-%d %H:%M} from {context} labelled examples; {figures}; {seconds}"
-    )
-
-
-def _how_many(result: Answer) -> str:
-    shards = result.snapshot.shards
-    if result.stored is not None:
-        lists = shards.get("groups")
-        return f"{lists} lists" if lists else f"{shards['bounds'][-1] - shards['bounds'][0]} predictions"
-    ranked = result.task.ranking is not None
-    return f"{len(result.predictions) if ranked else _count(result.snapshot, QUERY)} predictions"
-
-
-def _count(snapshot: Snapshot, split: str) -> int:
-    return len(split_rows(snapshot, split))
-
-
-def _no_backtest(result: Answer) -> str:
-    if not result.options.backtest:
-        return "no backtest (switched off)"
-    if not _count(result.snapshot, BACKTEST):
-        return "no backtest (no closed window with examples)"
-    return "no backtest (nothing to learn from before the newest closed window)"
-
-
-def _release(job: Job, result: Answer, snapshot_sha: str) -> versions.Release:
-    test = result.backtest
-    figures: list[tuple[str, float, str, str]] = []
-    if test is not None:
-        named = {"": test.metrics, **test.baselines}
-        figures = [
-            (metric, value, BACKTEST, baseline)
-            for baseline, values in named.items()
-            for metric, value in values.items()
-            if not math.isnan(value)
-        ]
-    return versions.Release(
-        run_id=job.invocation_id,
-        query=result.task.text,
-        kind=result.task.kind,
-        schema_fingerprint=fingerprint(result.schema),
-        rfm_model=result.provenance.version,
-        checkpoint_sha=result.provenance.checkpoint_sha,
-        snapshot_sha=snapshot_sha,
-        anchor_time=result.snapshot.anchor,
-        package_version=__version__,
-        metrics=tuple(figures),
-        backtest_metric=test.primary if test else None,
-        backtest_value=test.metrics[test.primary] if test else None,
-        baseline_value=test.best_baseline[1] if test else None,
-        beats_baseline=test.beats if test else None,
-    )
-
-
-def _bundles(job: Job) -> Path:
-    assert job.target is not None
-    return Path(job.target_path) / "rfm" / job.target.identifier
-
-
-def _keep_bundle(job: Job, result: Answer) -> Path | None:
-    """Write the bundle under target/rfm/<name>/ and drop the oldest beyond keep_snapshots."""
-    keep = result.options.keep_snapshots
-    if keep == 0:
-        return None
-    home = _bundles(job)
-    folder = home / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
-    write_bundle(result.snapshot, folder)
-    for old in sorted(p for p in home.iterdir() if (p / "manifest.json").exists())[:-keep]:
-        shutil.rmtree(old)
-    return folder

@@ -14,7 +14,7 @@ from dbt_rfm.cli.arguments import At, LabelDelay, ProfilesDir, ProjectDir, Query
 from dbt_rfm.task_kind import TaskKind
 
 if TYPE_CHECKING:
-    from dbt_rfm.pipeline import Answer
+    from dbt_rfm.answered import Answer
     from dbt_rfm.pql.task import Task
     from dbt_rfm.survey import Survey
 

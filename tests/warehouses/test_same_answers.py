@@ -16,8 +16,9 @@ from shop_world import QUESTIONS
 from sqlglot import exp
 
 from dbt_rfm import shards
+from dbt_rfm.answered import Answer
 from dbt_rfm.job import JobTarget
-from dbt_rfm.pipeline import Answer, answer, publish, understand
+from dbt_rfm.pipeline import answer, publish, understand
 from dbt_rfm.plan import sql
 from dbt_rfm.relations import named, names_beginning
 from dbt_rfm.schema.validate import validate

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from dbt_rfm.answered import Answer
 from dbt_rfm.cli.project import open_project
 from dbt_rfm.model import adapt as adapting
 from dbt_rfm.model import episodes
@@ -23,7 +24,7 @@ from dbt_rfm.model import fine_tune as room
 from dbt_rfm.model.in_context import InContextModel, InContextOptions
 from dbt_rfm.model.network import NetworkConfig, RelationalTransformer
 from dbt_rfm.model.watched import Watched
-from dbt_rfm.pipeline import Answer, answer
+from dbt_rfm.pipeline import answer
 from dbt_rfm.snapshot import write_bundle
 
 CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id"
