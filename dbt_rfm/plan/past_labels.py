@@ -34,7 +34,7 @@ def past_labels_block(names: Names, kind: TaskKind) -> Block:
     outputs: list[Output] = [(Feature(name, shown, _SOURCE), at(k, label)) for k, name in enumerate(PAST_LABELS, 1)]
     if kind != TaskKind.MULTICLASS:
         for window in (3, 12, None):
-            recent = label.copy()
+            recent: exp.Expression = label.copy()
             if window:
                 recent = sql.when(exp.LTE(this=place.copy(), expression=exp.Literal.number(window)), recent)
             name = f"past.mean.{window or 'all'}"
