@@ -8,7 +8,8 @@ Time rule: none here. Whoever reads leaves out what an example may not see, as i
 session tables lack no row of an entity asked about; so what is said of it is the same either way.
 
 A session table costs one more writing of its rows, so it is made where its rows are read twice, and only if the
-entities asked about are few (`are_few`).
+entities asked about are few (`are_few`). Children that both features and neighbours number in time are numbered here:
+a later row has a higher number, so those that an example may see are numbered as if there were no others.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names, Step
 from dbt_rfm.plan.children import paths_down
-from dbt_rfm.plan.paths import Graph
+from dbt_rfm.plan.paths import Graph, own_time
 from dbt_rfm.schema.types import Link, Table
 
 _FEW = 8  # one entity in so many
+_NUMBER = "rfm_number"
 
 
 def are_few(asked: int, entities: int) -> bool:
@@ -38,6 +40,7 @@ def asked_rows(
     """`with_rows`: neighbours are read too."""
     table, key = entity
     stored: dict[tuple[Link, ...], str] = {}
+    numbers: dict[tuple[Link, ...], str] = {}
     steps: list[Step] = []
     for links in _read_again(graph, table, key, with_rows):
         source, column, wanted = table, key, keys
@@ -47,7 +50,10 @@ def asked_rows(
             wanted = sql.select(sql.column(links[0].parent_column)).from_(sql.temporary(stored[links[1:]]), copy=False)
         stored[links] = names(f"asked{len(steps)}")
         steps.append(Step(stored[links], _rows(graph, source, column, wanted)))
-    return replace(graph, asked=stored), tuple(steps)
+        if with_rows and len(links) == 1 and _is_numbered(source):
+            rows, stored[links], numbers[links] = stored[links], names(f"numbered{len(numbers)}"), _NUMBER
+            steps.append(Step(stored[links], _numbered(source, column, rows)))
+    return replace(graph, asked=stored, numbers=numbers), tuple(steps)
 
 
 def _read_again(graph: Graph, table: Table, key: str, with_rows: bool) -> Iterator[tuple[Link, ...]]:
@@ -70,3 +76,16 @@ def _rows(graph: Graph, table: Table, column: str, wanted: exp.Select) -> exp.Se
     keys = wanted.distinct()
     same = exp.EQ(this=sql.column(column, "r0"), expression=sql.column(keys.selects[0].name, "k"))
     return sql.join(query, sql.subquery(keys, "k"), same)
+
+
+def _is_numbered(table: Table) -> bool:
+    """Whether one order of its rows serves all: not where versions have a time of the event and one of their own."""
+    return bool(table.primary_key) and None in (table.time_column, table.valid_from)
+
+
+def _numbered(table: Table, key: str, rows: str) -> exp.Select:
+    time = own_time(table, "o")
+    order = [*([time] if time is not None else []), *sql.columns(table.primary_key, "o")]
+    number = sql.aliased(sql.numbered([sql.column(key, "o")], order), _NUMBER)
+    query = sql.select(*sql.columns([c.name for c in table.columns], "o"), number)
+    return query.from_(sql.temporary(rows, "o"), copy=False)

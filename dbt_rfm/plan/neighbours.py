@@ -180,14 +180,17 @@ class _Build:
         """The children of the keys asked for, numbered in time."""
         key, time = sql.column(link.child_column, "o"), own_time(child, "o")
         order = ([time] if time is not None else []) + sql.columns(child.primary_key, "o")
-        seq = sql.numbered([key], order or [key.copy()])
+        stored = self.scope.graph.number(up, "o")
+        seq = stored or sql.numbered([key], order or [key.copy()])
         query = sql.select(*_columns(self.scope, child, "o"), sql.aliased(seq, _SEQ))
         if time is not None:
             query = query.select(sql.aliased(time.copy(), _TIME), copy=False)
         query = query.select(sql.aliased(key.copy(), _KEY), copy=False)
         query = query.from_(self.scope.graph.read_asked(child, up, "o"), copy=False)
-        asked = sql.select(sql.column(_KEY)).from_(sql.temporary("base"), copy=False)
-        conditions: list[exp.Expression] = [exp.In(this=key.copy(), query=exp.Subquery(this=asked))]
+        conditions: list[exp.Expression] = []
+        if stored is None:  # only what is numbered now has to be few
+            asked = sql.select(sql.column(_KEY)).from_(sql.temporary("base"), copy=False)
+            conditions.append(exp.In(this=key.copy(), query=exp.Subquery(this=asked)))
         if time is not None:
             conditions.append(exp.Not(this=exp.Is(this=time.copy(), expression=exp.Null())))
         return query.where(*conditions, copy=False)

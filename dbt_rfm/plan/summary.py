@@ -85,6 +85,7 @@ class _Build:
         self.grid = summary.bounds is not None and not self.until and not summary.exclude_self and not summary.strict
         self.windows = self.detail.windows if self.time is not None else self.detail.windows[-1:]
         self.values: list[Value] = []
+        self.number = scope.graph.number(summary.path.above(0), summary.path.alias(0))
 
     def block(self) -> Block:
         raw = self._raw()
@@ -126,6 +127,8 @@ class _Build:
         self.values = own + others
         keys = [sql.aliased(sql.column(k, path.alias(0)), f"pk{i}") for i, k in enumerate(path.table.primary_key)]
         selected = [sql.aliased(top_key(path), "key"), *keys]
+        if self.number is not None:
+            selected.append(sql.aliased(self.number, "seq"))
         asked: list[exp.Expression] = [exp.EQ(this=top_key(path), expression=sql.column("key", "asked"))]
         if self.time is not None:
             selected.append(sql.aliased(self.time.copy(), "t"))
@@ -142,7 +145,10 @@ class _Build:
 
     def _numbered(self) -> exp.Select:
         """Rows with `seq`, and per category its place among equal values of the key (r0, r1, …)."""
-        query = sql.select(exp.Star(), sql.aliased(sql.numbered([sql.column("key")], self._order()), "seq"))
+        query = sql.select(exp.Star())
+        if self.number is None:
+            seq = sql.numbered([sql.column("key")], self._order())
+            query = query.select(sql.aliased(seq, "seq"), copy=False)
         for i in self._counted():
             place = sql.numbered([sql.column("key"), sql.column(f"v{i}")], self._order())
             query = query.select(sql.aliased(sql.when(_not_null(sql.column(f"v{i}")), place), f"r{i}"), copy=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import duckdb
@@ -148,15 +149,16 @@ LEAGUE = RelationalSchema(
 
 
 class Watched(DuckDB):
-    """Counts the statements that read the table of matches itself."""
+    """Counts the statements that read the table of matches itself, and how often rows of a key are numbered."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         super().__init__(cursor)
-        self.passes = 0
+        self.passes = self.numbered = 0
 
     def _text(self, sql: exp.Expression) -> str:
         text = super()._text(sql)
         self.passes += '"matches"' in text or " matches " in text
+        self.numbered += text.count("ROW_NUMBER() OVER (PARTITION BY")
         return text
 
 
@@ -192,6 +194,23 @@ def test__plan__few_entities_asked_about__passes_over_their_rows_less_often() ->
     of_the_league(few_of_many)
     of_the_league(most)
     assert few_of_many.passes < most.passes
+
+
+def test__plan__few_entities_asked_about__numbers_the_rows_of_a_link_once_for_features_and_neighbours() -> None:
+    few_of_many, most = league(20 * OPTIONS.context_size), league(2 * OPTIONS.context_size)
+    of_the_league(few_of_many)
+    of_the_league(most)
+    assert few_of_many.numbered == most.numbered - len(LEAGUE.links)  # each once instead of twice
+
+
+def test__session_tables__of_versions_of_an_event__are_not_numbered_by_one_of_their_two_times() -> None:
+    columns = (*MATCHES.columns, Column("since", "TIMESTAMP", _TIME), Column("until", "TIMESTAMP", _TIME))
+    versions = replace(MATCHES, columns=columns, valid_from="since", valid_to="until")
+    graph = Graph(replace(LEAGUE, tables=(TEAMS, versions)), "duckdb")
+    keys = sql.select(sql.column("entity")).from_(sql.temporary("chosen"), copy=False)
+    stored, _ = asked_rows(graph, Names("t"), (TEAMS, "team_id"), keys, with_rows=True)
+    assert {links[0].child for links in stored.asked if links} == {"teams", "matches"}
+    assert {links[0].child for links in stored.numbers} == {"teams"}
 
 
 def test__few__is_a_small_share_of_all_entities() -> None:
