@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import cast
 
 from sqlglot import exp
@@ -48,13 +49,19 @@ def temporary(text: str, alias: str | None = None) -> exp.Table:
 
 def relation(table: Table, alias: str, dialect: str) -> exp.Expression:
     """The table's rows under `alias`; what dbt rendered may be a subquery with an alias of its own."""
-    read = exp.select("*").from_(table.relation, dialect=dialect).find(exp.From)
-    assert read is not None, "a SELECT with a FROM has one"
-    source = read.this
+    source = _source(table.relation, dialect).copy()
     if isinstance(source, exp.Table) and not source.alias:
         source.set("alias", exp.TableAlias(this=name(alias)))
         return source
     return exp.Subquery(this=exp.Select(expressions=[exp.Star()]).from_(source), alias=exp.TableAlias(this=name(alias)))
+
+
+@lru_cache
+def _source(relation: str, dialect: str) -> exp.Expression:
+    """What follows FROM; kept, because a plan reads each table many times and parsing takes long."""
+    read = exp.select("*").from_(relation, dialect=dialect).find(exp.From)
+    assert read is not None, "a SELECT with a FROM has one"
+    return read.this
 
 
 def select(*expressions: exp.Expression) -> exp.Select:
