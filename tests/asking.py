@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dbt_rfm.evaluate import point_prediction
 from dbt_rfm.model.interface import FeatureTable, Labelled, Predictions, Provenance, RelationalModel
 from dbt_rfm.task_kind import TaskKind
 
@@ -34,6 +35,21 @@ class Double:
 
     def prepare(self, known: Labelled, *, seed: int = 0) -> _Kept:
         return _Kept(self, known, seed)
+
+
+class OwnHistory(Double):
+    """Predicts the mean of the entity's own past labels, a feature that the plan makes."""
+
+    name = version = "own"
+
+    def predict(
+        self, context: FeatureTable, labels: np.ndarray, query: FeatureTable, kind: TaskKind, classes, **_: object
+    ) -> Predictions:
+        history = query.columns[query.names.index("past.mean.all")]
+        value = np.where(np.isnan(history), labels.mean(), history)
+        if kind == TaskKind.REGRESSION:
+            return point_prediction(value, value)
+        return Predictions(kind, classes, probabilities=np.stack([1 - value, value], axis=1))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from typing import Any
 import duckdb
 import yaml
 from dbt_projects import REPOSITORY, Project
-from shop_project import CUSTOMERS, ORDERS, PROJECT, SCHEMA, STORES
+from postgres_server import Server
+from shop_project import CUSTOMERS, ORDERS, PROJECT, SCHEMA, STORES, predict
 
 from dbt_rfm.bus import Terms
 from dbt_rfm.cli.worker import site_of
@@ -93,6 +94,20 @@ class WorkerLog(StringIO):
     def events(self, name: str) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in self.getvalue().splitlines()]
         return [line for line in lines if line["event"] == name]
+
+
+@contextmanager
+def served_shop(server: Server, path: Path, *, schema: str, rfm: str) -> Iterator[WorkerProject]:
+    """A project in a schema of its own on Postgres, where churn, with these options, is served in version 1."""
+    project = WorkerProject(path, server.output("postgres", schema=schema))
+    project.execute(f"drop schema if exists {schema} cascade; create schema {schema}")
+    project.set_up()
+    project.write("models/churn.sql", predict(rfm=rfm))
+    with project.worker():
+        built = project.dbt("run", "--select", "churn")
+    assert built.success, built.log
+    yield project
+    project.execute(f"drop schema {schema} cascade")
 
 
 def shop_rows() -> dict[str, Any]:

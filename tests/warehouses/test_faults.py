@@ -19,8 +19,7 @@ from typing import Any
 import pytest
 from fault_helpers import kill_at, nothing_published, queue, run_out, start, state, until
 from postgres_server import Server
-from shop_project import predict
-from worker_projects import WorkerProject
+from worker_projects import WorkerProject, served_shop
 from worker_that_stops import FEW
 
 from dbt_rfm import __version__, pipeline, shards
@@ -37,16 +36,8 @@ QUICK = "'context_size': 20, 'backtest': false"
 @pytest.fixture(scope="module")
 def shop(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProject]:
     """A project whose prediction churn is served in version 1."""
-    output = postgres_server.output("postgres", schema="faults")
-    project = WorkerProject(tmp_path_factory.mktemp("project") / "shop", output)
-    project.execute("create schema faults")
-    project.set_up()
-    project.write("models/churn.sql", predict(rfm=QUICK))
-    with project.worker():
-        built = project.dbt("run", "--select", "churn")
-    assert built.success, built.log
-    yield project
-    project.execute("drop schema faults cascade")
+    with served_shop(postgres_server, tmp_path_factory.mktemp("project") / "shop", schema="faults", rfm=QUICK) as shop:
+        yield shop
 
 
 @pytest.fixture(autouse=True)

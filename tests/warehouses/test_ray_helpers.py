@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from fault_helpers import queue, state, until
 from postgres_server import Server
-from shop_project import predict
-from worker_projects import WorkerProject
+from worker_projects import WorkerProject, served_shop
 from worker_that_stops import FEW
 
 ray = pytest.importorskip("ray", reason="ray is not installed: make ray has a virtual environment of its own for it")
@@ -38,16 +37,8 @@ def cluster() -> Iterator[None]:
 
 @pytest.fixture
 def shop(postgres_server: Server, tmp_path: Path) -> Iterator[WorkerProject]:
-    output = postgres_server.output("postgres", schema="helped")
-    project = WorkerProject(tmp_path / "shop", output)
-    project.execute("drop schema if exists helped cascade; create schema helped")
-    project.set_up()
-    project.write("models/churn.sql", predict(rfm=QUICK))
-    with project.worker():
-        built = project.dbt("run", "--select", "churn")
-    assert built.success, built.log
-    yield project
-    project.execute("drop schema helped cascade")
+    with served_shop(postgres_server, tmp_path / "shop", schema="helped", rfm=QUICK) as shop:
+        yield shop
 
 
 def slow_until(done: Any, monkeypatch: pytest.MonkeyPatch) -> None:

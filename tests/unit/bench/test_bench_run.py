@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asking import Double
+from asking import OwnHistory
 
 from dbt_rfm import metrics as m
 from dbt_rfm.bench import peers
@@ -18,24 +18,9 @@ from dbt_rfm.bench.suite import read_suite
 from dbt_rfm.cli import main
 from dbt_rfm.errors import RfmError
 from dbt_rfm.model import load_model
-from dbt_rfm.model.interface import FeatureTable, Predictions
+from dbt_rfm.model.interface import Predictions
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.duckdb import DuckDB
-
-
-class OwnHistory(Double):
-    """Predicts the mean of the entity's own past labels, a feature that the plan makes."""
-
-    name = version = "own"
-
-    def predict(
-        self, context: FeatureTable, labels: np.ndarray, query: FeatureTable, kind: TaskKind, classes, **_: object
-    ) -> Predictions:
-        history = query.columns[query.names.index("past.mean.all")]
-        value = np.where(np.isnan(history), labels.mean(), history)
-        if kind == TaskKind.REGRESSION:
-            return Predictions(kind, (), mean=value, levels=(0.1, 0.9), quantiles=np.stack([value, value], axis=1))
-        return Predictions(kind, classes, probabilities=np.stack([1 - value, value], axis=1))
 
 
 class ReadsRows(OwnHistory):

@@ -7,10 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.compute as pc
 import pytest
-from asking import Double
+from asking import OwnHistory
 from sqlglot import exp
 
 from dbt_rfm.bench import suite as suites
@@ -27,28 +26,10 @@ from dbt_rfm.bench.corruption import (
 from dbt_rfm.bench.robustness import Curve, markdown, measure
 from dbt_rfm.bench.run import Settings
 from dbt_rfm.bench.suite import Dataset, SuiteTask, read_suite
-from dbt_rfm.evaluate import point_prediction
-from dbt_rfm.model.interface import FeatureTable, Predictions
 from dbt_rfm.snapshot import QUERY
-from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.duckdb import DuckDB
 
 MOMENT = datetime(2024, 4, 1)
-
-
-class OwnHistory(Double):
-    """Predicts the mean of the entity's own past labels, a feature that the plan makes."""
-
-    name = version = "own"
-
-    def predict(
-        self, context: FeatureTable, labels: np.ndarray, query: FeatureTable, kind: TaskKind, classes, **_: object
-    ) -> Predictions:
-        history = query.columns[query.names.index("past.mean.all")]
-        value = np.where(np.isnan(history), labels.mean(), history)
-        if kind == TaskKind.REGRESSION:
-            return point_prediction(value, value)
-        return Predictions(kind, classes, probabilities=np.stack([1 - value, value], axis=1))
 
 
 @pytest.fixture
