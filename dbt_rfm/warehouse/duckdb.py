@@ -41,7 +41,7 @@ _ABOUT_ROWS = (
 # long a statement that this takes longer than to copy its rows; DuckDB warns of the copy.
 _LONG = 700  # characters
 warnings.filterwarnings("ignore", message="Arrow output on a DB-API result")
-_FEW = 64  # more than the anchors of a grid and the bounds of its windows
+_FEW = 128  # more than the anchors of a grid and, mostly, the bounds of its windows
 _IN_ORDER = (exp.GT, exp.GTE, exp.LT, exp.LTE)
 _MISSING_TABLE = re.compile(r"Table with name \"?([^\"]+?)\"? does not exist")
 
@@ -105,12 +105,13 @@ class DuckDB:
     def query(self, sql: exp.Expression) -> pa.Table:
         """Rows of a SELECT, as Arrow."""
         text = self._text(sql)
-        with self._errors():
-            if len(text) > _LONG:
-                done = self._cursor.execute(text)
-                # DuckDB 2.0 renamed it.
-                return (getattr(done, "to_arrow_table", None) or done.fetch_arrow_table)()
-            return self._cursor.sql(text).to_arrow_table()
+        if len(text) <= _LONG:
+            with self._errors():
+                return self._cursor.sql(text).to_arrow_table()
+        with self._errors(), self._few_met_by_loops():
+            done = self._cursor.execute(text)
+            # DuckDB 2.0 renamed it.
+            return (getattr(done, "to_arrow_table", None) or done.fetch_arrow_table)()
 
     def batches(self, sql: exp.Expression, size: int) -> Iterator[pa.RecordBatch]:
         """Rows of a SELECT, `size` at a time; read or close it before the next statement."""

@@ -217,10 +217,20 @@ def _loops(warehouse: DuckDB) -> int:
 def test__create_temporary__done_or_failed__leaves_the_settings_of_the_user(warehouse):
     warehouse._run("set nested_loop_join_threshold = 7")
     warehouse.create_temporary("few", sql("select current_setting('nested_loop_join_threshold') as n where 1 < 2"))
-    assert warehouse.query(sql("select n from few")).column(0).to_pylist() == [64]
+    assert warehouse.query(sql("select n from few")).column(0).to_pylist() == [128]
     assert _loops(warehouse) == 7
     with pytest.raises(DataError):
         warehouse.create_temporary("none", sql("select error('no') as n where 1 < 2"))
+    assert _loops(warehouse) == 7
+
+
+def test__query__a_block_of_features__leaves_the_settings_of_the_user(warehouse):
+    warehouse._run("set nested_loop_join_threshold = 7")
+    asked = "select current_setting('nested_loop_join_threshold') as n"
+    assert warehouse.query(sql(asked + " where 1 = 1" + " and 1 = 1" * 100)).column(0).to_pylist() == [128]
+    assert _loops(warehouse) == 7
+    with pytest.raises(DataError):
+        warehouse.query(sql("select error('no') as n where 1 = 1" + " and 1 = 1" * 100))
     assert _loops(warehouse) == 7
 
 
