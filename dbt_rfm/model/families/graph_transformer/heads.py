@@ -1,7 +1,9 @@
 """What a network's outputs mean for each kind of task: the loss, the figure that stops a training, and predictions.
 
 Classes: log-odds, cross entropy. Numbers: quantiles on a normal scale of the context's labels (`target_scale.py`),
-pinball loss, which is nothing anywhere within the stretch of the scale that equal labels share.
+pinball loss, which is nothing anywhere within the stretch of the scale that equal labels share. What numbers are like
+changes over the years, and a network that learnt from older examples answers at their level; so the newest say by how
+much the level has moved.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from dbt_rfm.model.prepared import number_predictions
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.task_kind import TaskKind
 
+_PRIOR_ROWS = 30.0  # how many examples it takes to move a level half of the way
+
 
 class Head(Protocol):
     @property
@@ -32,6 +36,10 @@ class Head(Protocol):
 
     def loss(self, said: Tensor, targets: Tensor) -> Tensor:
         """The mean over the examples."""
+        ...
+
+    def level(self, said: np.ndarray, targets: np.ndarray) -> float:
+        """What to add to all outputs so that they are as high as these targets."""
         ...
 
     def answer(self, said: list[np.ndarray]) -> Predictions:
@@ -62,6 +70,10 @@ class ClassHead:
     def loss(self, said: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(said, targets)
 
+    def level(self, said: np.ndarray, targets: np.ndarray) -> float:
+        """None: what is added to all log-odds changes no probability."""
+        return 0.0
+
     def answer(self, said: list[np.ndarray]) -> Predictions:
         each = [np.exp(s - np.logaddexp.reduce(s, axis=1, keepdims=True)) for s in said]
         found = np.mean(each, axis=0)
@@ -91,6 +103,12 @@ class NumberHead:
         nearest = said.detach().maximum(targets[:, :1]).minimum(targets[:, 1:])
         error = nearest - said
         return torch.maximum(levels * error, (levels - 1) * error).sum(1).mean() / len(QUANTILE_LEVELS)
+
+    def level(self, said: np.ndarray, targets: np.ndarray) -> float:
+        """The median distance of the targets from the medians said; few targets move it less."""
+        medians = said[:, QUANTILE_LEVELS.index(0.5)]
+        apart = np.clip(medians, targets[:, 0], targets[:, 1]) - medians
+        return float(np.median(apart)) * len(apart) / (len(apart) + _PRIOR_ROWS)
 
     def answer(self, said: list[np.ndarray]) -> Predictions:
         scores = np.sort(np.mean(said, axis=0), axis=1)

@@ -122,7 +122,7 @@ class Training:
                 if state.step_of_pass == len(batches) or not state.best:
                     self._close_pass(plan, state)
         self._save(plan, state)
-        return Trained(state.best, state.best_pass, state.best_loss, state.step)
+        return self._trained(plan, state)
 
     def network_of(self, weights: dict[str, Tensor]) -> GraphTransformer:
         with torch.random.fork_rng(devices=[]):
@@ -230,6 +230,15 @@ class Training:
         log.info("%s: pass %d, loss %.4f on the newest examples", plan.name, state.passes, state.watched_loss)
         if not state.best or state.watched_loss < state.best_loss:
             state.best, state.best_loss, state.best_pass = _copied(state.average), state.watched_loss, state.passes
+
+    def _trained(self, plan: Plan, state: State) -> Trained:
+        """The best weights, at the level of the newer half of what was watched: the older would hold it back."""
+        network, targets = self.network_of(state.best), self.material.targets[plan.watched]
+        said, newer = self.said(network, plan.watched), slice(len(plan.watched) // 2, None)
+        by = self._agreed(self.material.head.level(said[newer], targets[newer]))
+        network.move(by)
+        loss = self.material.head.loss(torch.from_numpy(said + by), torch.from_numpy(targets))
+        return Trained(_copied(network.state_dict()), state.best_pass, self._agreed(float(loss)), state.step)
 
     def _done(self, state: State) -> bool:
         options = self.options

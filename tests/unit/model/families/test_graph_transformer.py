@@ -19,6 +19,7 @@ from dbt_rfm.errors import DataError, ModelError
 from dbt_rfm.model import load_model, reads_rows
 from dbt_rfm.model.families.graph_transformer import training
 from dbt_rfm.model.families.graph_transformer.encoding import GraphCodes
+from dbt_rfm.model.families.graph_transformer.heads import head_of
 from dbt_rfm.model.families.graph_transformer.training import Training
 from dbt_rfm.model.files import File, Files
 from dbt_rfm.model.interface import FeatureTable, Labelled
@@ -87,6 +88,30 @@ def test__graph_transformer__numbers__come_with_rising_quantiles_on_their_own_sc
     found = ask(model(), examples(60), labels, examples(7, 1), TaskKind.REGRESSION, ())
     assert (np.diff(found.quantiles, axis=1) >= 0).all()
     assert (abs(found.mean - 1000) < 50).all()
+
+
+def test__graph_transformer__numbers_that_rose_of_late__are_answered_at_their_new_level() -> None:
+    noise = np.random.default_rng(0).normal(size=400)
+    times = np.random.default_rng(1).permutation(400).astype(float)
+    labels = noise + np.where(times < 300, 0.0, 3.0)  # half is watched, its newer half has risen
+    found = ask(model(held_out=0.5), examples(400), labels, examples(7, 1), TaskKind.REGRESSION, (), times=times)
+    assert (abs(found.quantile(0.5) - 3.0) < 1.5).all()
+
+
+def test__graph_transformer__a_few_newest_numbers__move_the_level_less() -> None:
+    labels = np.random.default_rng(0).normal(size=400)
+    head = head_of(TaskKind.REGRESSION, (), labels)
+    said = np.zeros((400, head.outputs))
+    targets = head.targets(labels) + 1.0
+    many, few = head.level(said, targets), head.level(said[:4], targets[:4] * 0 + 1.0)
+    assert 0.8 < many < 1.1 and 0 < few < 0.2
+
+
+def test__graph_transformer__numbers_that_are_mostly_equal__do_not_move_within_their_stretch() -> None:
+    labels = np.where(np.arange(100) < 80, 0.0, np.arange(100.0))
+    head = head_of(TaskKind.REGRESSION, (), labels)
+    zero = np.full((100, head.outputs), head.targets(np.zeros(1)).mean())
+    assert head.level(zero, head.targets(labels)) == 0.0
 
 
 def test__graph_transformer__a_signal_that_only_a_row_two_links_away_carries__is_learnt() -> None:
