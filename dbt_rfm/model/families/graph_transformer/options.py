@@ -38,7 +38,7 @@ class GraphTransformerOptions:
     row_dropout: float = 0.3  # share of the rows that a training step does not see
     features: bool = False
     members: int = 3
-    epochs: int = 30
+    epochs: int = 100
     patience: int = 4  # passes without a better answer on the held-out part, after which no further is made
     minutes: float = 30.0
     batch: int = 128

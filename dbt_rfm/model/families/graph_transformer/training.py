@@ -39,6 +39,7 @@ from dbt_rfm.model.stop import Stop
 log = logging.getLogger("dbt_rfm")
 
 _WARMUP = 50  # steps
+_LEAST_PATIENCE = 150  # steps: a pass over a small context is a few, too few to tell that it gets no better
 _AVERAGE = 0.99  # of the weights, per step
 _CLIP = 1.0
 _SAVE_SECONDS = 20.0
@@ -74,6 +75,7 @@ class State:
     best: dict[str, Tensor] = field(default_factory=dict)
     best_loss: float = math.inf
     best_pass: int = 0
+    best_step: int = 0
     passes: int = 0
     step_of_pass: int = 0
     step: int = 0
@@ -229,7 +231,8 @@ class Training:
         state.watched_loss = self._agreed(float(loss))
         log.info("%s: pass %d, loss %.4f on the newest examples", plan.name, state.passes, state.watched_loss)
         if not state.best or state.watched_loss < state.best_loss:
-            state.best, state.best_loss, state.best_pass = _copied(state.average), state.watched_loss, state.passes
+            state.best, state.best_loss = _copied(state.average), state.watched_loss
+            state.best_pass, state.best_step = state.passes, state.step
 
     def _trained(self, plan: Plan, state: State) -> Trained:
         """The best weights, at the level of the newer half of what was watched: the older would hold it back."""
@@ -241,8 +244,8 @@ class Training:
         return Trained(_copied(network.state_dict()), state.best_pass, self._agreed(float(loss)), state.step)
 
     def _done(self, state: State) -> bool:
-        options = self.options
-        return state.passes >= options.epochs or state.passes - state.best_pass >= options.patience
+        waited = state.passes - state.best_pass >= self.options.patience
+        return state.passes >= self.options.epochs or (waited and state.step - state.best_step >= _LEAST_PATIENCE)
 
     def _time_left(self, plan: Plan, state: State) -> bool:
         """At least one step is made."""

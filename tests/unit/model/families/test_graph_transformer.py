@@ -237,6 +237,15 @@ def test__training__no_time_left__ends_after_a_step() -> None:
     assert learnt.answer(examples(3, 1)).num_rows == 3
 
 
+def test__training__patience_with_few_examples__lasts_for_enough_steps_to_tell() -> None:
+    labelled = Labelled(examples(40), np.arange(40) % 2, TaskKind.BINARY, CLASSES)
+    hopeless = {"patience": 1, "rate": 1e-12}
+    learnt = model(epochs=200, **hopeless).prepare(labelled)
+    steps_of_a_pass = 3
+    assert training._LEAST_PATIENCE <= learnt.worth["steps"] < 200 * steps_of_a_pass
+    assert model(epochs=2, **hopeless).prepare(labelled).worth["steps"] == 2 * steps_of_a_pass
+
+
 class Interrupted(Exception):
     pass
 
