@@ -24,7 +24,7 @@ def test__options__list_of_neighbors__becomes_a_tuple() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"context_size": 1}, "context_size is 1, expected a whole number from 2 to 10000"),
+        ({"context_size": 1}, "context_size is 1, expected a whole number from 2 to 100000"),
         ({"context_size": True}, "context_size is True"),
         ({"context_size": "many"}, "context_size is 'many'"),
         ({"on_worse": "stop"}, "on_worse is 'stop', expected 'warn' or 'hold'"),

@@ -173,8 +173,8 @@ def test__bench_command__more_context_than_the_model_reads__is_refused(
     suite: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as left:
-        main(["bench", str(suite), "--context", "20000"])
-    assert left.value.code == 1 and "reads at most 10000" in capsys.readouterr().err
+        main(["bench", str(suite), "--context", "200000"])
+    assert left.value.code == 1 and "reads at most 100000" in capsys.readouterr().err
 
 
 def test__bench_command__unreadable_weights__ends_with_1(
