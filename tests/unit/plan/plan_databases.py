@@ -13,7 +13,9 @@ import duckdb
 from hypothesis import strategies as st
 from sqlglot import exp
 
+from dbt_rfm.pql.task import BoundColumn, Task
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
+from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.duckdb import DuckDB
 from dbt_rfm.warehouse.postgres_sql import PostgresRfm
 from dbt_rfm.warehouse.snowflake_sql import SnowflakeRfm
@@ -81,6 +83,17 @@ def _semantic(is_id: bool, data_type: str) -> SemanticType:
         "VARCHAR": SemanticType.CATEGORICAL,
         "BOOLEAN": SemanticType.BOOLEAN,
     }.get(data_type, SemanticType.NUMERICAL)
+
+
+_ORDERS = shop_schema().table("orders")
+#: What an order's amount is, for each order.
+AMOUNT = Task(
+    "",
+    TaskKind.REGRESSION,
+    BoundColumn(_ORDERS, _ORDERS.column("order_id")),
+    BoundColumn(_ORDERS, _ORDERS.column("amount")),
+    None,
+)
 
 
 #: The dialect in which a warehouse of each kind reads relations, and the one in which it writes.

@@ -12,7 +12,17 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from plan_databases import ORDERS_PATH, START, Database, databases, moments, same_until, shop_schema, warehouse_of
+from plan_databases import (
+    AMOUNT,
+    ORDERS_PATH,
+    START,
+    Database,
+    databases,
+    moments,
+    same_until,
+    shop_schema,
+    warehouse_of,
+)
 from sqlglot import exp
 
 from dbt_rfm import collect
@@ -42,13 +52,6 @@ SPENDING = Task(
     BoundColumn(CUSTOMERS, CUSTOMERS.column("customer_id")),
     BoundAggregation("SUM", ORDERS, ORDERS.column("amount"), ORDERS_PATH, Window(0, 5)),
     Window(0, 5),
-)
-AMOUNT = Task(
-    "",
-    TaskKind.REGRESSION,
-    BoundColumn(ORDERS, ORDERS.column("order_id")),
-    BoundColumn(ORDERS, ORDERS.column("amount")),
-    None,
 )
 slow = settings(
     max_examples=15,

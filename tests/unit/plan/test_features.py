@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from plan_databases import ORDERS_PATH, START, Database, databases, moments, shop_schema, warehouse_of
+from plan_databases import AMOUNT, ORDERS_PATH, START, Database, databases, moments, shop_schema, warehouse_of
 
 from dbt_rfm.collect import collect_labelled
 from dbt_rfm.options import Options
@@ -27,13 +27,6 @@ TASK = Task(
     BoundColumn(CUSTOMERS, CUSTOMERS.column("customer_id")),
     BoundAggregation("COUNT", ORDERS, None, ORDERS_PATH, Window(0, 5), RED),
     Window(0, 5),
-)
-AMOUNT = Task(
-    "",
-    TaskKind.REGRESSION,
-    BoundColumn(ORDERS, ORDERS.column("order_id")),
-    BoundColumn(ORDERS, ORDERS.column("amount")),
-    None,
 )
 DAY = timedelta(days=1)
 WINDOWS = {"5d": 5 * DAY, "15d": 15 * DAY, "60d": 60 * DAY, "all": None}

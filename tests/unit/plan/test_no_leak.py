@@ -14,7 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from plan_databases import ORDERS_PATH, START, Database, databases, moments, same_until, shop_schema, warehouse_of
+from plan_databases import (
+    AMOUNT,
+    ORDERS_PATH,
+    START,
+    Database,
+    databases,
+    moments,
+    same_until,
+    shop_schema,
+    warehouse_of,
+)
 
 from dbt_rfm.collect import collect, collect_labelled
 from dbt_rfm.errors import DataError
@@ -48,13 +58,6 @@ SPENDING = Task(
     spent(0, 5),
     Window(0, 5),
     where=BoundComparison(spent(None, 0), ">=", 0),
-)
-AMOUNT = Task(
-    "",
-    TaskKind.REGRESSION,
-    BoundColumn(ORDERS, ORDERS.column("order_id")),
-    BoundColumn(ORDERS, ORDERS.column("amount")),
-    None,
 )
 
 
