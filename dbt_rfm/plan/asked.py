@@ -22,7 +22,7 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names, Step
 from dbt_rfm.plan.children import paths_down
-from dbt_rfm.plan.paths import Graph, own_time
+from dbt_rfm.plan.paths import Graph, in_time
 from dbt_rfm.schema.types import Link, Table
 
 _FEW = 8  # one entity in so many
@@ -84,8 +84,6 @@ def _is_numbered(table: Table) -> bool:
 
 
 def _numbered(table: Table, key: str, rows: str) -> exp.Select:
-    time = own_time(table, "o")
-    order = [*([time] if time is not None else []), *sql.columns(table.primary_key, "o")]
-    number = sql.aliased(sql.numbered([sql.column(key, "o")], order), _NUMBER)
+    number = sql.aliased(sql.numbered([sql.column(key, "o")], in_time(table, "o")), _NUMBER)
     query = sql.select(*sql.columns([c.name for c in table.columns], "o"), number)
     return query.from_(sql.temporary(rows, "o"), copy=False)

@@ -23,7 +23,7 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names, Step
 from dbt_rfm.plan.children import link_label
-from dbt_rfm.plan.paths import exists_at, own_time, still_valid, time_of
+from dbt_rfm.plan.paths import exists_at, in_time, own_time, still_valid, time_of
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 
@@ -179,9 +179,8 @@ class _Build:
     def _numbered(self, child: Table, link: Link, up: tuple[Link, ...] | None) -> exp.Select:
         """The children of the keys asked for, numbered in time."""
         key, time = sql.column(link.child_column, "o"), own_time(child, "o")
-        order = ([time] if time is not None else []) + sql.columns(child.primary_key, "o")
         stored = self.scope.graph.number(up, "o")
-        seq = stored or sql.numbered([key], order or [key.copy()])
+        seq = stored or sql.numbered([key], in_time(child, "o") or [key.copy()])
         query = sql.select(*_columns(self.scope, child, "o"), sql.aliased(seq, _SEQ))
         if time is not None:
             query = query.select(sql.aliased(time.copy(), _TIME), copy=False)
@@ -272,6 +271,7 @@ def _shown_name(column: str) -> str:
 def _ordered(table: Table, paths: Sequence[exp.Select]) -> exp.Select:
     """The rows of all paths to a table; those of one path share hop and link, which need no sorting then."""
     rows = exp.Subquery(this=sql.union_all(paths), alias=exp.TableAlias(this=sql.name("rows")))
-    names = [*_RESULT[: 3 if paths[1:] else 1], *(_shown_name(k) for k in table.primary_key)]
+    told = _RESULT if len(paths) > 1 else _RESULT[:1]
+    names = [*told, *(_shown_name(k) for k in table.primary_key)]
     order = [exp.Ordered(this=sql.column(n), nulls_first=False) for n in names]
     return sql.select(exp.Star()).from_(rows, copy=False).order_by(*order, copy=False)

@@ -72,6 +72,12 @@ def own_time(table: Table, alias: str) -> exp.Expression | None:
     return None if named is None else time_of(table, named, alias)
 
 
+def in_time(table: Table, alias: str) -> list[exp.Expression]:
+    """What puts the rows of a table in order: time, if it has one, then its primary key."""
+    time = own_time(table, alias)
+    return [*([] if time is None else [time]), *sql.columns(table.primary_key, alias)]
+
+
 def time_of(table: Table, named: str, alias: str) -> exp.Expression:
     return sql.as_timestamp(sql.column(named, alias), table.column(named).data_type)
 

@@ -1,16 +1,13 @@
-"""Every construct of the query language, asked of a small shop on DuckDB; the answers are worked out by hand.
-
-The anchor A is the end of March 2024, 12:00. Three customers: 1 is busy, 2 ordered once, 3 never did.
-"""
+"""Every construct of the query language, asked of a small shop on DuckDB; the answers are worked out by hand."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
-from hand_worked import World, link, world
+from hand_worked import World, world
+from hand_worked_shop import A, C, small_shop
 
 from dbt_rfm.errors import QueryError
 from dbt_rfm.plan.event_labels import event_labels_select
@@ -20,56 +17,10 @@ from dbt_rfm.pql.parser import _grammar
 from dbt_rfm.pql.tree import AGGREGATIONS as FUNCTIONS
 from dbt_rfm.pql.tree import UNITS
 
-A = datetime(2024, 3, 31, 12)
-C = "FOR EACH customers.customer_id"
-
-SCRIPT = """
-create table stores (store_id integer, region varchar);
-insert into stores values (1, 'north'), (2, 'south');
-create table customers (customer_id integer, home_store_id integer, name varchar, segment varchar, age integer);
-insert into customers values (1, 1, 'Ann_A', 'gold', 30), (2, 2, 'Bob%', 'Gold', 40), (3, null, null, null, null);
-create table orders (
-    order_id integer, customer_id integer, billing_customer_id integer, store_id integer,
-    ordered_at timestamp, delivered_at timestamp, status varchar, amount decimal(10, 2), fee integer, is_gift boolean);
-insert into orders values
-    -- before A
-    (1, 1, 2, 1, '2023-12-31 12:00', '2024-01-02', 'paid',     10.00, 1,    false),
-    (2, 1, 1, 2, '2024-03-01 12:00', '2024-03-05', 'paid',     20.00, 2,    true),
-    (3, 1, 1, 2, '2024-03-31 12:00', '2024-04-02', 'returned', 30.00, null, false), -- at A: past, not future
-    (4, 2, 2, 1, '2024-02-29 12:00', null,         'paid',      5.00, 0,    null),
-    -- after A
-    (5, 1, 2, 1, '2024-04-10 12:00', '2024-04-11', 'paid',     40.00, 4,    true),
-    (6, 1, 1, 1, '2024-04-20 12:00', null,         'late',     60.00, 5,    false),
-    (7, 1, 1, 2, '2024-04-30 12:00', '2024-05-02', null,        null, null, null),  -- 30 days and a month after A
-    (8, 1, 1, 2, '2024-05-01 12:00', null,         'paid',     99.00, 9,    false); -- 31 days after A
-create table products (product_id integer, category varchar, price double);
-insert into products values (1, 'bread', 2.5), (2, 'Jam 5%', 4.0);
-create table order_items (item_id integer, order_id integer, product_id integer, quantity integer);
-insert into order_items values
-    (1, 1, 1, 1), (2, 2, 1, 2), (3, 2, 2, 3), (4, 4, 2, 4), (5, 5, 1, 5), (6, 5, 2, 6), (7, 6, null, 7), (8, 8, 1, 8);
-"""
-
 
 @pytest.fixture(scope="module")
 def shop() -> World:
-    return world(
-        SCRIPT,
-        keys={
-            "stores": "store_id",
-            "customers": "customer_id",
-            "orders": "order_id",
-            "products": "product_id",
-            "order_items": "item_id",
-        },
-        times={"orders": "ordered_at"},
-        links=[
-            "orders.customer_id -> customers.customer_id",
-            "orders.store_id -> stores.store_id",
-            "customers.home_store_id -> stores.store_id",
-            "order_items.order_id -> orders.order_id",
-            "order_items.product_id -> products.product_id",
-        ],
-    )
+    return small_shop()
 
 
 # --- aggregations
@@ -342,7 +293,7 @@ def test__arithmetic__and_parents__in_where(shop: World, condition: str, expecte
     assert shop.who(f"PREDICT COUNT(orders.*, 0, 30, days) {C} WHERE {condition}", A) == expected
 
 
-# --- several hops
+# --- parents and tables beside the way, in WHERE of an aggregation
 
 INNER_OF_ORDERS = [
     ("orders.amount > orders.fee * 10", 1),
@@ -372,145 +323,6 @@ def test__inner_where__looks_at_parents(shop: World, condition: str, expected: i
 def test__inner_where__looks_at_tables_on_the_way_and_beside_it(shop: World, condition: str, expected: int) -> None:
     found = shop.labels(f"PREDICT SUM(order_items.quantity WHERE {condition}, 0, 30) {C}", A)
     assert found == {1: expected, 2: 0, 3: 0}
-
-
-def test__hops__the_shortest_way__unless_via_says_otherwise(shop: World) -> None:
-    stores = "FOR EACH stores.store_id"
-    assert shop.labels(f"PREDICT COUNT(order_items.*, 0, 30) {stores}", A) == {1: 3, 2: 0}
-    assert shop.labels(f"PREDICT SUM(orders.amount, 0, 30) {stores}", A) == {1: 100, 2: 0}
-    assert shop.labels(f"PREDICT COUNT(orders.*, 0, 31) {stores}", A) == {1: 2, 2: 2}
-    assert shop.labels(f"PREDICT COUNT(orders.* VIA customers.home_store_id, 0, 31) {stores}", A) == {1: 4, 2: 0}
-
-
-@pytest.fixture(scope="module")
-def two_ways(shop: World) -> World:
-    """The shop in which an order also points at the customer who pays for it."""
-    links = (*shop.schema.links, link("orders.billing_customer_id -> customers.customer_id"))
-    return World(replace(shop.schema, links=links), shop.warehouse)
-
-
-VIA = [
-    ("COUNT(orders.* VIA orders.customer_id, 0, 30)", {1: 3, 2: 0, 3: 0}),
-    ("COUNT(orders.* VIA orders.billing_customer_id, 0, 30)", {1: 2, 2: 1, 3: 0}),
-    ("SUM(order_items.quantity VIA orders.billing_customer_id, 0, 30)", {1: 7, 2: 11, 3: 0}),
-    ("COUNT(orders.* via orders.billing_customer_id WHERE customers.segment = 'Gold', 0, 30)", {1: 0, 2: 1, 3: 0}),
-]
-
-
-@pytest.mark.parametrize(("target", "expected"), VIA)
-def test__via__chooses_the_way(two_ways: World, target: str, expected: dict) -> None:
-    assert two_ways.labels(f"PREDICT {target} {C}", A) == expected
-
-
-def test__via__in_where(two_ways: World) -> None:
-    query = f"PREDICT COUNT(orders.* VIA orders.customer_id, 0, 9) {C} WHERE COUNT(orders.* VIA orders.customer_id) > "
-    assert two_ways.who(query + "COUNT(orders.* VIA orders.billing_customer_id)", A) == [1]
-
-
-@pytest.mark.parametrize(
-    ("target", "message"),
-    [
-        (
-            "COUNT(orders.*, 0, 30)",
-            r"ambiguous: orders.customer_id -> customers or orders.billing_customer_id -> customers(.|\n)*"
-            r"Choose one by a foreign key: COUNT\(orders.\* VIA orders.customer_id, …\)",
-        ),
-        ("SUM(order_items.quantity, 0, 30)", r"COUNT\(order_items.\* VIA orders.customer_id, …\)"),
-        ("COUNT(orders.* VIA orders.status, 0, 30)", "Foreign keys of orders: customer_id, store_id and billing"),
-        ("COUNT(orders.* VIA orders.store_id, 0, 30)", "stores is not linked to customers"),
-        ("COUNT(orders.* VIA order_items.order_id, 0, 30)", "orders is not linked to order_items"),
-        (
-            "COUNT(orders.* VIA orders.store_id WHERE customers.age > 3, 0, 30)",
-            "stores is not linked to customers",
-        ),
-    ],
-)
-def test__via__ambiguous_or_wrong__says_how_to_choose(two_ways: World, target: str, message: str) -> None:
-    with pytest.raises(QueryError, match=message):
-        two_ways.bound(f"PREDICT {target} {C}")
-
-
-@pytest.fixture(scope="module")
-def company() -> World:
-    return world(
-        """
-        create table employees (employee_id integer, manager_id integer, hired_at timestamp, level integer);
-        insert into employees values
-            (1, null, '2020-01-01', 3), (2, 1, '2024-04-05', 2), (3, 1, '2023-01-01', 2), (4, 2, '2024-04-10', 1);
-        """,
-        keys={"employees": "employee_id"},
-        times={"employees": "hired_at"},
-        links=["employees.manager_id -> employees.employee_id"],
-    )
-
-
-def test__link_to_itself__rows_of_the_entity_table_that_point_at_the_entity(company: World) -> None:
-    e, both = "FOR EACH employees.employee_id", "VIA employees.manager_id VIA employees.manager_id"
-    assert company.labels(f"PREDICT COUNT(employees.*, 0, 30) {e}", A) == {1: 1, 3: 0}
-    assert company.labels(f"PREDICT COUNT(employees.* {both}, 0, 30) {e}", A) == {1: 1, 3: 0}
-    assert company.labels(f"PREDICT SUM(employees.level WHERE employees.level = 2, 0, 30) {e}", A) == {1: 2, 3: 0}
-    assert company.who(f"PREDICT COUNT(employees.*, 0, 30) {e} WHERE COUNT(employees.*) > 0", A) == [1]
-
-
-# --- snapshot tables (SCD2)
-
-
-@pytest.fixture(scope="module")
-def snapshots() -> World:
-    return world(
-        """
-        create table accounts (account_id integer, plan varchar, since timestamp, until timestamp);
-        insert into accounts values
-            (1, 'basic', '2024-01-01', '2024-03-01'), (1, 'pro', '2024-03-01', null), (2, 'basic', '2024-04-05', null);
-        create table contracts (
-            contract_id integer, account_id integer, state varchar,
-            signed_at timestamp, since timestamp, until timestamp);
-        insert into contracts values
-            (10, 1, 'open', '2024-02-01', '2024-02-01', '2024-04-10'),
-            (10, 1, 'closed', '2024-02-01', '2024-04-10', null);
-        create table changes as from contracts; -- the same rows, which happen when a version begins
-        create table payments (payment_id integer, account_id integer, paid_at timestamp);
-        insert into payments values (1, 1, '2024-02-15'), (2, 1, '2024-04-02');
-        """,
-        keys={"accounts": "account_id", "contracts": "contract_id", "changes": "contract_id", "payments": "payment_id"},
-        times={"contracts": "signed_at", "payments": "paid_at"},
-        links=[
-            "contracts.account_id -> accounts.account_id",
-            "changes.account_id -> accounts.account_id",
-            "payments.account_id -> accounts.account_id",
-        ],
-        valid={t: ("since", "until") for t in ("accounts", "contracts", "changes")},
-    )
-
-
-ACCOUNTS = "FOR EACH accounts.account_id"
-
-
-def test__snapshot_entity__is_its_version_of_the_anchor(snapshots: World) -> None:
-    query = f"PREDICT COUNT(payments.*, 0, 30) {ACCOUNTS} WHERE accounts.plan ="
-    before = datetime(2024, 2, 1)
-    assert (snapshots.who(f"{query} 'pro'", A), snapshots.who(f"{query} 'basic'", A)) == ([1], [])
-    assert (snapshots.who(f"{query} 'pro'", before), snapshots.who(f"{query} 'basic'", before)) == ([], [1])
-    found = snapshots.labels(f"PREDICT COUNT(payments.*, 0, 30) {ACCOUNTS}", before, A)
-    assert found == {(1, before): 1, (1, A): 1}, "account 2 begins after both"
-
-
-def test__snapshot_child__counts_the_versions_known_then(snapshots: World) -> None:
-    query = f"PREDICT COUNT(payments.*, 0, 30) {ACCOUNTS} WHERE"
-    assert snapshots.who(f"{query} COUNT(changes.* WHERE changes.state = 'open') = 1", A) == [1]
-    assert snapshots.who(f"{query} COUNT(changes.* WHERE changes.state = 'closed') = 1", A) == []
-    # Both versions were signed in February; the second one was not known before April.
-    assert snapshots.who(f"{query} COUNT(contracts.*, -60, 0) = 1", A) == [1]
-    assert snapshots.who(f"{query} COUNT(contracts.* WHERE contracts.state = 'closed', -60, 0) = 0", A) == [1]
-    closed = f"PREDICT COUNT(changes.* WHERE changes.state = 'closed', 0, 30) {ACCOUNTS}"
-    assert snapshots.labels(closed, A) == {1: 1}
-
-
-def test__snapshot_parent__is_the_version_of_the_rows_time(snapshots: World) -> None:
-    query = f"PREDICT COUNT(payments.*, 0, 30) {ACCOUNTS} WHERE COUNT(payments.* WHERE accounts.plan ="
-    assert snapshots.who(f"{query} 'basic', -90, 0) = 1", A) == [1]
-    assert snapshots.who(f"{query} 'pro', -90, 0) = 1", A) == []
-    assert snapshots.labels(f"PREDICT COUNT(payments.* WHERE accounts.plan = 'pro', 0, 30) {ACCOUNTS}", A) == {1: 1}
 
 
 # --- attributes, ASSUMING, entities by name
@@ -597,8 +409,9 @@ ELSEWHERE = {  # constructs with a module of their own
     "exclude_seen": "test_recommendation_plan.py",
     "classify": "test_entity_keys.py",
     "key": "test_entity_keys.py",
+    "via": "test_ways.py",
 }
-TARGETS = [*AGGREGATIONS, *TIMES, *ARITHMETIC, *TWO_SIDES, *VIA, *ATTRIBUTES]
+TARGETS = [*AGGREGATIONS, *TIMES, *ARITHMETIC, *TWO_SIDES, *ATTRIBUTES]
 CONDITIONS = [*WHERE, *WHERE_COMPUTED, *INNER, *INNER_OF_ORDERS, *INNER_OF_ITEMS]
 
 
