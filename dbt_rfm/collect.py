@@ -73,11 +73,12 @@ def collect(
     entity_ids: Sequence[Scalar] = (),
     kept: KeptFeatures | None = None,
     tables: RunTables | None = None,
+    brief: bool = False,
 ) -> Snapshot:
     """The snapshot of a query at the anchor of the options; `labels` is the relation of a label table.
 
     `kept`: what earlier predictions of the same run have computed. `tables`: where a large answer keeps its examples;
-    the snapshot has the first shard of them only.
+    the snapshot has the first shard of them only. `brief`: fewer features, for a quick answer of classes or numbers.
 
     Raises DataError where the rows do not allow an answer.
     """
@@ -93,7 +94,7 @@ def collect(
         choice = choose_labels(session, graph, task, options, anchor, labels)
         notes += choice.notes
         notes += _choose(session, task, options, choice)
-        return _snapshot(session, graph, task, options, anchor, choice, notes, with_rows, kept, tables)
+        return _snapshot(session, graph, task, options, anchor, choice, notes, with_rows, kept, tables, brief)
 
 
 def collect_labelled(
@@ -278,9 +279,10 @@ def _snapshot(
     with_rows: bool,
     kept: KeptFeatures | None = None,
     tables: RunTables | None = None,
+    brief: bool = False,
 ) -> Snapshot:
     anchors, entities = _asked_about(session)
-    scope = _scope(graph, task, choice)
+    scope = replace(_scope(graph, task, choice), brief=brief)
     first: tuple[Step, ...] = ()
     if are_few(entities, session.count(graph.read(task.entity.table, "e"))):
         scope, first = _with_asked_rows(session, scope, task, with_rows=with_rows)

@@ -122,7 +122,7 @@ def answer(
     auto = options.model == AUTO
     by_rows = not auto and reads_rows(options.model)
     tables, board = None if by_rows else tables, board or Alone()
-    snapshot = _planned(job, known, warehouse, with_rows or auto or by_rows, tables, board)
+    snapshot = _planned(job, known, warehouse, with_rows or auto or by_rows, tables, board, brief=quick)
     planned_now()
     planned = time.perf_counter() - started
     chosen: tuple[str, ...] = ()
@@ -158,7 +158,14 @@ def _quicker(options: Options) -> Options:
 
 
 def _planned(
-    job: Job, known: Understood, warehouse: Warehouse, with_rows: bool, tables: RunTables | None, board: Board
+    job: Job,
+    known: Understood,
+    warehouse: Warehouse,
+    with_rows: bool,
+    tables: RunTables | None,
+    board: Board,
+    *,
+    brief: bool,
 ) -> Snapshot:
     """What a worker has planned before, or the plan run; the shards of a large answer are opened for all takers."""
     snapshot = tables.planned() if tables is not None else None
@@ -173,6 +180,7 @@ def _planned(
             with_rows=with_rows,
             kept=run.features if run is not None else None,
             tables=tables,
+            brief=brief,
         )
         if tables is not None and snapshot.shards:
             board.open(number_of(snapshot))

@@ -5,6 +5,7 @@ Usage errors (unknown option, missing argument) are typer's own and end with 2.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -18,6 +19,7 @@ from dbt_rfm.errors import RfmError
 DEBUG = "--debug"
 #: Modules of an extra -> the extra.
 EXTRAS = {"ray": "ray", "duckdb": "duckdb", "dbt": "duckdb", "lightgbm": "bench", "sklearn": "bench"}
+_RARELY = (100_000, 50, 50)
 
 app = typer.Typer(
     name="dbt-rfm",
@@ -56,6 +58,8 @@ def _common(
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run a command line; always leaves by SystemExit."""
+    # What imports make stays: to look it through for garbage again and again is a fifth of a short command.
+    gc.set_threshold(*_RARELY)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         app(args=[a for a in given if a != DEBUG], prog_name="dbt-rfm")

@@ -19,7 +19,7 @@ from dbt_rfm.plan.own import own_block
 from dbt_rfm.plan.past_labels import calendar_block, everybody_block, past_labels_block
 from dbt_rfm.plan.summary import bounds_select
 from dbt_rfm.plan.values import Derived, Scope, too_wide
-from dbt_rfm.plan.windows import look_backs
+from dbt_rfm.plan.windows import in_brief, look_backs
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, BoundColumn, BoundComparison, Task
 from dbt_rfm.schema.data_types import Family, family
@@ -56,6 +56,7 @@ def feature_plan(
     """
     table, key = entity
     windows = look_backs(horizon)
+    windows = in_brief(windows) if scope.brief else windows
     steps = [Step(names.bounds, bounds_select(names.examples, windows))]
     own = own_block(scope, names, table, key)
     blocks = [own] if own else []

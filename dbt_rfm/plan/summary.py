@@ -15,7 +15,7 @@ numbers a key's rows by time and primary key; later rows have higher numbers, so
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
@@ -40,6 +40,10 @@ class Detail:
     newest: int = 3  # how many newest rows are shown
     categories: bool = True  # distinct count, most frequent
     parents: int = 2  # hops to other parents of the rows
+
+    def brief(self) -> Detail:
+        """Without what costs more time than it adds to a quick answer."""
+        return replace(self, spread=False, categories=False)
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ def bounds_select(examples: str, windows: Sequence[LookBack]) -> exp.Select:
 
 class _Build:
     def __init__(self, scope: Scope, summary: Summary) -> None:
-        self.scope, self.summary, self.detail = scope, summary, summary.detail
+        self.scope, self.summary = scope, summary
+        self.detail = summary.detail.brief() if scope.brief else summary.detail
         self.time = known_time(scope.graph, summary.path)
         self.until = valid_until(scope.graph, summary.path)
         self.grid = summary.bounds is not None and not self.until and not summary.exclude_self and not summary.strict

@@ -50,16 +50,17 @@ class Derived:
 
 @dataclass(frozen=True)
 class Scope:
-    """Which columns may be looked at.
+    """Which columns may be looked at, and how closely.
 
     `hidden` columns (table, column) are never read. `delayed` ones are known only that long after their row; they are
-    read by blocks that look back from that much earlier.
+    read by blocks that look back from that much earlier. `brief`: a quick answer, for which less is told.
     """
 
     graph: Graph
     hidden: frozenset[tuple[str, str]] = frozenset()
     delayed: Mapping[tuple[str, str], Window] = field(default_factory=dict)
     derived: tuple[Derived, ...] = ()
+    brief: bool = False
 
     def columns(self, table: Table) -> list[Column]:
         """Columns with something to say: no keys, no times of the row itself, nothing out of sight."""

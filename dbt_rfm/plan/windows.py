@@ -41,3 +41,8 @@ def look_backs(horizon: Window | None) -> tuple[LookBack, ...]:
         LookBack(365) if monthly else LookBack(12 * number, unit),
         ALL,
     )
+
+
+def in_brief(windows: tuple[LookBack, ...]) -> tuple[LookBack, ...]:
+    """The shortest and the two longest of four."""
+    return windows[:1] + windows[-2:]

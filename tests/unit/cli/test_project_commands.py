@@ -138,6 +138,18 @@ def test__step__bundle_of_a_run__gives_the_predictions_of_that_run(command, proj
     assert pq.read_table(tmp_path / "out.parquet").equals(run.predictions)
 
 
+@pytest.mark.usefixtures("averages")
+def test__answer__quick__is_told_less_of_the_same_customer(project: Path) -> None:
+    from dbt_rfm.cli.project import open_project
+    from dbt_rfm.pipeline import answer
+
+    query = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id"
+    with open_project(project, None, None) as opened:
+        slow, quick = (answer(opened.job(query), opened.warehouse, entity_ids=(7,), quick=q) for q in (False, True))
+    assert quick.predictions["customer_id"].to_pylist() == slow.predictions["customer_id"].to_pylist() == [7]
+    assert len(quick.snapshot.features_meta) < len(slow.snapshot.features_meta)
+
+
 def test__step__no_bundle__says_so(command, tmp_path: Path) -> None:
     code, _, error = command("step", tmp_path / "nothing", tmp_path / "out.parquet")
     assert code == 1 and "unexpected" not in error and "nothing" in error

@@ -179,12 +179,12 @@ def test__frozen__rows_after_the_cut_changed__changes_nothing(
 def test__collect__rows_after_the_anchor_changed__gives_the_same_snapshot(
     data: st.DataObject, database: Database, anchor: datetime
 ) -> None:
-    later = data.draw(same_until(database, anchor))
+    later, brief = data.draw(same_until(database, anchor)), data.draw(st.booleans())
     options = replace(OPTIONS, anchor=anchor.isoformat(), backtest=True)
 
     def outcome(shop: Database) -> Snapshot | str:
         try:
-            return collect(SPENDING, SCHEMA, warehouse_of(shop), options)
+            return collect(SPENDING, SCHEMA, warehouse_of(shop), options, brief=brief)
         except DataError as error:
             return error.problem
 

@@ -2,7 +2,8 @@
 
 READS_ROWS = False
 MAX_CONTEXT = 100_000  # labelled examples it reads at most
-QUICK = {"thorough": False, "attended": 512}  # options of a quick answer: network and line alone, fewer attended to
+#: Options of a quick answer: network and line alone, over fewer rows and columns (docs/LOG.md says what that costs).
+QUICK = {"thorough": False, "attended": 256, "columns": 32}
 FINE_TUNES = True
 
 
