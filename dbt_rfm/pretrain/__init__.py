@@ -1,8 +1,8 @@
 """Pretrain the bundled model on synthetic relational databases: `pretrain(out, minutes)`.
 
 In: a folder and a time budget. Out, in that folder: `log.jsonl` (losses by kind, held-out scores beside baselines),
-`state.pt` (to go on from) and, when the time is spent, `rfm.safetensors` (what `load_model` reads). No real data is
-read anywhere.
+`state.safetensors` (to go on from) and, when the time is spent, `rfm.safetensors` (what `load_model` reads). No real
+data is read anywhere.
 """
 
 from __future__ import annotations

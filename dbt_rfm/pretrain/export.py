@@ -8,19 +8,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import torch
-
-from dbt_rfm.errors import ModelError
 from dbt_rfm.model.checkpoint import write_checkpoint
 from dbt_rfm.model.network import NetworkConfig
+from dbt_rfm.pretrain.training import read_state
 
 
 def export(state_file: Path, out: Path) -> Path:
     """Raises ModelError if the state cannot be read."""
-    try:
-        state = torch.load(state_file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError) as error:
-        raise ModelError(f"cannot read the training state {state_file}: {error}") from error
+    state = read_state(state_file)
     given = state["training_config"]
     history = {
         "steps": str(state["step"]),

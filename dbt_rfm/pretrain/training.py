@@ -19,13 +19,15 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from dbt_rfm.errors import ModelError
+from dbt_rfm.model.checkpoint import packed, unpacked
 from dbt_rfm.model.network import NetworkConfig, RelationalTransformer
 from dbt_rfm.pretrain.batches import BatchSource, Step
 from dbt_rfm.pretrain.held_out import held_out_batches, score_baselines, score_network
 from dbt_rfm.pretrain.losses import loss_of, outputs
 from dbt_rfm.pretrain.prior import Batch
 
-STATE_FILE = "state.pt"
+STATE_FILE = "state.safetensors"
 LOG_FILE = "log.jsonl"
 
 
@@ -188,17 +190,26 @@ class Trainer:
             "counts": dict(self.counts),
         }
         fresh = self.config.out / (STATE_FILE + ".new")
-        torch.save(state, fresh)
+        fresh.write_bytes(packed(state))
         fresh.replace(self.config.out / STATE_FILE)  # a reader never sees half a file
 
     def _load(self) -> None:
-        state = torch.load(self.config.out / STATE_FILE, map_location=self.config.device, weights_only=True)
+        state = read_state(self.config.out / STATE_FILE, self.config.device)
         self.network.load_state_dict(state["network"])
         self.average = state["average"]
         self.muon.load_state_dict(state["muon"])
         self.adam.load_state_dict(state["adam"])
         self.step, self.spent = state["step"], state["spent"]
         self.counts.update(state["counts"])
+
+
+def read_state(path: Path, device: str = "cpu") -> dict[str, Any]:
+    """What `_save` wrote. Raises ModelError if the file cannot be read or holds no training."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read the training state {path}: {error.strerror}") from error
+    return unpacked(data, where=str(path), device=device)
 
 
 def _optimisers(

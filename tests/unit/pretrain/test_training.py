@@ -42,7 +42,8 @@ def test__trainer__stopped_and_resumed__goes_on_and_exports(tmp_path, small_held
     Trainer(config(tmp_path, 2), TINY).run()
     first = Trainer(config(tmp_path, 4), TINY)
     assert first.step > 0 and first.spent >= 2
-    began = first.step
+    began, kept = first.step, first.muon.state_dict()["state"]
+    assert kept and all(float(each["momentum_buffer"].abs().sum()) > 0 for each in kept.values())
     first.run()
     assert first.step > began
     lines = [json.loads(line) for line in (tmp_path / LOG_FILE).read_text().splitlines()]
@@ -92,5 +93,8 @@ def test__pretrain__no_time__refused(tmp_path):
 
 
 def test__export__not_a_state__says_which_file(tmp_path):
-    with pytest.raises(ModelError, match=r"cannot read the training state .*absent\.pt"):
-        export(tmp_path / "absent.pt", tmp_path / "out.safetensors")
+    with pytest.raises(ModelError, match=r"cannot read the training state .*absent"):
+        export(tmp_path / "absent", tmp_path / "out.safetensors")
+    (tmp_path / "broken").write_bytes(b"no training")
+    with pytest.raises(ModelError, match=r"broken does not hold what a training"):
+        export(tmp_path / "broken", tmp_path / "out.safetensors")
