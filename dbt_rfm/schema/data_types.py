@@ -1,7 +1,7 @@
 """Data types of every warehouse in a few families.
 
 In: a type as the warehouse reports it (`DECIMAL(12,2)`, `TIMESTAMP WITH TIME ZONE`, `NUMBER(38,0)`). Out: its family.
-Nested and binary values, times of day and intervals are OTHER: no part of the package reads them.
+Nested and binary values, money, times of day and intervals are OTHER: no part of the package reads them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NAMES = {
         "tinyint smallint integer int bigint hugeint utinyint usmallint uinteger ubigint uhugeint "
         "int1 int2 int4 int8 int16 int32 int64 int128 byteint long short bignum varint"
     ),
-    Family.NUMBER: "float float4 float8 double real decimal numeric number money fixed",
+    Family.NUMBER: "float float4 float8 double real decimal numeric number fixed",
     Family.STRING: "varchar char character text string bpchar nvarchar name citext",
     Family.ENUM: "enum",
     Family.UUID: "uuid",

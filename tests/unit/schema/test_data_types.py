@@ -25,6 +25,7 @@ from dbt_rfm.schema.data_types import Family, comparable, family, has_zone
         ("TIME", Family.OTHER),
         ("INTERVAL", Family.OTHER),
         ("BLOB", Family.OTHER),
+        ("money", Family.OTHER),  # Postgres cannot make a double of it
         ("JSON", Family.OTHER),
         ("INTEGER[]", Family.OTHER),
         ("STRUCT(a INTEGER)", Family.OTHER),
