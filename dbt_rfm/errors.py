@@ -2,6 +2,7 @@
 
     RfmError
     ├── ProjectError   the dbt project: a model, a column, a test, an option
+    │   └── RightMissing   what a role of the warehouse was not granted
     ├── QueryError     the predictive query: its text, with the position
     ├── DataError      the rows: duplicate keys, no history, nothing to learn from
     └── ModelError     the predictive model: unknown name, unreadable weights, a bundle that was changed
@@ -30,6 +31,10 @@ class RfmError(Exception):
 
 class ProjectError(RfmError):
     """Something in the dbt project has to change."""
+
+
+class RightMissing(ProjectError):
+    """A role has to be granted something. `problem` names what a warehouse holds, and no values: logs may show it."""
 
 
 class QueryError(RfmError):

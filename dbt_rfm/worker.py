@@ -14,7 +14,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,14 +22,14 @@ from typing import Any
 
 from dbt_rfm import __version__
 from dbt_rfm.bus import Bus, Claim, JobLost, Terms
-from dbt_rfm.errors import ProjectError, RfmError
+from dbt_rfm.errors import ProjectError, RfmError, RightMissing
 from dbt_rfm.job import JobTarget
 from dbt_rfm.machine import private_folder
 from dbt_rfm.shard_board import forget_others, jobs_with_free_shards, run_of
 from dbt_rfm.shards import drop_runs
 from dbt_rfm.warehouse.base import Warehouse
 from dbt_rfm.worker_job import End, Site, Stage, Work
-from dbt_rfm.worker_log import Log
+from dbt_rfm.worker_log import Log, fit_to_log
 
 BEATS = 4  # heartbeats per lease
 TICK = 0.2  # seconds between two looks at whether the job has ended
@@ -64,8 +64,11 @@ class Worker:
 
     def run(self) -> None:
         """Until stopped, or as `once` and `max_jobs` say. Raises RfmError where a warehouse cannot be used at all."""
-        self._log("started", version=__version__, pid=os.getpid(), targets=",".join(s.name for s in self._sites))
+        self._log("started", version=__version__, pid=os.getpid(), targets=_listed(site.name for site in self._sites))
+        for site in self._sites:
+            self._log("looking", target=site.name, schemas=_listed(home.schema for home in site.homes))
         self._health("started")
+        self._check_work_dir()
         pause = SHORTEST_IDLE
         with ExitStack() as stack:
             for link in self._links.values():
@@ -95,11 +98,11 @@ class Worker:
                 helps = claim is None
                 claim = claim or self._unfinished(bus, link.warehouse(), home)
                 if claim is not None:
-                    self._do(site, home, claim, helps=helps)
-                    return True
+                    return self._do(site, home, claim, helps=helps)
         except RfmError as error:
             link.close()
-            self._log("warehouse_away", target=site.name, error=type(error).__name__)
+            event = "right_missing" if isinstance(error, RightMissing) else "warehouse_away"
+            self._log(event, target=site.name, error=type(error).__name__, reason=fit_to_log(error))
             if self._settings.once:
                 raise
         return False
@@ -124,31 +127,41 @@ class Worker:
         found = (bus.running(job_id) for job_id in jobs_with_free_shards(warehouse, home))
         return next((claim for claim in found if claim is not None), None)
 
-    def _do(self, site: Site, home: JobTarget, claim: Claim, *, helps: bool) -> None:
-        """One job from claim to end, or the free shards of one."""
+    def _do(self, site: Site, home: JobTarget, claim: Claim, *, helps: bool) -> bool:
+        """One job from claim to end, or the free shards of one. Whether to look for more at once: not where it could
+        not help, since the same shards would be free still."""
         started = time.monotonic()
         about = {"target": site.name, "job": claim.job_id}
         self._log("helping" if helps else "claimed", **about, attempt=claim.attempt)
         stage, end = Stage(), End()
-        with private_folder(self._settings.work_dir) as folder:
-            work = Work(site, home, claim, folder, self._settings.terms, stage, self._settings.weights_dir, helps)
-            thread = threading.Thread(target=end.of, args=(work,), name="job", daemon=True)
-            thread.start()
+        with ExitStack() as wiped:
             try:
-                gone = self._keep(work, thread)
-            finally:
-                for helper in site.helpers.dismiss() if site.helpers is not None else ():
-                    self._log("helper", **about, **helper)
-        if gone:
-            return
+                folder = wiped.enter_context(private_folder(self._settings.work_dir))
+            except OSError as error:
+                end.without_folder(error)
+            else:
+                work = Work(site, home, claim, folder, self._settings.terms, stage, self._settings.weights_dir, helps)
+                if self._given_back(work, end, about):
+                    return True
         self._log(end.event, **about, seconds=round(time.monotonic() - started, 1), **end.fields)
         if helps:
-            return
+            return end.message is None
         self.jobs += end.event != "lost"
         bus = self._bus(site, home)
         if end.message is not None:
             bus.fail(claim, end.message)
         self._tidy(bus, self._links[site.name].warehouse(), home)
+        return True
+
+    def _given_back(self, work: Work, end: End, about: dict[str, Any]) -> bool:
+        """Work in a thread to its end; or give the job back, where the grace time is over first."""
+        thread = threading.Thread(target=end.of, args=(work,), name="job", daemon=True)
+        thread.start()
+        try:
+            return self._keep(work, thread)
+        finally:
+            for helper in work.site.helpers.dismiss() if work.site.helpers is not None else ():
+                self._log("helper", **about, **helper)
 
     def _tidy(self, bus: Bus, warehouse: Warehouse, home: JobTarget) -> None:
         """Drop what jobs that have ended left in the warehouse."""
@@ -187,10 +200,21 @@ class Worker:
             work.stage.lost = str(error)
         except RfmError as error:
             self._links[work.site.name].close()  # opened anew for the next beat
-            self._log("heartbeat_failed", job=work.claim.job_id, error=type(error).__name__)
+            self._log("heartbeat_failed", job=work.claim.job_id, error=type(error).__name__, reason=fit_to_log(error))
+
+    def _check_work_dir(self) -> None:
+        """A folder for temporary files that cannot be used is told at once."""
+        try:
+            with private_folder(self._settings.work_dir):
+                pass
+        except OSError as error:
+            named = self._settings.work_dir or "for temporary files"
+            hint = "Name one that is there, with room, by --work-dir."
+            raise ProjectError(f"the folder {named} cannot be used: {error.strerror}", hint=hint) from error
 
     def _health(self, state: str, **fields: Any) -> None:
-        """What a probe can look at: the file is new while the worker lives."""
+        """What a probe can look at: the file is new while the worker lives. One that cannot be made is told at once;
+        later it only gets old, which a probe sees, and jobs go on."""
         path = self._settings.health_file
         if path is None:
             return
@@ -199,6 +223,9 @@ class Worker:
             draft.write_text(json.dumps({"state": state, "pid": os.getpid(), **fields}, default=str) + "\n")
             draft.replace(path)
         except OSError as error:
+            if state != "started":
+                self._log("health_failed", reason=error.strerror)
+                return
             raise ProjectError(f"the health file {path} cannot be written: {error.strerror}") from error
 
 
@@ -217,3 +244,7 @@ class _Link:
     def close(self) -> None:
         self._warehouse = None
         self._stack.close()
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ",".join(names)

@@ -20,7 +20,7 @@ from dbt_rfm.job import Job, JobTarget
 from dbt_rfm.machine import CPU, model_turn
 from dbt_rfm.shard_board import ShardBoard
 from dbt_rfm.warehouse.base import Warehouse
-from dbt_rfm.worker_log import places
+from dbt_rfm.worker_log import fit_to_log, places
 
 if TYPE_CHECKING:
     from dbt_rfm.pipeline import Outcome
@@ -185,16 +185,19 @@ class End:
         except JobLost as error:
             self.event, self.fields = "lost", {"reason": str(error)}
         except RfmError as error:
-            self._failed(error, str(error))
+            self._failed(error, str(error), reason=fit_to_log(error))
         except OSError as error:
-            reason = error.strerror or type(error).__name__
-            self._failed(error, f"the worker cannot use its work folder: {reason}\n  {_ROOM}")
+            self.without_folder(error)
         except MemoryError as error:
             self._failed(error, "the worker has not enough memory\n  Lower context_size.")
         except Exception as error:  # the one place where an unforeseen error becomes a message
             self._failed(error, f"unexpected {type(error).__name__} inside dbt-rfm; {_SEE_LOG}", places=places(error))
         finally:
             work.stage.leave_gpu()
+
+    def without_folder(self, error: OSError) -> None:
+        reason = error.strerror or type(error).__name__
+        self._failed(error, f"the worker cannot use its work folder: {reason}\n  {_ROOM}")
 
     def _failed(self, error: BaseException, message: str, **more: Any) -> None:
         self.message, self.fields = message, {"error": type(error).__name__, **more}

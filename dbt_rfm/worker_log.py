@@ -1,7 +1,8 @@
 """The worker's log: one line per event, as key=value or as JSON, on stderr.
 
 Fields are names, numbers and states. Messages of errors stay out, because they may quote rows or settings: dbt shows
-them to whom they belong. Of an error that nobody foresaw the log says its type and the places in the code.
+them to whom they belong. A missing right is told, since without it dbt may never hear of it. Of an error that nobody
+foresaw the log says its type and the places in the code.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import threading
 import traceback
 from datetime import UTC, datetime
 from typing import Any, TextIO
+
+from dbt_rfm.errors import RfmError, RightMissing
 
 
 class Log:
@@ -27,6 +30,11 @@ class Log:
         text = json.dumps(line, default=str) if self._as_json else " ".join(f"{k}={_value(v)}" for k, v in line.items())
         with self._writing:
             print(text, file=self._stream, flush=True)
+
+
+def fit_to_log(error: RfmError) -> str | None:
+    """What an error says, if it can hold no value."""
+    return error.problem if isinstance(error, RightMissing) else None
 
 
 def places(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""What a schema holds, from information_schema, the same question for every warehouse.
+"""What a schema holds, from information_schema.
 
 In: names of database, schema and table as the warehouse keeps them. Out: a SELECT of (table_name, table_type).
 """

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from sqlglot import exp
 
-from dbt_rfm.errors import DataError, ProjectError, RfmError, did_you_mean
-from dbt_rfm.warehouse.catalogue import kinds, listed
+from dbt_rfm.errors import DataError, ProjectError, RfmError, RightMissing, did_you_mean
+from dbt_rfm.warehouse.catalogue import kinds
 from dbt_rfm.warehouse.messages import first_line, without_values
 from dbt_rfm.warehouse.postgres_sql import KEY_FUNCTIONS, parted, written
 from dbt_rfm.warehouse.postgres_types import is_opaque, loadable, plain, plain_schema, regrouped, with_digits
@@ -71,6 +71,7 @@ class Postgres:
         """`connection` commits each statement by itself (`autocommit`)."""
         self._connection = connection
         self._in_transaction = False
+        self._role = "the role"  # as errors name it
 
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Self:
@@ -83,6 +84,7 @@ class Postgres:
             warehouse = cls(dbapi.connect(_dsn(settings), autocommit=True))
         except adbc_driver_manager.Error as error:
             raise _not_connected(error, settings) from error
+        warehouse._role = str(settings.get("role") or settings.get("user") or warehouse._role)
         try:
             for statement in _SESSION:
                 warehouse._run(statement)
@@ -177,7 +179,7 @@ class Postgres:
 
     def tables(self, database: str | None, schema: str, name: str | None = None) -> dict[str, str]:
         """BASE TABLE or VIEW, by name, of what is in a schema; of the one of that name only, if it is given."""
-        return kinds(self.query(listed(database, schema, name)).to_pylist())
+        return kinds(self.query(_tables(database, schema, name)).to_pylist())
 
     @contextmanager
     def _begun(self, begin: str) -> Iterator[None]:
@@ -270,7 +272,7 @@ class Postgres:
         missing = _MISSING_TABLE.search(line) if state == "42P01" else None
         if missing:
             return ProjectError(f"table {missing[1]} does not exist in Postgres", hint=self._missing_hint(missing[1]))
-        return _by_state(state, line)
+        return _by_state(state, line, self._role)
 
     def _missing_hint(self, name: str) -> str:
         build = "Build it first, e.g. with `dbt build`."
@@ -279,6 +281,20 @@ class Postgres:
         known = self.query(exp.select("table_name").from_("information_schema.tables")).column(0).to_pylist()
         near = did_you_mean(name.rsplit(".", 1)[-1], known)
         return f"{build} {near}" if near.startswith("Did") else build
+
+
+def _tables(database: str | None, schema: str, name: str | None) -> exp.Select:
+    """What a schema holds, also what the role may not read: information_schema would keep that back, and a worker
+    without rights on a table would wait for it instead of saying what it was not granted."""
+    asked = {"current_database()": database, "n.nspname": schema, "c.relname": name}
+    conditions = [exp.condition(what).eq(exp.Literal.string(value)) for what, value in asked.items() if value]
+    kind = "case c.relkind when 'v' then 'VIEW' when 'f' then 'FOREIGN' else 'BASE TABLE' end as table_type"
+    return (
+        exp.select("c.relname as table_name", kind)
+        .from_("pg_catalog.pg_class as c")
+        .join("pg_catalog.pg_namespace as n", on="n.oid = c.relnamespace")
+        .where("c.relkind in ('r', 'p', 'v', 'f')", *conditions)
+    )
 
 
 def _after(steps: Mapping[str, str], text: str) -> str:
@@ -308,12 +324,12 @@ def _not_connected(error: Exception, settings: Mapping[str, Any]) -> ProjectErro
     return ProjectError(f"Postgres at {where} does not let us in: {reason}", hint=hint)
 
 
-def _by_state(state: str, line: str) -> RfmError:
+def _by_state(state: str, line: str, role: str) -> RfmError:
     """The error for a state (SQLSTATE, Appendix A of the Postgres manual) and its message."""
     if state.startswith(("08", "57P")):
         return ProjectError("the connection to Postgres is gone", hint="Is the server still running? Try again.")
     if state == "42501":
-        return ProjectError(f"Postgres says {line}", hint="Grant the role what it needs: docs/operations.md lists it.")
+        return RightMissing(f"Postgres says {line}", hint=f"Grant {role} what it needs: docs/operations.md lists it.")
     if state == "53100":
         return DataError("Postgres has no disk space left", hint="Free some, or lower context_size.")
     if state.startswith("53"):

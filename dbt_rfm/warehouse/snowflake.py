@@ -14,7 +14,6 @@ An error names the cause in one line and repeats neither values, nor credentials
 from __future__ import annotations
 
 import re
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -26,7 +25,8 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from dbt_rfm.errors import DataError, ProjectError, RfmError
+from dbt_rfm.errors import DataError, ProjectError, RfmError, RightMissing
+from dbt_rfm.machine import private_folder
 from dbt_rfm.warehouse.catalogue import kinds, listed
 from dbt_rfm.warehouse.messages import first_line, without_values
 from dbt_rfm.warehouse.snowflake_sql import SnowflakeRfm, other_case
@@ -137,9 +137,9 @@ class Snowflake:
         self._run(f"CREATE OR REPLACE TEMPORARY TABLE {_quoted(name)} ({columns})")
         stage = f"@%{other_case(name)}"  # its table's own; no rights are needed for it
         fields = [f"C{i}" for i in range(len(types))]
-        with tempfile.TemporaryDirectory(prefix="dbt_rfm_") as folder:
+        with private_folder() as folder:
             for start in range(0, len(rows), _ROWS_PER_FILE):
-                file = Path(folder) / f"{start}.parquet"
+                file = folder / f"{start}.parquet"
                 pq.write_table(rows.slice(start, _ROWS_PER_FILE).rename_columns(fields), file)
                 self._run(f"PUT {_literal(f'file://{file}')} {stage} AUTO_COMPRESS = FALSE OVERWRITE = TRUE")
                 file.unlink()
@@ -301,7 +301,7 @@ def _by_number(number: int, line: str) -> RfmError:
     if number == _NO_WAREHOUSE:
         return ProjectError(f"Snowflake says: {line}", hint="Set warehouse in the profile.")
     if number == _NO_RIGHT:
-        return ProjectError(
+        return RightMissing(
             f"Snowflake says: {line}", hint="Grant the role what it needs: docs/operations.md lists it."
         )
     if number == _BAD_NAME and name:

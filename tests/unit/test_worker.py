@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from dbt_rfm import __version__, pipeline
+from dbt_rfm import __version__, pipeline, shard_board
 from dbt_rfm.bus import COLUMNS, Terms
-from dbt_rfm.errors import DataError, ProjectError
+from dbt_rfm.errors import DataError, ProjectError, RightMissing
 from dbt_rfm.job import Job, JobTarget
 from dbt_rfm.scoring import ShardsDone
 from dbt_rfm.warehouse.duckdb import DuckDB
@@ -169,6 +171,32 @@ def test__disk_full__message_names_the_option(bench: Bench, answered: Any) -> No
     assert status == "failed" and "work folder: No space left on device" in message and "--work-dir" in message
 
 
+def test__work_dir__that_is_not_there__is_told_before_a_job_is_claimed(bench: Bench, tmp_path: Path) -> None:
+    bench.queue()
+    with pytest.raises(ProjectError, match=r"missing cannot be used: No such file.*\n.*--work-dir"):
+        bench.worker(once=True, work_dir=tmp_path / "missing").run()
+    assert bench.state() == ("queued", None)
+
+
+def test__work_dir__full_when_a_job_comes__fails_the_job_and_the_worker_lives(
+    bench: Bench, answered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, real, made = answered(), tempfile.mkdtemp, []
+
+    def mkdtemp(**asked: Any) -> str:
+        made.append(asked)
+        if len(made) == 2:  # after the one that the worker tries at its start
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(**asked)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", mkdtemp)
+    bench.queue("a"), bench.queue("b")
+    bench.worker(once=True).run()
+    status, message = bench.state("a")
+    assert status == "failed" and "work folder: No space left on device" in message and "--work-dir" in message
+    assert bench.state("b")[0] == "done" and len(jobs) == 1
+
+
 def test__superseded_meanwhile__stops_at_the_next_stage_and_leaves_the_row(bench: Bench, answered: Any) -> None:
     def superseded(job: Job, progress: Any) -> None:
         bench.run("update rfm_jobs set status = 'cancelled', message = 'a newer run'")
@@ -243,6 +271,52 @@ def test__health_file__says_what_the_worker_does(bench: Bench, answered: Any, tm
     assert json.loads(health.read_text())["state"] == "stopped"
 
 
+def test__health_file__cannot_be_written_any_more__the_job_is_done_all_the_same(
+    bench: Bench, answered: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / "probe"
+    folder.mkdir()
+    answered(lambda job, progress: shutil.rmtree(folder, ignore_errors=True))
+    bench.queue("a"), bench.queue("b")
+    bench.worker(once=True, health_file=folder / "health.json").run()
+    assert bench.state("a")[0] == bench.state("b")[0] == "done"
+    assert "health_failed" in bench.events()
+
+
+def test__health_file__that_cannot_be_made__is_told_at_once(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match=r"health file .* cannot be written: No such file"):
+        bench.worker(health_file=tmp_path / "missing" / "health.json").run()
+
+
+def test__start__log_says_in_which_schemas_it_looks(bench: Bench) -> None:
+    bench.worker(once=True).run()
+    (line,) = [json.loads(text) for text in bench.log.getvalue().splitlines() if '"looking"' in text]
+    assert (line["target"], line["schemas"]) == ("dev", "main")
+
+
+@pytest.mark.parametrize(
+    ("error", "event", "reason"),
+    [
+        (RightMissing("Postgres says permission denied for table rfm_jobs"), "right_missing", "table rfm_jobs"),
+        (ProjectError(f"no {SECRET}"), "warehouse_away", None),
+    ],
+)
+def test__looking__fails__log_says_which_right_is_missing_and_no_other_message(
+    bench: Bench, answered: Any, error: ProjectError, event: str, reason: str | None
+) -> None:
+    class Refusing(Shared):
+        def query(self, sql: Any) -> Any:
+            raise error
+
+    answered()
+    bench.queue()
+    kinds = [Refusing, Shared, Shared]
+    site = Site("dev", lambda: kinds.pop(0).open(bench.path, read_only=False), (JobTarget(None, "main", ""),))
+    Worker([site], Settings(max_jobs=1, idle=0.1), Log(as_json=True, stream=bench.log)).run()
+    (line,) = [json.loads(text) for text in bench.log.getvalue().splitlines() if f'"{event}"' in text]
+    assert (reason in line["reason"] if reason else "reason" not in line) and "4711" not in bench.log.getvalue()
+
+
 def test__warehouse_away__after_the_start__is_opened_anew(bench: Bench, answered: Any) -> None:
     class Gone(Shared):
         def query(self, sql: Any) -> Any:
@@ -314,6 +388,24 @@ def test__helpers__a_large_job__are_called_once_its_plan_is_ready_and_dismissed_
     one, other = (json.loads(each) for each in bench.log.getvalue().splitlines() if '"helper"' in each)
     assert (one["job"], one["ended"], one["error"]) == ("run.churn", "failed", "ProjectError")
     assert other["ended"] == "dismissed"
+
+
+def test__helping__that_fails__pauses_before_it_tries_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.run(f"update rfm_jobs set status = 'running', worker = 'other', attempt = 1 where job_id = '{bench.queue()}'")
+    bench.run(f"create table rfm_shards ({', '.join(f'{name} {kind}' for name, kind in shard_board.COLUMNS.items())})")
+    bench.run("insert into rfm_shards (job_id, shard, status) values ('run.churn', 0, 'queued')")
+    worker, tried = bench.worker(), []
+
+    def help_with(*given: Any, **named: Any) -> int:
+        tried.append(given)
+        if len(tried) > 3:
+            worker.stop()
+        raise DataError("no")
+
+    monkeypatch.setattr(pipeline, "help_with", help_with)
+    monkeypatch.setattr(worker._stopping, "wait", lambda pause: worker.stop())
+    worker.run()
+    assert len(tried) == 1 and bench.state()[0] == "running"
 
 
 def test__helpers__a_small_job__are_not_called(bench: Bench, answered: Any) -> None:

@@ -220,10 +220,18 @@ def test__errors__value_that_cannot_be_converted__not_repeated(postgres):
 
 
 def test__errors__no_right_to_read__names_table_and_grants(orders, postgres_output):
-    denied = pytest.raises(ProjectError, match=r"permission denied for table orders\n.*operations\.md")
+    denied = pytest.raises(ProjectError, match=r"permission denied for table orders\n.*pg_monitor.*operations\.md")
     # A role that every server has, and that may do what everybody may.
     with Postgres.open({**postgres_output, "role": "pg_monitor"}) as reader, denied:
         reader.query(sql("select * from orders"))
+
+
+def test__tables__no_right_to_read__listed_all_the_same(orders, postgres_output):
+    orders.execute(sql("create view seen as select 1 as x"))
+    with Postgres.open({**postgres_output, "role": "pg_monitor"}) as reader:
+        assert reader.tables(postgres_output["dbname"], "public") == {"orders": "BASE TABLE", "seen": "VIEW"}
+        assert reader.tables(None, "public", "orders") == {"orders": "BASE TABLE"}
+        assert reader.tables("another", "public") == reader.tables(None, "elsewhere") == {}
 
 
 def test__errors__connection_ended_by_the_server__says_it_is_gone(postgres, postgres_output):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from fault_helpers import until
 from postgres_server import Server
 from shop_project import PROJECT, predict
 from worker_projects import WorkerProject
@@ -106,7 +107,16 @@ class TestRights:
         shop.execute("grant select on analytics.orders to rfm_worker")
         assert not failed.success
         assert "permission denied for table orders" in failed.messages["churn"]
-        assert "docs/operations.md" in failed.messages["churn"]
+        assert "Grant rfm_worker" in failed.messages["churn"] and "docs/operations.md" in failed.messages["churn"]
+
+    def test__grant_missing__on_the_jobs__the_worker_says_so_instead_of_waiting(self, shop: WorkerProject) -> None:
+        shop.execute("revoke all on rfm.rfm_jobs from rfm_worker")
+
+        with shop.worker() as log:
+            until(lambda: log.events("right_missing"))
+
+        shop.execute("grant select, insert, update, delete on rfm.rfm_jobs to rfm_worker")
+        assert "permission denied for table rfm_jobs" in log.events("right_missing")[0]["reason"]
 
 
 class TestHostileNames:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp, parse_one
 
-from dbt_rfm.errors import DataError, ProjectError
+from dbt_rfm.errors import DataError, ProjectError, RightMissing
 from dbt_rfm.plan import sql as plan_sql
 
 pytest.importorskip("snowflake.connector", reason="snowflake-connector-python is not installed")
@@ -228,7 +228,7 @@ def test__describe__no_relation__refused(snowflake):
             3001,
             "42501",
             "SQL access control error:\nInsufficient privileges to operate on schema 'MARTS'",
-            ProjectError,
+            RightMissing,
             "Snowflake says: Insufficient privileges to operate on schema 'MARTS'",
         ),
         (
