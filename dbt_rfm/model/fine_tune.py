@@ -17,7 +17,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -115,7 +115,7 @@ class _Training:
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=_RATE, betas=(0.9, 0.98), weight_decay=0.0)
         self.number, self.steps, self.spent, self.looks = 0, 0, 0.0, 0
         self.at_once = QUESTIONS
-        self.losses = self._losses(None)
+        self.losses = watched.losses(None)
         self.before = self.best = float(self.losses.mean())
         self.best_weights: dict[str, Tensor] | None = None
         self.identity = _identity(watched.inner, seed, budget, start)
@@ -172,20 +172,11 @@ class _Training:
             except LACK as error:
                 self.at_once = halved(self.at_once, error, one="a single question", hint=_LESS)
 
-    def _losses(self, network: RelationalTransformer | None) -> np.ndarray:
-        while True:
-            try:
-                return self.watched.losses(network)
-            except LACK as error:
-                question = self.watched.question
-                fewer = halved(question.chunk, error, one="a single question", hint=_LESS)
-                self.watched = replace(self.watched, question=replace(question, chunk=fewer))
-
     def _look(self) -> None:
         """Measure the answer with the averaged weights and keep them if it is the best so far."""
         candidate = copy.deepcopy(self.network)
         candidate.load_state_dict(self.average)
-        losses = self._losses(candidate.eval())
+        losses = self.watched.losses(candidate.eval())
         loss = float(losses.mean())
         self.looks += 1
         if loss < self.best and clearly_less(losses, self.losses):

@@ -18,6 +18,7 @@ import torch
 
 from dbt_rfm.model.linear import ClassLine, NumberLine
 from dbt_rfm.model.log_odds import normalised
+from dbt_rfm.model.memory import LACK, halved
 from dbt_rfm.model.network import IDENTITY, QUANTILE_LEVELS, Context, RelationalTransformer
 from dbt_rfm.model.reading import Question, Reading
 from dbt_rfm.model.spread import carried
@@ -237,12 +238,17 @@ class Member:
         return self.scale.to_label(np.sort(self._score(rows), 1))
 
     def _score(self, rows: np.ndarray) -> np.ndarray:
-        device = self.network.summary.device
+        """[R, outputs], a chunk at a time; smaller ones where the memory is too little."""
+        device, parts, start, at_once = self.network.summary.device, [], 0, self.chunk
         with turn(), torch.inference_mode():
-            parts = [
-                self.network.score(self.encoded, _batched(rows[start : start + self.chunk], device), self.kind)[0].cpu()
-                for start in range(0, max(len(rows), 1), self.chunk)
-            ]
+            while start < max(len(rows), 1):
+                chunk = _batched(rows[start : start + at_once], device)
+                try:
+                    parts.append(self.network.score(self.encoded, chunk, self.kind)[0].cpu())
+                except LACK as error:
+                    at_once = halved(at_once, error, one="a single question", hint="Lower context_size.")
+                    continue
+                start += at_once
         return torch.cat(parts).numpy().astype(np.float64)
 
 

@@ -232,23 +232,6 @@ def test__fine_tune__not_even_one_question_fits__says_what_to_make_smaller(plain
         tuned(plain, task)
 
 
-def test__fine_tune__too_little_memory_for_a_look__measures_fewer_rows_at_once(
-    plain, task, monkeypatch, caplog
-) -> None:
-    losses = Watched.losses
-
-    def greedy(self: Watched, network):
-        if self.question.chunk > 100:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return losses(self, network)
-
-    expected = tuned(plain, task, minutes=0.1)
-    monkeypatch.setattr(Watched, "losses", greedy)
-    found = tuned(plain, task, minutes=0.1)
-    assert "going on with 64 examples at once" in caplog.text
-    assert found.before == pytest.approx(expected.before, abs=1e-4)
-
-
 def test__fine_tune__other_errors__are_not_taken_for_lack_of_memory(plain, task, monkeypatch) -> None:
     monkeypatch.setattr(room, "_loss", lambda *_: (_ for _ in ()).throw(RuntimeError("mat1 and mat2")))
     with pytest.raises(RuntimeError, match="mat1"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from dbt_rfm.model.interface import FeatureTable
 from dbt_rfm.model.network import QUANTILE_LEVELS
@@ -68,3 +69,24 @@ def test__numbers__errors_of_the_trees_on_rows_held_out__widen_the_ranked_trees_
     narrow, wide = (opinions.quantiles(rows, scale * np.linspace(-1, 1, 101))[2] for scale in (0.1, 0.5))
     np.testing.assert_allclose(narrow[:, MEDIAN], wide[:, MEDIAN])
     assert (np.ptp(wide, 1) > np.ptp(narrow, 1)).all()
+
+
+def test__score__too_little_memory__goes_on_with_fewer_rows_and_says_the_same(network, read, monkeypatch, caplog):
+    opinions, rows = fitted(network, read, thorough=False), read[1].matrix[:50]
+    expected, score = opinions.quantiles(rows, None)[0], type(network).score
+
+    def greedy(self, context, asked, kind):
+        if asked.shape[1] > 20:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return score(self, context, asked, kind)
+
+    monkeypatch.setattr(type(network), "score", greedy)
+    np.testing.assert_allclose(opinions.quantiles(rows, None)[0], expected, rtol=1e-4)
+    assert "going on with 16 examples at once" in caplog.text
+
+
+def test__score__other_errors__are_not_taken_for_lack_of_memory(network, read, monkeypatch):
+    opinions = fitted(network, read, thorough=False)
+    monkeypatch.setattr(type(network), "score", lambda *_: (_ for _ in ()).throw(RuntimeError("mat1 and mat2")))
+    with pytest.raises(RuntimeError, match="mat1"):
+        opinions.quantiles(read[1].matrix[:5], None)
