@@ -10,7 +10,7 @@ Shapes: R rows asked, C columns, K classes, L quantile levels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,8 +52,7 @@ class ClassOpinions:
         members: int,
         thorough: bool,
     ) -> ClassOpinions:
-        """With several networks each reads as many times as there are `members`."""
-        made = class_members(networks, question, reading, attended=attended, members=members)
+        made = class_members(Turns(networks, question, reading, attended, members))
         given = (reading.matrix, reading.categorical, reading.labels, question.num_slots, abs(question.seed))
         return cls(made, ClassLine.fit(*given), ClassTrees.fit(*given) if thorough else None)
 
@@ -81,8 +80,7 @@ class NumberOpinions:
         members: int,
         thorough: bool,
     ) -> NumberOpinions:
-        """With several networks each reads as many times as there are `members`."""
-        made = number_members(networks, question, reading, attended=attended, members=members)
+        made = number_members(Turns(networks, question, reading, attended, members))
         seed = abs(question.seed)
         line = NumberLine.fit(reading.matrix, reading.categorical, reading.targets[:, 0], seed)
         more = Thorough.fit(reading, seed) if thorough else None
@@ -137,42 +135,38 @@ class Thorough:
         )
 
 
-def class_members(
-    networks: Sequence[RelationalTransformer],
-    question: Question,
-    reading: Reading,
-    *,
-    attended: int,
-    members: int,
-    first: int = 0,
-) -> list[Member]:
-    """The networks take turns to read, each time other rows; the number of the first reading is `first`."""
-    number, made = question.num_slots, []
-    kind = "binary" if number == 2 else "multiclass"
-    for member in range(first, first + members * len(networks)):
-        part = reading.sampled(attended, question.rng(member, "attended"))
-        renamed = question.rng(member, "classes").permutation(number)  # slots mean nothing to the network: mix them
-        network = networks[(member - first) % len(networks)]
-        made.append(Member.encode(network, question, part, renamed[part.labels], kind, member, renamed))
+@dataclass(frozen=True)
+class Turns:
+    """Networks that read by turns, each as many times as there are `members` and each time other rows."""
+
+    networks: Sequence[RelationalTransformer]
+    question: Question
+    reading: Reading
+    attended: int
+    members: int
+    first: int = 0  # the number of the first reading, from which its draws follow
+
+    def __iter__(self) -> Iterator[tuple[int, RelationalTransformer, Reading]]:
+        for place in range(self.members * len(self.networks)):
+            number = self.first + place
+            part = self.reading.sampled(self.attended, self.question.rng(number, "attended"))
+            yield number, self.networks[place % len(self.networks)], part
+
+
+def class_members(turns: Turns) -> list[Member]:
+    question, slots, made = turns.question, turns.question.num_slots, []
+    kind = "binary" if slots == 2 else "multiclass"
+    for number, network, part in turns:
+        renamed = question.rng(number, "classes").permutation(slots)  # slots mean nothing to the network: mix them
+        made.append(Member.encode(network, question, part, renamed[part.labels], kind, number, renamed))
     return made
 
 
-def number_members(
-    networks: Sequence[RelationalTransformer],
-    question: Question,
-    reading: Reading,
-    *,
-    attended: int,
-    members: int,
-    first: int = 0,
-) -> list[Member]:
-    """As `class_members`."""
-    made = []
-    for member in range(first, first + members * len(networks)):
-        part = reading.sampled(attended, question.rng(member, "attended"))
-        network = networks[(member - first) % len(networks)]
-        made.append(Member.encode(network, question, part, in_units(part.labels), "regression", member, None))
-    return made
+def number_members(turns: Turns) -> list[Member]:
+    return [
+        Member.encode(network, turns.question, part, in_units(part.labels), "regression", number, None)
+        for number, network, part in turns
+    ]
 
 
 def in_units(labels: np.ndarray, of: np.ndarray | None = None) -> np.ndarray:

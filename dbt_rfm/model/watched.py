@@ -19,6 +19,7 @@ from dbt_rfm.model.network import QUANTILE_LEVELS, RelationalTransformer
 from dbt_rfm.model.opinions import (
     ClassOpinions,
     NumberOpinions,
+    Turns,
     class_members,
     mean_log_odds,
     mean_quantiles,
@@ -78,11 +79,10 @@ class Watched:
 
     def _beside(self, tuned: RelationalTransformer) -> np.ndarray:
         """What both networks say on average."""
-        question, inner = self.question, self.inner
-        fit = {"attended": self.attended, "members": self.members, "first": self.members}
-        if question.kind is TaskKind.REGRESSION:
-            return (self.said[0] + mean_quantiles(number_members([tuned], question, inner, **fit), self.held.asked)) / 2
-        said = mean_log_odds(class_members([tuned], question, inner, **fit), self.held.asked)
+        turns = Turns([tuned], self.question, self.inner, self.attended, self.members, first=self.members)
+        if self.question.kind is TaskKind.REGRESSION:
+            return (self.said[0] + mean_quantiles(number_members(turns), self.held.asked)) / 2
+        said = mean_log_odds(class_members(turns), self.held.asked)
         return (self.said[0] + said - self.held.log_odds) / 2
 
 
