@@ -48,6 +48,9 @@ _SESSION = (
     "SET TIME ZONE 'UTC'",
     "SET datestyle = 'ISO'",
     "SET client_min_messages = warning",
+    # A role or a database may have others: with these a literal is what we wrote, and one of two UPDATEs waits.
+    "SET standard_conforming_strings = on",
+    "SET default_transaction_isolation = 'read committed'",
     # Plans of this package are wide: compiling their expressions takes longer than running them.
     "SET jit = off",
     # Ours to analyze are session tables only, and how many rows they have matters more than which.

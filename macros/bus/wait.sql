@@ -20,7 +20,11 @@
       {%- do dbt_rfm.wait_seconds([1 + poll // 4, 15] | min) -%}
     {%- endif -%}
   {%- endfor -%}
-  {%- if seen.ended.status == 'done' -%}{%- do return(fromjson(seen.ended.result)) -%}{%- endif -%}
+  {%- if seen.ended.status == 'done' -%}
+    {%- set result = fromjson(seen.ended.result or '') -%}
+    {%- if result is mapping and result.status -%}{%- do return(result) -%}{%- endif -%}
+    {%- do return({'status': 'failed', 'message': 'the worker left no result in job ' ~ job_id ~ ' that can be read, so nothing is served\n  Run dbt again.'}) -%}
+  {%- endif -%}
   {%- do return({'status': 'failed', 'message': dbt_rfm.job_error(jobs, job_id, job, seen.ended)}) -%}
 {% endmacro %}
 

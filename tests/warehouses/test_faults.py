@@ -286,6 +286,17 @@ class TestKilledDbt:
             "delete from churn__history where ctid not in (select min(ctid) from churn__history group by customer_id)"
         )
 
+    def test__result__that_cannot_be_read__fails_and_serves_nothing(self, shop: WorkerProject) -> None:
+        runs: list[Any] = []
+        dbt = threading.Thread(target=lambda: runs.append(shop.dbt("run", "--select", "churn")))
+        dbt.start()
+        until(lambda: self.newest(shop))
+        shop.execute("update rfm_jobs set status = 'done', result = '{\"version\": 1' where status = 'queued'")
+        dbt.join()
+
+        assert not runs[0].success and "no result in job" in runs[0].messages["churn"]
+        assert nothing_published(shop)
+
 
 class TestBeside:
     """dbt-rfm run, on one machine."""

@@ -273,6 +273,17 @@ def test__open__settings_of_dbt__role_and_search_path_hold(postgres, postgres_ou
         assert reader.query(sql("select current_user as who")).to_pydict() == {"who": ["pg_read_all_data"]}
 
 
+def test__open__settings_of_the_database__do_not_change_what_our_sql_means(postgres, postgres_output):
+    name = postgres_output["dbname"]
+    for setting in ("standard_conforming_strings = off", "default_transaction_isolation = 'serializable'"):
+        postgres.execute(exp.Command(this="ALTER", expression=f"DATABASE {name} SET {setting}"))
+    attack = "two\\nlines \\'; drop table orders; --"
+    with Postgres.open(postgres_output) as fresh:
+        text = fresh.query(exp.select(exp.alias_(exp.Literal.string(attack), "text")))["text"][0].as_py()
+        level = fresh.query(sql("select current_setting('transaction_isolation') as level"))["level"][0].as_py()
+    assert (text, level) == (attack, "read committed")
+
+
 def test__order__text__by_bytes_as_in_the_other_warehouses(postgres):
     words = ["a", "B", "a|", "a%7C", "ab", "ä", "Z", "10", "9", None]
     postgres.load_temporary("words", pa.table({"word": words, "number": [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]}))
