@@ -22,7 +22,7 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names, Step
 from dbt_rfm.plan.children import paths_down
-from dbt_rfm.plan.paths import Graph, in_time
+from dbt_rfm.plan.paths import Graph, in_time, witnesses_of
 from dbt_rfm.schema.types import Link, Table
 
 _FEW = 8  # one entity in so many
@@ -50,7 +50,7 @@ def asked_rows(
             wanted = sql.select(sql.column(links[0].parent_column)).from_(sql.temporary(stored[links[1:]]), copy=False)
         stored[links] = names(f"asked{len(steps)}")
         steps.append(Step(stored[links], _rows(graph, source, column, wanted)))
-        if with_rows and len(links) == 1 and _is_numbered(source):
+        if with_rows and len(links) == 1 and _is_numbered(graph, source, links[0]):
             rows, stored[links], numbers[links] = stored[links], names(f"numbered{len(numbers)}"), _NUMBER
             steps.append(Step(stored[links], _numbered(source, column, rows)))
     return replace(graph, asked=stored, numbers=numbers), tuple(steps)
@@ -78,9 +78,11 @@ def _rows(graph: Graph, table: Table, column: str, wanted: exp.Select) -> exp.Se
     return sql.join(query, sql.subquery(keys, "k"), same)
 
 
-def _is_numbered(table: Table) -> bool:
-    """Whether one order of its rows serves all: not where versions have a time of the event and one of their own."""
-    return bool(table.primary_key) and None in (table.time_column, table.valid_from)
+def _is_numbered(graph: Graph, table: Table, link: Link) -> bool:
+    """Whether one order of its rows serves all: not where versions have a time of the event and one of their own, nor
+    where another row says when they were known."""
+    one_time = None in (table.time_column, table.valid_from) and not witnesses_of(graph, link, "o")
+    return bool(table.primary_key) and one_time
 
 
 def _numbered(table: Table, key: str, rows: str) -> exp.Select:

@@ -23,7 +23,7 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names, Step
 from dbt_rfm.plan.children import link_label
-from dbt_rfm.plan.paths import exists_at, in_time, own_time, still_valid, time_of
+from dbt_rfm.plan.paths import exists_at, latest, own_time, still_valid, time_of, witnesses_of
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 
@@ -149,7 +149,7 @@ class _Build:
 
     def _children(self, pick: _Pick, link: Link, size: int) -> exp.Select:
         child = self.scope.graph.schema.table(link.child)
-        same, timed = child.name == self.table.name, own_time(child, "o") is not None
+        same, timed = child.name == self.table.name, self._time(child, link) is not None
         strict = same and timed
         steps = [
             ("base", _based(pick, link)),
@@ -176,16 +176,24 @@ class _Build:
             near.append(still_valid(time_of(child, child.valid_to, "o"), sql.column(_AS_OF, "b")))
         return sql.with_steps(sql.join(query, sql.temporary("numbered", "o"), sql.every(near)), steps)
 
+    def _time(self, child: Table, link: Link) -> exp.Expression | None:
+        """When a row of the child was known, None if nothing says."""
+        told = [witness.time(self.scope.graph) for witness in witnesses_of(self.scope.graph, link, "o")]
+        return own_time(child, "o") or latest(told)
+
     def _numbered(self, child: Table, link: Link, up: tuple[Link, ...] | None) -> exp.Select:
         """The children of the keys asked for, numbered in time."""
-        key, time = sql.column(link.child_column, "o"), own_time(child, "o")
+        key, time = sql.column(link.child_column, "o"), self._time(child, link)
         stored = self.scope.graph.number(up, "o")
-        seq = stored or sql.numbered([key], in_time(child, "o") or [key.copy()])
+        order = [*([] if time is None else [time]), *sql.columns(child.primary_key, "o")]
+        seq = stored or sql.numbered([key], order or [key.copy()])
         query = sql.select(*_columns(self.scope, child, "o"), sql.aliased(seq, _SEQ))
         if time is not None:
             query = query.select(sql.aliased(time.copy(), _TIME), copy=False)
         query = query.select(sql.aliased(key.copy(), _KEY), copy=False)
         query = query.from_(self.scope.graph.read_asked(child, up, "o"), copy=False)
+        for witness in witnesses_of(self.scope.graph, link, "o"):
+            query = witness.join(self.scope.graph, query)
         conditions: list[exp.Expression] = []
         if stored is None:  # only what is numbered now has to be few
             asked = sql.select(sql.column(_KEY)).from_(sql.temporary("base"), copy=False)

@@ -2,13 +2,14 @@
 
 In: a table and the links from it upwards. Out: a FROM with its joins, the key at the top of the path, and the row's
 time. Time rule: a row happens at its event time (its own time column; if its table has none, the first one on the
-path), and it is known once every timed table on its path is. A snapshot table (SCD2) without a time column happens at
-the start of its validity; a version counts until its end.
+path), and it is known once every timed table on its path is. Where no table on its path has a time, it is known with
+the timed rows it belongs to beside the path: order items that are read for their product, with their order. A snapshot
+table (SCD2) without a time column happens at the start of its validity; a version counts until its end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -88,7 +89,88 @@ def times(graph: Graph, path: Path) -> list[exp.Expression]:
     for i, table in enumerate(tables_on(graph, path)):
         named = dict.fromkeys(name for name in (table.time_column, table.valid_from) if name is not None)
         found += [time_of(table, name, path.alias(i)) for name in named]
-    return found
+    return found or [witness.time(graph) for witness in witnesses(graph, path)]
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A timed row that says when a row without a time was known: `links` lead up to it from the row aliased `start`.
+
+    `alone`: no other one does.
+    """
+
+    start: str
+    links: tuple[Link, ...]
+    prefix: str
+    alone: bool
+
+    def alias(self, position: int) -> str:
+        return f"{self.prefix}_{position}"
+
+    def join(self, graph: Graph, query: exp.Select) -> exp.Select:
+        below = self.start
+        for i, link in enumerate(self.links):
+            on = exp.EQ(
+                this=sql.column(link.parent_column, self.alias(i)), expression=sql.column(link.child_column, below)
+            )
+            sql.join(query, self._read(graph, i), on, side="LEFT")
+            below = self.alias(i)
+        return query
+
+    def time(self, graph: Graph) -> exp.Expression:
+        """When the row was known. Of one that points at nothing another witness says; an orphan is never known."""
+        parent = graph.schema.table(self.links[-1].parent)
+        named = parent.time_column or parent.valid_from
+        assert named is not None, "links lead up to a timed table"
+        found = time_of(parent, named, self.alias(len(self.links) - 1))
+        for i in () if self.alone else reversed(range(len(self.links))):
+            below = self.start if i == 0 else self.alias(i - 1)
+            missing = exp.Is(this=sql.column(self.links[i].child_column, below), expression=exp.Null())
+            found = exp.Case(ifs=[exp.If(this=missing, true=sql.timestamp(sql.BEGINNING))], default=found)
+        return found
+
+    def _read(self, graph: Graph, position: int) -> exp.Expression:
+        """The rows of the parent; of one with versions, its first one."""
+        link, alias = self.links[position], self.alias(position)
+        parent = graph.schema.table(link.parent)
+        if parent.valid_from is None:
+            return graph.read(parent, alias)
+        named = parent.time_column or parent.valid_from
+        key, first = sql.column(link.parent_column, "v"), exp.Min(this=sql.column(named, "v"))
+        query = sql.select(sql.aliased(key, link.parent_column), sql.aliased(first, named))
+        query = query.from_(graph.read(parent, "v"), copy=False).group_by(key.copy(), copy=False)
+        return sql.subquery(query, alias)
+
+
+def witnesses(graph: Graph, path: Path) -> list[Witness]:
+    """The timed rows beside the path that its rows belong to; none where a table on it has a time."""
+    tables = tables_on(graph, path)
+    return _witnesses(graph, [(table, path.links[i], path.alias(i)) for i, table in enumerate(tables)])
+
+
+def witnesses_of(graph: Graph, link: Link, alias: str) -> list[Witness]:
+    """The same for rows of the link's child, aliased `alias`, that are read for its parent."""
+    return _witnesses(graph, [(graph.schema.table(link.child), link, alias)])
+
+
+def _witnesses(graph: Graph, rows: Sequence[tuple[Table, Link, str]]) -> list[Witness]:
+    if any(table.time_column or table.valid_from for table, _, _ in rows):
+        return []
+    found = [(alias, up) for table, link, alias in rows for up in _up_to_timed(graph.schema, table.name, (link,))]
+    return [Witness(alias, up, f"k{i}", len(found) == 1) for i, (alias, up) in enumerate(found)]
+
+
+def _up_to_timed(schema: RelationalSchema, name: str, without: Sequence[Link]) -> Iterator[tuple[Link, ...]]:
+    """Links from a table without a time up to the nearest timed ones; what `without` leads to is left out."""
+    for link in schema.parents(name):
+        if link in without or link.parent == name:
+            continue
+        parent = schema.table(link.parent)
+        if parent.time_column or parent.valid_from:
+            yield (link,)
+        else:
+            for more in _up_to_timed(schema, parent.name, (*without, link)):
+                yield (link, *more)
 
 
 def event_time(graph: Graph, path: Path) -> exp.Expression | None:
@@ -97,10 +179,13 @@ def event_time(graph: Graph, path: Path) -> exp.Expression | None:
 
 def known_time(graph: Graph, path: Path) -> exp.Expression | None:
     """When the row and all it hangs on were known: the latest of its times. Null if one of them is."""
-    found = times(graph, path)
-    if len(found) < 2:
-        return found[0] if found else None
-    return exp.Greatest(this=found[0], expressions=found[1:])
+    return latest(times(graph, path))
+
+
+def latest(times: Sequence[exp.Expression]) -> exp.Expression | None:
+    if len(times) < 2:
+        return times[0] if times else None
+    return exp.Greatest(this=times[0], expressions=[*times[1:]])
 
 
 def valid_until(graph: Graph, path: Path) -> list[exp.Expression]:
@@ -127,6 +212,8 @@ def from_path(graph: Graph, path: Path, query: exp.Select) -> exp.Select:
             expression=sql.column(link.child_column, path.alias(i - 1)),
         )
         sql.join(query, graph.read_asked(table, path.above(i), path.alias(i)), on)
+    for witness in witnesses(graph, path):
+        query = witness.join(graph, query)
     return query
 
 

@@ -7,7 +7,7 @@ Keys, links and times are settled before semantic types, because a key is an id 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 
@@ -36,17 +36,17 @@ def schema_from_job(job: Job, warehouse: Warehouse, *, as_of: datetime | None = 
     keys = {given.alias: declared.primary_key(job, given, drafts[given.alias]) for given in job.tables}
     tables = [replace(drafts[alias], primary_key=key.columns) if key else drafts[alias] for alias, key in keys.items()]
     found = declared.links(job, drafts)
-    inferred = infer(tables, found.links, probe)
+    inferred = infer(tables, found.links, probe, combined=found.combined)
     links, cut = _without_ignored((*found.links, *inferred.links), metas)
     finished = [_finish(table, links, metas[table.name], probe) for table in inferred.tables]
     notes = [key.note for key in keys.values() if key and key.note]
     notes += [*found.notes, *inferred.notes, *cut]
     notes += _unread(finished, inferred.tables)
-    notes += _on_keys_and_times(finished, links, metas)
+    combined = [link for link in found.combined if not _lacks_a_column(finished, link)]
+    notes += _on_keys_and_times(finished, (*links, *combined), metas)
     schema = RelationalSchema(tuple(finished), links, tuple(notes))
-    for link in found.combined:
-        if not _lacks_a_column(schema, link):
-            schema = with_combined_link(schema, link, warehouse.dialect)
+    for link in combined:
+        schema = with_combined_link(schema, link, warehouse.dialect)
     return schema
 
 
@@ -98,10 +98,10 @@ def _without_ignored(links: Sequence[Link], metas: Mapping[str, TableMeta]) -> t
     return tuple(kept), notes
 
 
-def _lacks_a_column(schema: RelationalSchema, link: CombinedLink) -> bool:
+def _lacks_a_column(tables: Sequence[Table], link: CombinedLink) -> bool:
     """Whether a column of the foreign key was left out: ignored, or of a type that is not read."""
-    ends = ((schema.table(link.child), link.columns), (schema.table(link.parent), link.fields))
-    return any(set(names) - {c.name for c in table.columns} for table, names in ends)
+    has = {table.name: {column.name for column in table.columns} for table in tables}
+    return not (has[link.child].issuperset(link.columns) and has[link.parent].issuperset(link.fields))
 
 
 def _finish(table: Table, links: Sequence[Link], meta: TableMeta, probe: Probe) -> Table:
@@ -134,16 +134,32 @@ def _unread(tables: Sequence[Table], drafts: Sequence[Table]) -> list[str]:
     return [f"left out, values of these types are not read: {', '.join(left)}"] if left else []
 
 
-def _on_keys_and_times(tables: Sequence[Table], links: Sequence[Link], metas: Mapping[str, TableMeta]) -> list[str]:
+def _hanging(
+    timeless: Sequence[str], timed: Set[str], links: Sequence[Link | CombinedLink]
+) -> dict[str, tuple[str, ...]]:
+    """Tables without a time, and the parents that say when their rows were known: by a time or by their own parents."""
+    found: dict[str, tuple[str, ...]] = {}
+    for _ in timeless:
+        for name in timeless:
+            known = [
+                k.parent for k in links if k.child == name != k.parent and (k.parent in timed or k.parent in found)
+            ]
+            found |= {name: tuple(dict.fromkeys(known))} if known else {}
+    return found
+
+
+def _on_keys_and_times(
+    tables: Sequence[Table], links: Sequence[Link | CombinedLink], metas: Mapping[str, TableMeta]
+) -> list[str]:
     keyless = [t.name for t in tables if not t.primary_key]
     guessed = [f"{t.name}.{t.time_column}" for t in tables if t.time_column_inferred]
     timed = {t.name for t in tables if t.time_column or t.valid_from}
     timeless = [t.name for t in tables if t.name not in timed and not metas[t.name].time_column]
-    hanging = [name for name in timeless if any(link.child == name and link.parent in timed for link in links)]
+    hanging = {name: f"{name} with {' and '.join(on)}" for name, on in _hanging(timeless, timed, links).items()}
     notes = {
         "no primary key, declared or found in the data": keyless,
         "time columns inferred, the only dates that can be one": guessed,
-        "no time column, so their rows are known with the row they belong to": hanging,
+        "no time column, so their rows are known with the row they belong to": list(hanging.values()),
         "no time column, so their rows count as always known": [name for name in timeless if name not in hanging],
     }
     return [f"{text}: {', '.join(named)}" for text, named in notes.items() if named]

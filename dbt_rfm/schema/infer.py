@@ -8,10 +8,11 @@ marked and noted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 
 from dbt_rfm.schema import names
+from dbt_rfm.schema.combined import CombinedLink
 from dbt_rfm.schema.data_types import Family, comparable, family
 from dbt_rfm.schema.probe import Probe
 from dbt_rfm.schema.types import Column, Link, Table
@@ -33,10 +34,16 @@ class Inferred:
     notes: tuple[str, ...]
 
 
-def infer(tables: Sequence[Table], declared: Sequence[Link], probe: Probe) -> Inferred:
-    """Fill in keys first, since links point at keys."""
+def infer(
+    tables: Sequence[Table], declared: Sequence[Link], probe: Probe, *, combined: Sequence[CombinedLink] = ()
+) -> Inferred:
+    """Fill in keys first, since links point at keys. `combined`: the declared foreign keys of several columns."""
+    taken = {(link.child, link.child_column) for link in declared}
+    # A part of a foreign key leads where the whole leads, and on from there: a short cut of its own would be a second
+    # way to the same row, past the parent that may be what has a time.
+    taken |= {(link.child, column) for link in combined for column in link.columns}
     keyed = [_with_key(table, declared, probe) for table in tables]
-    found = [link for table in keyed for link in _links_of(table, keyed, declared, probe)]
+    found = [link for table in keyed for link in _links_of(table, keyed, taken, probe)]
     notes = []
     keys = [f"{table.name}.{table.primary_key[0]}" for table in keyed if table.primary_key_inferred]
     if keys:
@@ -94,10 +101,9 @@ def _shared_start(left: str, right: str) -> int:
 # --- links
 
 
-def _links_of(table: Table, tables: Sequence[Table], declared: Sequence[Link], probe: Probe) -> Iterator[Link]:
-    taken = {link.child_column for link in declared if link.child == table.name}
+def _links_of(table: Table, tables: Sequence[Table], taken: Set[tuple[str, str]], probe: Probe) -> Iterator[Link]:
     for column in table.columns:
-        if column.name in taken or family(column.data_type) not in _POINTER_FAMILIES:
+        if (table.name, column.name) in taken or family(column.data_type) not in _POINTER_FAMILIES:
             continue
         candidates = {parent.name: _link_score(table, column, parent) for parent in tables}
         fitting = {

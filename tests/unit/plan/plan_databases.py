@@ -96,6 +96,17 @@ AMOUNT = Task(
 )
 
 
+#: What a product costs, for each product.
+_PRODUCTS = shop_schema().table("products")
+PRICE = Task(
+    "",
+    TaskKind.REGRESSION,
+    BoundColumn(_PRODUCTS, _PRODUCTS.column("product_id")),
+    BoundColumn(_PRODUCTS, _PRODUCTS.column("price")),
+    None,
+)
+
+
 #: The dialect in which a warehouse of each kind reads relations, and the one in which it writes.
 READS = {"duckdb": "duckdb", "postgres": "postgres", "snowflake": SnowflakeRfm.__name__.lower()}
 _WRITES = {**READS, "postgres": PostgresRfm}

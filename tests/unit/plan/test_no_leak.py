@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from plan_databases import (
     AMOUNT,
     ORDERS_PATH,
+    PRICE,
     START,
     Database,
     databases,
@@ -114,6 +115,21 @@ def test__features__later_rows_and_labels_changed__stay_the_same(
         return collect_labelled(SPENDING, SCHEMA, warehouse_of(shop), OPTIONS, labels=labels, with_rows=True)
 
     same(snapshot(database, first), snapshot(later, second), until=cut)
+
+
+@slow
+@given(st.data(), databases(), moments, st.lists(st.tuples(st.integers(1, 2), moments), min_size=1, max_size=6))
+def test__features__rows_without_a_time_on_the_way__are_known_with_the_row_beside_it(
+    data: st.DataObject, database: Database, cut: datetime, drawn: list[tuple[int, datetime]]
+) -> None:
+    """An item seen for its product: its time is that of its order, to which that way does not lead."""
+    later = data.draw(same_until(database, cut))
+    labels = labels_of([(*e, 1.0) for e in sorted({*drawn, (1, cut), (2, cut), (1, FAR)})], timedelta(days=5))
+
+    def snapshot(shop: Database) -> Snapshot:
+        return collect_labelled(PRICE, SCHEMA, warehouse_of(shop), OPTIONS, labels=labels, with_rows=True)
+
+    same(snapshot(database), snapshot(later), until=cut)
 
 
 @slow

@@ -146,3 +146,19 @@ def test__as_of__snapshot__the_versions_valid_then(shop):
     assert shop.schema(as_of=datetime(2025, 2, 1)).table("customers").primary_key == ("customer_id",)
     assert shop.schema(as_of=datetime(2025, 3, 1)).table("customers").primary_key == ("customer_id",)
     assert shop.schema().table("customers").primary_key == ()
+
+
+def test__link__part_of_a_declared_key_of_several_columns__leads_where_the_whole_leads(shop):
+    """A short cut from the lines to the account would pass by the invoice, which alone says when they were known."""
+    columns = ["account_id", "invoice_no"]
+    key = {"type": "primary_key", "columns": columns}
+    of_invoice = {"type": "foreign_key", "columns": columns, "to": "ref('invoices')", "to_columns": columns}
+    shop.table("accounts", "select range as account_id from range(3)")
+    shop.table("invoices", "select range // 3 as account_id, range % 3 as invoice_no from range(9)", constraints=(key,))
+    shop.table(
+        "lines", "select range // 3 as account_id, range % 3 as invoice_no from range(9)", constraints=(of_invoice,)
+    )
+    assert links(shop.schema()) == [
+        "invoices.account_id -> accounts.account_id",
+        "lines.account_id, invoice_no -> invoices.account_id, invoice_no",
+    ]

@@ -55,7 +55,9 @@ def test__time__no_timestamp__always_known_and_said(shop):
 def test__time__no_timestamp_but_a_timed_parent__known_with_it_and_said(shop):
     shop.table("orders", "select 1 as order_id, date '2025-01-01' as ordered_on")
     shop.table("order_items", "select 1 as order_item_id, 1 as order_id")
-    assert "no time column, so their rows are known with the row they belong to: order_items" in shop.schema().notes
+    shop.table("refunds", "select 1 as refund_id, 1 as order_item_id")
+    known = "order_items with orders, refunds with order_items"
+    assert f"no time column, so their rows are known with the row they belong to: {known}" in shop.schema().notes
 
 
 def test__time__several_candidates__asked_back(shop):
