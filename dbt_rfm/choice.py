@@ -81,7 +81,10 @@ def from_windows(session: Session, graph: Graph, task: Task, anchor: datetime) -
         nothing_to_learn=(
             f"none of the {len(anchors)} windows between {anchors[-1]:%Y-%m-%d} and {anchor:%Y-%m-%d} gives a label"
         ),
-        hint="WHERE, ASSUMING or an aggregate of nothing (AVG, MIN, MAX, FIRST, LAST) leaves no example.",
+        hint=(
+            "WHERE, ASSUMING, an aggregate of nothing (AVG, MIN, MAX, FIRST, LAST), or entities not there yet "
+            "(their time, or their snapshot, begins later) leave no example."
+        ),
         nobody_asked=f"no row of {task.entity.table.name} fulfils the query at {anchor:%Y-%m-%d %H:%M}",
     )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -59,6 +59,7 @@ from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
 
 MAX_EXAMPLES_WITH_ROWS = 50_000
+_ANY_CLOCK = timedelta(days=1)  # times of rows may be local ones
 FEW_ANCHORS = 500  # more distinct anchors are no grid but the times of events
 
 
@@ -171,10 +172,22 @@ def anchor_of(session: Session, graph: Graph, options: Options) -> tuple[datetim
         return named, []
     select = newest_event(graph, graph.schema.tables)
     found = session.value(select) if select is not None else None
+    now = datetime.now(UTC).replace(tzinfo=None)
     if found is not None:
-        return found, []
-    today = datetime.now(UTC).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
+        return _newest_by(session, graph, found, now + _ANY_CLOCK)
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return today, ["no table of the graph has a time, so everything counts as always known and the anchor is today"]
+
+
+def _newest_by(session: Session, graph: Graph, newest: datetime, now: datetime) -> tuple[datetime, list[str]]:
+    """The newest event that can have happened: a typo or a plan for next year is no moment to predict from."""
+    select = newest_event(graph, graph.schema.tables, until=now)
+    happened = session.value(select) if newest > now and select is not None else None
+    if happened is None:
+        return newest, []
+    return happened, [
+        f"rows are dated up to {newest:%Y-%m-%d %H:%M}, later than now: the anchor is the newest of the others"
+    ]
 
 
 def _notes_on_age(session: Session, graph: Graph, task: Task, options: Options, anchor: datetime) -> list[str]:
@@ -240,8 +253,11 @@ def _check_examples(session: Session, task: Task, options: Options, choice: Choi
         )
     notes = []
     if QUERY not in found:
-        asked = f" with {task.entity.column.name} {', '.join(map(str, task.entity_ids))}" if task.entity_ids else ""
-        notes.append(f"{choice.nobody_asked}{asked}: the prediction is empty")
+        nobody = choice.nobody_asked
+        if task.entity_ids:
+            keys = f"{task.entity.column.name} {', '.join(map(str, task.entity_ids))}"
+            nobody = f"no row of {task.entity.table.name} with {keys} fulfils the query"
+        notes.append(f"{nobody}: the prediction is empty")
     if options.backtest and not (found.get(BACKTEST) and found.get(BACKTEST_CONTEXT)):
         notes.append("no backtest: there are no labels before the newest closed window")
     return notes

@@ -60,4 +60,6 @@ def _same_family(found: str, declared: str, dialect: str) -> bool:
         return built.this in exp.DataType.TEMPORAL_TYPES
     if have in _NUMBERS:
         return built.this in exp.DataType.NUMERIC_TYPES
+    if have is Family.STRING and built.is_type("uuid"):
+        return True  # a uuid key comes as text
     return built.this in exp.DataType.TEXT_TYPES or have is family(declared) is not Family.OTHER

@@ -43,7 +43,7 @@ def job_from_manifest(
         _add(found, manifest, named or ())
     in_query = [name for name in query_tables(query) if not (labels and name.casefold() == "labels")]
     known = {alias.casefold() for alias in found}
-    _add(found, manifest, [name for name in in_query if name.casefold() not in known])
+    _add(found, manifest, [name for name in in_query if name.casefold() not in known], aliases=tuple(found))
     if not graph and not tables:
         _add_reachable(found, manifest)
     chosen = tuple(found.values())
@@ -67,12 +67,15 @@ def query_tables(query: str) -> list[str]:
     return list(dict.fromkeys(quoted or plain for quoted, plain in _TABLE_DOT_COLUMN.findall(bare)))
 
 
-def _add(found: dict[str, JobTable], manifest: Mapping[str, Any], named: Tables) -> None:
+def _add(
+    found: dict[str, JobTable], manifest: Mapping[str, Any], named: Tables, *, aliases: Sequence[str] = ()
+) -> None:
+    """`aliases`: what else a name may have been meant for."""
     if isinstance(named, str):
         raise ProjectError(f"expected a list of tables, got the text {named!r}", hint=f"Write [{named}].")
     pairs = named.items() if isinstance(named, Mapping) else ((_alias(name), name) for name in named)
     for alias, name in pairs:
-        table = job_table(alias, _find(manifest, name))
+        table = job_table(alias, _find(manifest, name, aliases))
         same = next((t for a, t in found.items() if a.casefold() == alias.casefold()), None)
         if same is not None and same.unique_id != table.unique_id:
             raise ProjectError(
@@ -118,7 +121,7 @@ def _is_readable(node: Mapping[str, Any]) -> bool:
     return bool(node.get("relation_name")) and materialized not in ("prediction", "ephemeral")
 
 
-def _find(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _find(manifest: Mapping[str, Any], name: str, aliases: Sequence[str] = ()) -> Mapping[str, Any]:
     """The node of a name: `orders`, `app.events` for a source, or a source's table where no model has the name.
 
     `orders.v1`, or its alias `orders_v1`, is a version of a model; `orders` is its latest one.
@@ -146,7 +149,8 @@ def _find(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:
             listed = ", ".join(n["unique_id"] for n in own)
             raise ProjectError(f"{name} may be any of {listed}", hint="Name a source as source_name.table.")
     names = [f"{n['source_name']}.{n['name']}" if n["resource_type"] == "source" else n["name"] for n in nodes]
-    raise ProjectError(f"the dbt project has no model, seed, snapshot or source {name}", hint=did_you_mean(name, names))
+    hint = did_you_mean(name, dict.fromkeys((*aliases, *names)))
+    raise ProjectError(f"the dbt project has no model, seed, snapshot or source {name}", hint=hint)
 
 
 def relation_nodes(manifest: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

@@ -63,11 +63,14 @@ def survey(task: Task, schema: RelationalSchema, warehouse: Warehouse, options: 
     graph = Graph(schema, warehouse.dialect)
     with Session(warehouse) as session:
         anchor, notes = anchor_of(session, graph, options)
-        task = _as_numbers(task)
+        windowed, task = task.horizon is not None, _as_numbers(task)
         choice = choose_labels(session, graph, task, options, anchor)
         counted = _counts(session)
         classes = {} if task.kind == TaskKind.REGRESSION else _classes(session)
+        spread = _spread(session) if task.kind == TaskKind.REGRESSION else {}
         asked = _asked(session, choice)
+        same = [*classes] if len(classes) == 1 else [f"{spread['min']:g}"] if _is_one(spread) else []
+        warnings = _warnings(counted["examples"], same, asked, choice, windowed=windowed)
         return Survey(
             anchor=anchor,
             examples=counted["examples"],
@@ -75,9 +78,9 @@ def survey(task: Task, schema: RelationalSchema, warehouse: Warehouse, options: 
             first=counted["first"],
             last=counted["last"],
             classes=classes,
-            spread=_spread(session) if task.kind == TaskKind.REGRESSION else {},
+            spread=spread,
             asked=asked,
-            notes=(*notes, *choice.notes, *_warnings(counted["examples"], classes, asked, choice)),
+            notes=(*notes, *choice.notes, *warnings),
             label_sql=_label_sql(session, task, graph, anchor, options),
         )
 
@@ -89,13 +92,18 @@ def _as_numbers(task: Task) -> Task:
     return replace(task, kind=TaskKind.REGRESSION, timeframes=None) if task.kind == TaskKind.FORECAST else task
 
 
-def _warnings(examples: int, classes: dict[str, int], asked: int, choice: Choice) -> Iterator[str]:
+def _is_one(spread: dict[str, float]) -> bool:
+    return bool(spread) and spread["min"] is not None and spread["min"] == spread["max"]
+
+
+def _warnings(examples: int, same: Sequence[str], asked: int, choice: Choice, *, windowed: bool) -> Iterator[str]:
+    """`same`: the label of all examples, if there is one."""
     if not examples:
         yield f"{choice.nothing_to_learn}. {choice.hint}".rstrip()
-    elif len(classes) == 1:
-        yield f"every example has the label {next(iter(classes))}: there is nothing to tell apart"
+    elif same:
+        yield f"every example has the label {same[0]}: there is nothing to tell apart"
     elif examples < FEW:
-        yield f"{examples} labelled examples are few: a shorter window gives more"
+        yield f"{examples} labelled examples are few" + (": a shorter window gives more" if windowed else "")
     if not asked:
         yield f"{choice.nobody_asked}: the prediction would be empty"
 

@@ -12,6 +12,7 @@
   {%- if query is not string -%}
     {%- do dbt_rfm.raise_error('predict() takes a query as its first argument, got ' ~ query, 'Write {{ dbt_rfm.predict("PREDICT … FOR EACH …") }}.') -%}
   {%- endif -%}
+  {%- if execute -%}{%- do dbt_rfm.require_prediction() -%}{%- endif -%}
   {%- set relations = dbt_rfm.query_tables(query, tables, labels) -%}
   {%- for alias, relation in relations.items() %}
 -- rfm_table: {{ alias }} -> {{ dbt_rfm.on_one_line(relation) }}
@@ -22,6 +23,17 @@
 -- rfm_query:
 {{ query }}
 {%- endmacro %}
+
+
+{# A query is no SQL: what would run it as such says where it stands instead of what the warehouse stumbles over. #}
+{% macro require_prediction() %}
+  {%- if model is not defined or model.resource_type != 'model' -%}{%- do return(none) -%}{%- endif -%}
+  {%- if model.config.materialized != 'prediction' -%}
+    {%- do dbt_rfm.raise_error(model.name ~ ' holds a predictive query and is materialized as ' ~ model.config.materialized, "Write {{ config(materialized='prediction') }} above it.") -%}
+  {%- elif flags.WHICH == 'show' -%}
+    {%- do dbt_rfm.raise_error('dbt show runs SQL, and ' ~ model.name ~ ' holds a predictive query', 'dbt-rfm predict answers it without publishing; dbt show --inline "select * from {{ ref(\'' ~ model.name ~ '\') }}" shows what is served.') -%}
+  {%- endif -%}
+{% endmacro %}
 
 
 {# alias -> relation: the graph of the project, the tables given, the tables the query names. #}

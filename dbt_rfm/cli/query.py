@@ -181,7 +181,9 @@ def check(
         progress("counting labels")
         found = survey(known.task, known.schema, opened.warehouse, known.options)
     if as_json:
-        show_json({"query": known.task.text, "kind": known.task.kind, "means": describe(known.task), **asdict(found)})
+        notes = (*known.schema.notes, *found.notes)
+        head = {"query": known.task.text, "kind": known.task.kind, "means": describe(known.task)}
+        show_json({**head, **asdict(found), "notes": notes})
         return
     say(describe(known.task).rstrip("\n"), *_survey_lines(found, known.task))
     say(*[f"note: {note}" for note in (*known.schema.notes, *found.notes)])

@@ -6,7 +6,10 @@
   dbt_rfm/versions.py does the same for the command line; an operation cannot call Python. The served table keeps its
   types and comments where its columns stay the same. One transaction: readers see the old version or the new one.
 #}
-{% macro rfm_rollback(model, version=none) %}
+{% macro rfm_rollback(model=none, version=none) %}
+  {%- if not model -%}
+    {%- do dbt_rfm.raise_error('rfm_rollback needs the name of a prediction', "Write --args '{model: customer_churn_30d}'.") -%}
+  {%- endif -%}
   {%- set target = dbt_rfm.published_relation(model) -%}
   {%- set chosen = dbt_rfm.rollback_version(target, version) -%}
   {%- if dbt_rfm.relation_kind(dbt_rfm.beside(target, target.identifier ~ '__history')) is none -%}

@@ -95,6 +95,10 @@ BAD = {
         "{{ config(materialized='prediction', meta={'rfm': 'fast'}) }}{{ dbt_rfm.predict('PREDICT') }}",
         ["fast"],
     ),
+    "no_prediction": (
+        "{{ config(materialized='table') }}{{ dbt_rfm.predict(\"" + CHURN + '") }}',
+        ["no_prediction holds a predictive query and is materialized as table", "materialized='prediction'"],
+    ),
     "not_a_query": ("{{ config(materialized='prediction') }} select 1 as one", ["select 1 as one", "predict()"]),
     "same_alias": (predict(arguments=", tables={'orders': ref('timeless')}"), ["two tables have the alias orders"]),
     "same_alias_but_case": (

@@ -346,3 +346,23 @@ def test__collect_labelled__fewer_query_rows__are_drawn(connection) -> None:
     task = bind(parse(CHURN), SCHEMA)
     found = collect_labelled(task, SCHEMA, DuckDB(connection), Options(), labels=given_labels(), query_rows=7)
     assert len(rows(found, "query")) == 7
+
+
+def test__anchor__rows_dated_later_than_now__is_the_newest_of_the_others(connection) -> None:
+    connection.execute("insert into orders values (999, 1, timestamp '2999-01-01', 1.0)")
+    found = snapshot(connection)
+    assert found.anchor == A
+    assert (
+        "rows are dated up to 2999-01-01 00:00, later than now: the anchor is the newest of the others" in found.notes
+    )
+
+
+def test__anchor__every_row_dated_later_than_now__is_the_newest(connection) -> None:
+    connection.execute("update orders set ordered_at = ordered_at + interval 900 year")
+    assert snapshot(connection).anchor == datetime(2924, 7, 1)
+
+
+def test__collect__an_unknown_event_is_asked_for__says_that_it_is_not_there(connection) -> None:
+    task = bind(parse("PREDICT orders.amount FOR EACH orders.order_id"), SCHEMA)
+    found = collect(task, SCHEMA, DuckDB(connection), Options(), entity_ids=[-1])
+    assert "no row of orders with order_id -1 fulfils the query: the prediction is empty" in found.notes

@@ -110,6 +110,11 @@ def test__tables__unknown__candidate(shop):
         job_from_manifest(shop, QUERY.replace("orders", "order"))
 
 
+def test__tables__nearly_an_alias_of_the_graph__is_the_candidate(shop):
+    with pytest.raises(ProjectError, match=r"source client\n  Did you mean clients"):
+        job_from_manifest(shop, QUERY.replace("customers", "client"), graph={"clients": "customers"})
+
+
 def test__tables__text_in_place_of_a_list__refused(shop):
     with pytest.raises(ProjectError, match="expected a list of tables"):
         job_from_manifest(shop, QUERY, graph="orders")

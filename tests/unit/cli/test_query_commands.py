@@ -67,15 +67,18 @@ def test__check__json__holds_what_is_printed_and_the_sql(ask) -> None:
     assert found["kind"] == "binary" and found["means"].startswith("Predicts:")
     assert found["examples"] == 660 == sum(found["classes"].values()) and found["asked"] == 60
     assert found["first"] < found["last"] < found["anchor"] and found["label_sql"].startswith("WITH ")
+    printed = ask("check", CHURN)[1]
+    assert [line.removeprefix("note: ") for line in printed.splitlines() if line.startswith("note: ")] == found["notes"]
 
 
 @pytest.mark.parametrize(
     ("query", "note"),
     [
         (CHURN.replace("= 0", ">= 0"), "every example has the label true: there is nothing to tell apart"),
-        (f"{CHURN} WHERE COUNT(orders.*, -1, 0) > 99", "gives a label. WHERE, ASSUMING or an aggregate of nothing"),
+        (f"{CHURN} WHERE COUNT(orders.*, -1, 0) > 99", "gives a label. WHERE, ASSUMING, an aggregate of nothing"),
         (f"{CHURN} WHERE COUNT(orders.*, -1, 0) > 99", "the prediction would be empty"),
-        (f"{SPEND} WHERE customers.customer_id <= 3", "44 labelled examples are few"),
+        (f"{SPEND} WHERE customers.customer_id <= 3", "44 labelled examples are few: a shorter window gives more"),
+        (SPEND.replace("SUM(orders.amount", "0 * COUNT(orders.*"), "every example has the label 0: there is nothing"),
     ],
 )
 def test__check__nothing_to_learn__says_so(ask, query: str, note: str) -> None:
