@@ -6,6 +6,7 @@
 #}
 {% materialization prediction, default, supported_languages=['sql'] %}
   {%- do dbt_rfm.require_worker_adapter() -%}
+  {%- do dbt_rfm.require_name_for_history(this) -%}
   {%- set target_relation = this.incorporate(type='table') -%}
   {%- set existing = load_cached_relation(this) -%}
   {%- set grant_config = config.get('grants') -%}
@@ -63,5 +64,24 @@
 {% macro require_worker_adapter() %}
   {%- if target.type not in ['postgres', 'snowflake'] -%}
     {%- do dbt_rfm.raise_error('predictions run on DuckDB, Postgres and Snowflake, and this target is ' ~ target.type, 'Build this model on a target of one of these types.') -%}
+  {%- endif -%}
+{% endmacro %}
+
+
+{# Refuses a name that leaves no room for that of the history. #}
+{% macro require_name_for_history(target) %}
+  {%- do adapter.dispatch('require_name_for_history', 'dbt_rfm')(target) -%}
+{% endmacro %}
+
+
+{% macro default__require_name_for_history(target) %}
+{% endmacro %}
+
+
+{# Postgres cuts a name that is too long: the history would not be found again, or be another prediction's. #}
+{% macro postgres__require_name_for_history(target) %}
+  {%- set room = target.relation_max_name_length() - '__history' | length -%}
+  {%- if target.identifier.encode('utf-8') | length > room -%}
+    {%- do dbt_rfm.raise_error(target.identifier ~ ' is too long a name: that of its history, ' ~ target.identifier ~ '__history, is longer than Postgres takes', 'Give it a name or an alias of at most ' ~ room ~ ' characters.') -%}
   {%- endif -%}
 {% endmacro %}

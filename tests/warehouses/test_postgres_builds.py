@@ -227,6 +227,18 @@ class TestFeatures:
         assert built.success, built.log
         assert versions(shop, "value_v1") == versions(shop, "value_v2") == [(1, "serving")]
 
+    def test__name__with_no_room_for_its_history__is_refused_before_a_job_is_left(self, shop: WorkerProject) -> None:
+        fits, too_long = "p" * 54, "q" * 55
+        shop.write(f"models/{fits}.sql", predict())
+        shop.write(f"models/{too_long}.sql", predict())
+
+        built = shop.dbt("run", "--select", fits, too_long)
+        again = shop.dbt("run", "--select", fits)
+
+        assert built.results[fits] == "success" and again.success, built.log + again.log
+        assert "at most 54 characters" in built.messages[too_long]
+        assert shop.rows("select count(*) from rfm_jobs where node_id like '%qqq%'") == [(0,)]
+
     def test__view_in_the_way__is_replaced(self, shop: WorkerProject) -> None:
         shop.write("models/was_view.sql", "{{ config(materialized='view') }} select 1 as nothing")
         assert shop.dbt("run", "--select", "was_view").success
