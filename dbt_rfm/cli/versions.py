@@ -40,10 +40,11 @@ def versions(
 
     with open_project(project_dir, profiles_dir, target) as opened:
         tables = [list_versions(opened.warehouse, home) for home in opened.homes()]
+        named = {model, opened.home(model).identifier} if model else set()
     found = [row for table in tables for row in table.to_pylist()]
     if not found:
         raise DataError("no version was published yet", hint="`dbt build` publishes the first.")
-    chosen = [row for row in found if model in (None, row["model_name"])]
+    chosen = [row for row in found if not named or row["model_name"] in named]
     if not chosen:
         hint = did_you_mean(str(model), {row["model_name"] for row in found})
         raise DataError(f"no version of {model} was ever published", hint=hint)

@@ -45,6 +45,11 @@ class Scope:
         found = self._one(ref.column, table.columns, f"column of {table.name}", ref.span)
         if found is not None:
             return found
+        if ref.column.casefold() in (name.casefold() for name in table.left_out):
+            problem = f"{table.name}.{ref.column} is left out: its type is not read, or meta.rfm.ignore is set on it"
+            raise self.error(
+                problem, ref.span, "A model may cast it, or hold what is needed of it as a column of its own."
+            )
         hint = did_you_mean(ref.column, [c.name for c in table.columns])
         elsewhere = self._tables_with(ref.column)
         if elsewhere and not hint.startswith("Did you mean"):

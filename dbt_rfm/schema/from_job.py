@@ -115,7 +115,8 @@ def _finish(table: Table, links: Sequence[Link], meta: TableMeta, probe: Probe) 
         )
     needed |= key_columns(table, links)
     columns = tuple(c for c in table.columns if c.name in needed or not _left_out(table, c, meta))
-    return with_semantics(replace(table, columns=columns), links, meta, probe)
+    left_out = tuple(c.name for c in table.columns if c not in columns)
+    return with_semantics(replace(table, columns=columns, left_out=left_out), links, meta, probe)
 
 
 def _left_out(table: Table, column: Column, meta: TableMeta) -> bool:

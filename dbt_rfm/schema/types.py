@@ -49,6 +49,7 @@ class Table:
     unique_id: str = ""
     primary_key_inferred: bool = False
     time_column_inferred: bool = False
+    left_out: tuple[str, ...] = ()  # columns of the relation that nothing reads: of another type, or ignored
 
     @property
     def combined(self) -> tuple[str, ...]:

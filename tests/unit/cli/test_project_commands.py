@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from pathlib import Path
 
@@ -80,6 +81,15 @@ def test__versions__published__newest_first_with_backtest(command, published: Pa
     lines = [line for line in shown.splitlines() if "churn" in line]
     assert code == 0 and len(lines) == 2
     assert "serving" in lines[0] and "retired" in lines[1] and "0.875" in lines[0]
+
+
+def test__versions__model_with_an_alias__is_found_by_either_name(command, published: Path) -> None:
+    manifest = published / "target" / "manifest.json"
+    found = json.loads(manifest.read_text())
+    found["nodes"]["model.shop.churn"]["name"] = "leaving"
+    manifest.write_text(json.dumps(found))
+    by_name, by_alias = (command("versions", name, "--project-dir", published) for name in ("leaving", "churn"))
+    assert by_name == by_alias and by_name[0] == 0
 
 
 def test__versions__unknown_model__names_the_nearest(command, published: Path) -> None:

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from dbt_rfm.errors import ProjectError
+from dbt_rfm.errors import ProjectError, QueryError
+from dbt_rfm.pql.binder import bind
+from dbt_rfm.pql.parser import parse
 from dbt_rfm.schema.from_job import label_table
 from dbt_rfm.schema.types import SemanticType
 
@@ -62,6 +64,16 @@ def test__schema__meta_on_a_column_that_is_gone__candidate(shop):
     shop.table("a", "select 1 as total", columns={"totals": {"meta": {"rfm": {"ignore": True}}}})
     with pytest.raises(ProjectError, match="Did you mean total"):
         shop.schema()
+
+
+def test__query__column_that_is_left_out__says_so_instead_of_denying_it(shop):
+    ignored = {"later": {"meta": {"rfm": {"ignore": True}}}}
+    shop.table("a", "select 1 as id, [1] as tags, 2 as later", columns=ignored)
+    schema = shop.schema()
+    assert schema.table("a").left_out == ("tags", "later")
+    for name in ("Tags", "later"):
+        with pytest.raises(QueryError, match=f"a.{name} is left out: its type is not read, or meta.rfm.ignore"):
+            bind(parse(f"PREDICT a.{name} FOR EACH a.id"), schema)
 
 
 def test__label_table__columns__by_data_type(shop):
