@@ -10,7 +10,8 @@ given with their splits, as benchmarks have them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -48,7 +49,7 @@ from dbt_rfm.plan.staleness import Staleness, staleness_of
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.pql.ast import Scalar, Window
 from dbt_rfm.pql.attributes import hidden_columns
-from dbt_rfm.pql.task import Task
+from dbt_rfm.pql.task import Task, leaves
 from dbt_rfm.recommendation import ranking_snapshot
 from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.types import RelationalSchema
@@ -251,6 +252,8 @@ def _check_examples(session: Session, task: Task, options: Options, choice: Choi
             f"every one of the {found[CONTEXT][only]} examples to learn from has the label {only}",
             hint="There is nothing to tell apart: ask for something that happens sometimes.",
         )
+    if task.kind == TaskKind.REGRESSION:
+        _check_numbers(task, found[CONTEXT])
     notes = []
     if QUERY not in found:
         nobody = choice.nobody_asked
@@ -261,6 +264,19 @@ def _check_examples(session: Session, task: Task, options: Options, choice: Choi
     if options.backtest and not (found.get(BACKTEST) and found.get(BACKTEST_CONTEXT)):
         notes.append("no backtest: there are no labels before the newest closed window")
     return notes
+
+
+def _check_numbers(task: Task, labels: Mapping[str, int]) -> None:
+    """`labels`: the text of each, and how many examples have it."""
+    endless = sum(count for label, count in labels.items() if not math.isfinite(float(label)))
+    if not endless:
+        return
+    columns = dict.fromkeys(f"{leaf.table.name}.{leaf.column.name}" for leaf in leaves(task.target) if leaf.column)
+    source = ", ".join(columns) or "the label table"
+    raise DataError(
+        f"{endless} of {sum(labels.values())} labels are NaN or infinite, from {source}",
+        hint="Make such values null in the model they come from: what is null is left out.",
+    )
 
 
 def _given(session: Session, labels: pa.Table, kind: TaskKind, cut: datetime | None) -> Choice:

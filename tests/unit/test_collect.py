@@ -257,6 +257,13 @@ def test__collect__one_class__is_an_error(connection) -> None:
         snapshot(connection, "PREDICT COUNT(orders.*, 0, 60, days) >= 0 FOR EACH customers.customer_id")
 
 
+@pytest.mark.parametrize("value", ["infinity", "-infinity"])
+def test__collect__labels_that_are_no_finite_numbers__names_the_column(connection, value: str) -> None:
+    connection.execute(f"update orders set amount = '{value}'::double where customer_id = 7")
+    with pytest.raises(DataError, match=r"(?s)\d+ of \d+ labels are NaN or infinite, from orders\.amount.*null"):
+        snapshot(connection, SPENDING)
+
+
 def test__collect__one_window_of_history__has_no_backtest_and_says_so(connection) -> None:
     found = snapshot(connection, "PREDICT COUNT(orders.*, 0, 100, days) > 3 FOR EACH customers.customer_id")
     assert any(note.startswith("no backtest") for note in found.notes)
