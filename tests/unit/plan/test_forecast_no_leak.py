@@ -5,6 +5,8 @@ Two databases that are the same up to a moment, as in test_no_leak.py: later row
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -55,6 +57,14 @@ def outcome(shop: Database, task: Task, anchor: datetime) -> Snapshot | None:
         return None
 
 
+def same(first: Sequence[object], second: Sequence[object]) -> bool:
+    """But for the last digits of a spread: with other rows in a table those of a window may be met in another order."""
+    return all(
+        a == b or (isinstance(a, float) and isinstance(b, float) and math.isclose(a, b, rel_tol=1e-12))
+        for a, b in zip(first, second, strict=True)
+    )
+
+
 @slow
 @given(st.data(), databases(), moments, st.sampled_from([1, 2, 5]))
 def test__forecast__rows_after_the_anchor_changed__gives_the_same_snapshot(
@@ -67,7 +77,7 @@ def test__forecast__rows_after_the_anchor_changed__gives_the_same_snapshot(
         return
     assert first.examples.equals(second.examples)
     for name in first.features.column_names:
-        assert first.features[name].equals(second.features[name]), name
+        assert same(first.features[name].to_pylist(), second.features[name].to_pylist()), name
     assert {name: rows for name, rows in first.rows.items()} == {name: rows for name, rows in second.rows.items()}
     assert notes(first) == notes(second)
 
@@ -102,4 +112,5 @@ def test__forecast__rows_after_an_example_s_anchor_changed__leave_its_features(
     shared = ours.keys() & theirs.keys()
     assert {k for k in ours if k[0] == "context"} == {k for k in theirs if k[0] == "context"}
     for key in shared:
-        assert ours[key] == theirs[key], key
+        for name, value in ours[key].items():
+            assert same([value], [theirs[key][name]]), (key, name)
