@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from contextlib import chdir
 from dataclasses import dataclass, field
@@ -70,6 +71,7 @@ class Project:
         with chdir(self.path):
             result = runner.invoke([*arguments, *where, "--no-version-check", "--no-use-colors"])
         DuckDBConnectionManager.close_all_connections()  # else the file stays open in this process
+        gc.collect()  # as it does in what the frames of an error hold
         nodes = [r for r in getattr(result.result, "results", None) or [] if getattr(r, "node", None) is not None]
         if result.exception is not None:
             lines.append(str(result.exception))

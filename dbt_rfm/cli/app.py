@@ -19,6 +19,9 @@ from dbt_rfm.errors import RfmError
 DEBUG = "--debug"
 #: Modules of an extra -> the extra.
 EXTRAS = {"ray": "ray", "duckdb": "duckdb", "dbt": "duckdb", "lightgbm": "bench", "sklearn": "bench"}
+#: Commands that ask something and end. What their imports make stays, and to look it through for garbage again and
+#: again is a fifth of their time.
+_SHORT = ("schema", "check", "predict", "evaluate", "versions", "rollback")
 _RARELY = (100_000, 50, 50)
 
 app = typer.Typer(
@@ -58,9 +61,9 @@ def _common(
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run a command line; always leaves by SystemExit."""
-    # What imports make stays: to look it through for garbage again and again is a fifth of a short command.
-    gc.set_threshold(*_RARELY)
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given, usual = list(sys.argv[1:] if arguments is None else arguments), gc.get_threshold()
+    if any(name in given for name in _SHORT):
+        gc.set_threshold(*_RARELY)
     try:
         app(args=[a for a in given if a != DEBUG], prog_name="dbt-rfm")
     except Exception as error:
@@ -68,6 +71,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
             raise
         _print_red(_message(error))
         sys.exit(1)
+    finally:
+        gc.set_threshold(*usual)
 
 
 def _message(error: Exception) -> str:

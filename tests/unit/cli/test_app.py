@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,12 @@ def test__unforeseen_error__debug_anywhere__raises(failing: None, arguments: tup
 def test__message__red_only_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     app._print_red(str(DataError("3 of 9 rows", hint="look")))
     assert capsys.readouterr().err == "3 of 9 rows\n  look\n"
+
+
+def test__garbage_collection__after_a_command__is_as_it_was() -> None:
+    usual = gc.get_threshold()
+    run("predict", "--help")
+    assert gc.get_threshold() == usual
 
 
 def test__start__help__loads_nothing_heavy() -> None:
