@@ -14,7 +14,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,9 +64,9 @@ class Worker:
 
     def run(self) -> None:
         """Until stopped, or as `once` and `max_jobs` say. Raises RfmError where a warehouse cannot be used at all."""
-        self._log("started", version=__version__, pid=os.getpid(), targets=_listed(site.name for site in self._sites))
+        self._log("started", version=__version__, pid=os.getpid(), targets=",".join(site.name for site in self._sites))
         for site in self._sites:
-            self._log("looking", target=site.name, schemas=_listed(home.schema for home in site.homes))
+            self._log("looking", target=site.name, schemas=",".join(home.schema for home in site.homes))
         self._health("started")
         self._check_work_dir()
         pause = SHORTEST_IDLE
@@ -244,7 +244,3 @@ class _Link:
     def close(self) -> None:
         self._warehouse = None
         self._stack.close()
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ",".join(names)
