@@ -40,7 +40,7 @@ def measure(context: int, columns: int, rows: int) -> dict[str, float]:
     import torch
 
     from dbt_rfm.bench import memory, peers
-    from dbt_rfm.model import load_model
+    from dbt_rfm.model import load_model, quick_options
     from dbt_rfm.model.interface import FeatureTable, Labelled
     from dbt_rfm.pretrain.prior import draw_batch
     from dbt_rfm.task_kind import TaskKind
@@ -61,8 +61,8 @@ def measure(context: int, columns: int, rows: int) -> dict[str, float]:
     many = asked.take(np.arange(rows) % asked.num_rows)
     labels, times = batch.labels[0][:context].astype(int), np.arange(float(context))
     figures: dict[str, float] = {"threads of torch": torch.get_num_threads()}
-    for name, thorough in (("quick", False), ("thorough", True)):
-        model = load_model("rfm", "cpu", {"thorough": thorough})
+    for name, options in (("quick", quick_options("rfm")), ("thorough", {})):
+        model = load_model("rfm", "cpu", options)
         read = partial(model.prepare, Labelled(shown, labels, TaskKind.BINARY, ("false", "true"), times))
         found = {"context read, s": least(read), **asking(read(), asked.take(np.arange(1)), many, memory)}
         figures |= {f"{name}: {what}": value for what, value in found.items()}
