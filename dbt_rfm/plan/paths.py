@@ -69,8 +69,12 @@ def tables_on(graph: Graph, path: Path) -> tuple[Table, ...]:
 
 def own_time(table: Table, alias: str) -> exp.Expression | None:
     """When a row of the table happened, None if its table has no time."""
-    named = table.time_column or table.valid_from
+    named = _time_name(table)
     return None if named is None else time_of(table, named, alias)
+
+
+def _time_name(table: Table) -> str | None:
+    return table.time_column or table.valid_from
 
 
 def in_time(table: Table, alias: str) -> list[exp.Expression]:
@@ -119,10 +123,8 @@ class Witness:
 
     def time(self, graph: Graph) -> exp.Expression:
         """When the row was known. Of one that points at nothing another witness says; an orphan is never known."""
-        parent = graph.schema.table(self.links[-1].parent)
-        named = parent.time_column or parent.valid_from
-        assert named is not None, "links lead up to a timed table"
-        found = time_of(parent, named, self.alias(len(self.links) - 1))
+        found = own_time(graph.schema.table(self.links[-1].parent), self.alias(len(self.links) - 1))
+        assert found is not None, "links lead up to a timed table"
         for i in () if self.alone else reversed(range(len(self.links))):
             below = self.start if i == 0 else self.alias(i - 1)
             missing = exp.Is(this=sql.column(self.links[i].child_column, below), expression=exp.Null())
@@ -154,7 +156,7 @@ def witnesses_of(graph: Graph, link: Link, alias: str) -> list[Witness]:
 
 
 def _witnesses(graph: Graph, rows: Sequence[tuple[Table, Link, str]]) -> list[Witness]:
-    if any(table.time_column or table.valid_from for table, _, _ in rows):
+    if any(_time_name(table) for table, _, _ in rows):
         return []
     found = [(alias, up) for table, link, alias in rows for up in _up_to_timed(graph.schema, table.name, (link,))]
     return [Witness(alias, up, f"k{i}", len(found) == 1) for i, (alias, up) in enumerate(found)]
@@ -166,7 +168,7 @@ def _up_to_timed(schema: RelationalSchema, name: str, without: Sequence[Link]) -
         if link in without or link.parent == name:
             continue
         parent = schema.table(link.parent)
-        if parent.time_column or parent.valid_from:
+        if _time_name(parent):
             yield (link,)
         else:
             for more in _up_to_timed(schema, parent.name, (*without, link)):

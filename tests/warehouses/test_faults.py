@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,16 @@ class TestKilledDbt:
             assert shop.dbt("run", "--select", "churn").success
         assert shop.rows("select distinct model_version from churn") == [(3,)]
 
+    @contextmanager
+    def waiting(self, shop: WorkerProject) -> Iterator[list[Any]]:
+        """A dbt run that has left its job and waits; its outcome is in the list at the end."""
+        runs: list[Any] = []
+        dbt = threading.Thread(target=lambda: runs.append(shop.dbt("run", "--select", "churn")))
+        dbt.start()
+        until(lambda: self.newest(shop))
+        yield runs
+        dbt.join()
+
     def test__superseded__by_a_newer_run__the_older_worker_writes_nothing(self, shop: WorkerProject) -> None:
         old = queue(shop)
         worker, mark = start(shop, "mid_step", "--once")
@@ -266,18 +277,16 @@ class TestKilledDbt:
         assert shop.rows("select version, status from rfm_versions order by 1") == [(1, "retired"), (2, "serving")]
 
     def test__slower_than_a_newer_run__does_not_take_its_version_back(self, shop: WorkerProject) -> None:
-        runs: list[Any] = []
-        dbt = threading.Thread(target=lambda: runs.append(shop.dbt("run", "--select", "churn")))
-        dbt.start()
-        until(lambda: self.newest(shop))
-        # The worker has made version 1 for this run; before dbt looks, another run has served version 2.
-        shop.execute("insert into churn__history select * from churn; update churn set model_version = 2")
-        shop.execute("insert into rfm_versions select * from rfm_versions; update rfm_versions set status = 'ready'")
-        one = "ctid = (select min(ctid) from rfm_versions)"
-        shop.execute(f"update rfm_versions set version = 2, status = 'serving' where {one}")
-        result = json.dumps({"version": 1, "status": "ready", "message": "churn version 1 ready"})
-        shop.execute(f"update rfm_jobs set status = 'done', result = '{result}' where status = 'queued'")
-        dbt.join()
+        with self.waiting(shop) as runs:
+            # The worker has made version 1 for this run; before dbt looks, another run has served version 2.
+            shop.execute("insert into churn__history select * from churn; update churn set model_version = 2")
+            shop.execute(
+                "insert into rfm_versions select * from rfm_versions; update rfm_versions set status = 'ready'"
+            )
+            one = "ctid = (select min(ctid) from rfm_versions)"
+            shop.execute(f"update rfm_versions set version = 2, status = 'serving' where {one}")
+            result = json.dumps({"version": 1, "status": "ready", "message": "churn version 1 ready"})
+            shop.execute(f"update rfm_jobs set status = 'done', result = '{result}' where status = 'queued'")
 
         assert runs[0].success and "version 2 of another run is newer" in runs[0].log
         assert shop.rows("select distinct model_version from churn") == [(2,)]
@@ -287,12 +296,8 @@ class TestKilledDbt:
         )
 
     def test__result__that_cannot_be_read__fails_and_serves_nothing(self, shop: WorkerProject) -> None:
-        runs: list[Any] = []
-        dbt = threading.Thread(target=lambda: runs.append(shop.dbt("run", "--select", "churn")))
-        dbt.start()
-        until(lambda: self.newest(shop))
-        shop.execute("update rfm_jobs set status = 'done', result = '{\"version\": 1' where status = 'queued'")
-        dbt.join()
+        with self.waiting(shop) as runs:
+            shop.execute("update rfm_jobs set status = 'done', result = '{\"version\": 1' where status = 'queued'")
 
         assert not runs[0].success and "no result in job" in runs[0].messages["churn"]
         assert nothing_published(shop)

@@ -85,26 +85,14 @@ def _semantic(is_id: bool, data_type: str) -> SemanticType:
     }.get(data_type, SemanticType.NUMERICAL)
 
 
-_ORDERS = shop_schema().table("orders")
-#: What an order's amount is, for each order.
-AMOUNT = Task(
-    "",
-    TaskKind.REGRESSION,
-    BoundColumn(_ORDERS, _ORDERS.column("order_id")),
-    BoundColumn(_ORDERS, _ORDERS.column("amount")),
-    None,
-)
+def number_of_each(table: str, column: str) -> Task:
+    """What a number of a table is, for each of its rows."""
+    rows = shop_schema().table(table)
+    key, asked = (BoundColumn(rows, rows.column(name)) for name in (rows.primary_key[0], column))
+    return Task("", TaskKind.REGRESSION, key, asked, None)
 
 
-#: What a product costs, for each product.
-_PRODUCTS = shop_schema().table("products")
-PRICE = Task(
-    "",
-    TaskKind.REGRESSION,
-    BoundColumn(_PRODUCTS, _PRODUCTS.column("product_id")),
-    BoundColumn(_PRODUCTS, _PRODUCTS.column("price")),
-    None,
-)
+AMOUNT, PRICE = number_of_each("orders", "amount"), number_of_each("products", "price")
 
 
 #: The dialect in which a warehouse of each kind reads relations, and the one in which it writes.
