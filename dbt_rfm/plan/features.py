@@ -68,7 +68,8 @@ def feature_plan(
     else:
         blocks += sibling_blocks(scope, names, table, key, of_kin)
     of_parents: list[Block] = []
-    for step, down, others in newest_parents_steps(scope, names, table, key):
+    newest = () if scope.brief else newest_parents_steps(scope, names, table, key)
+    for step, down, others in newest:
         steps.append(step)
         of_parents += co_parent_blocks(scope, names, step, down, others, of_kin)
     blocks += of_parents[:MAX_CO_PARENT_BLOCKS]

@@ -64,16 +64,13 @@ def newest_parents_steps(scope: Scope, names: Names, table: Table, key: str) -> 
 def co_parent_blocks(
     scope: Scope, names: Names, step: Step, down: Link, others: list[Link], windows: tuple[LookBack, ...]
 ) -> Iterator[Block]:
-    """What the children of the newest row's other parents did lately; in brief those of the row's own table."""
+    """What the children of the newest row's other parents did lately."""
     schema = scope.graph.schema
-    few = windows[1:2] if scope.brief else windows[1:]
-    detail = Detail(few, sums=False, spread=False, newest=0, categories=False, parents=0)
+    detail = Detail(windows[1:], sums=False, spread=False, newest=0, categories=False, parents=0)
     for i, other in enumerate(others):
         for link in schema.children(other.parent):
             child = schema.table(link.child)
             if own_time(child, "r0") is None or link.parent_column != other.parent_column:
-                continue
-            if scope.brief and child.name != down.child:
                 continue
             label = f"{link_label(schema, down)}>{other.parent}<{link_label(schema, link)}"
             keyed = _keyed_by_newest(names, step, i)

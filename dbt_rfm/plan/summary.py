@@ -35,7 +35,7 @@ class Detail:
     """How much a summary tells."""
 
     windows: tuple[LookBack, ...]  # shortest first
-    sums: bool = True
+    sums: bool = True  # totals of numbers, how long there have been rows and how many a day
     spread: bool = True  # min, max, std in the second and the last window
     newest: int = 3  # how many newest rows are shown
     categories: bool = True  # distinct count, most frequent
@@ -43,7 +43,7 @@ class Detail:
 
     def brief(self) -> Detail:
         """Without what costs more time than it adds to a quick answer."""
-        return replace(self, spread=False, categories=False)
+        return replace(self, sums=False, spread=False, categories=False)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ prefixes that dbt projects give their layers. Guesses made from names are always
 from __future__ import annotations
 
 import re
+from functools import cache
 
 # What ends the name of a key. Only the first group says so beyond doubt.
 _ID_WORDS = frozenset({"id", "uuid", "guid", "pk", "sk", "key"})
@@ -15,6 +16,7 @@ _LAYERS = frozenset({"stg", "int", "dim", "fct", "fact", "base", "raw", "src", "
 _IRREGULAR = {"people": "person", "children": "child", "men": "man", "women": "woman", "data": "data", "news": "news"}
 
 
+@cache  # a schema asks for the same few names for every pair of columns
 def words(name: str) -> tuple[str, ...]:
     """
     >>> words("CUSTOMER_ID"), words("constructorResultsId"), words("HTTPCode2")

@@ -52,5 +52,5 @@ def test__features__in_brief__are_fewer_and_the_same(shop: Database, anchor: dat
 def test__features__in_brief__still_tell_how_many_how_much_and_since_when(shop: Database, anchor: datetime) -> None:
     brief = told(shop, anchor, brief=True)
     if brief is not None:
-        expected = {"orders.count.5d", "orders.amount.sum.60d", "orders.amount.last3", "orders.recency", "past.lag1"}
+        expected = {"orders.count.5d", "orders.amount.mean.60d", "orders.amount.last3", "orders.recency", "past.lag1"}
         assert expected <= set(brief.features.column_names)

@@ -3,7 +3,7 @@
 READS_ROWS = False
 MAX_CONTEXT = 100_000  # labelled examples it reads at most
 #: Options of a quick answer: network and line alone, over fewer rows and columns (docs/LOG.md says what that costs).
-QUICK = {"thorough": False, "attended": 256, "columns": 32}
+QUICK = {"thorough": False, "attended": 256, "columns": 24}
 FINE_TUNES = True
 
 
