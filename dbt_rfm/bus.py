@@ -12,9 +12,6 @@ back from the row, because drivers do not all count changed rows alike.
 from __future__ import annotations
 
 import json
-import os
-import socket
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,12 +21,13 @@ from sqlglot import exp
 from dbt_rfm import __version__
 from dbt_rfm.errors import RfmError
 from dbt_rfm.job import JobTarget
+from dbt_rfm.leases import DONE, QUEUED, RUNNING, either, lapsed, now, seconds_from_now, token
 from dbt_rfm.plan import sql
-from dbt_rfm.relations import exists
+from dbt_rfm.relations import exists, matching, named, update
 from dbt_rfm.warehouse.base import Warehouse
 
 JOBS = "rfm_jobs"
-QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
+FAILED, CANCELLED = "failed", "cancelled"
 
 #: The same as in macros/bus/jobs.sql; a test compares them.
 COLUMNS = {
@@ -106,14 +104,14 @@ class Bus:
 
     def waiting(self) -> list[str]:
         """Jobs that may be claimed, oldest first."""
-        return self._ids(sql.every([self._ours_to_take(), _is(package_version=self._version)]))
+        return self._ids(sql.every([self._ours_to_take(), matching(package_version=self._version)]))
 
     def claim(self, job_id: str) -> Claim | None:
         """The job, if nobody else was quicker."""
-        token = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
-        where = sql.every([_is(job_id=job_id, package_version=self._version), self._ours_to_take()])
+        ours = token()
+        where = sql.every([matching(job_id=job_id, package_version=self._version), self._ours_to_take()])
         attempt = exp.Add(this=sql.column("attempt"), expression=exp.Literal.number(1))
-        values = {"worker": token, "status": RUNNING, "attempt": attempt, "progress": None, "message": None}
+        values = {"worker": ours, "status": RUNNING, "attempt": attempt, "progress": None, "message": None}
         try:
             self._update({**values, **self._renewed()}, where)
         except RfmError:
@@ -122,9 +120,9 @@ class Bus:
                 raise
             return None
         row = self._row(job_id, "worker", "status", "node_id", "spec", "attempt")
-        if row is None or (row["worker"], row["status"]) != (token, RUNNING):
+        if row is None or (row["worker"], row["status"]) != (ours, RUNNING):
             return None
-        return Claim(job_id, row["node_id"] or "", token, row["spec"], row["attempt"])
+        return Claim(job_id, row["node_id"] or "", ours, row["spec"], row["attempt"])
 
     def renew(self, claim: Claim, progress: Mapping[str, Any]) -> None:
         """A heartbeat: a new lease, and how far the work is. Raises JobLost."""
@@ -145,7 +143,7 @@ class Bus:
     def finish(self, claim: Claim, result: Mapping[str, Any]) -> None:
         """Done, with what dbt has to know. Inside a transaction JobLost undoes what goes before."""
         text = json.dumps(result, default=str)
-        self._update({"status": DONE, "result": text, "updated_at": _now()}, self._held(claim))
+        self._update({"status": DONE, "result": text, "updated_at": now()}, self._held(claim))
         row = self._row(claim.job_id, "worker", "status")
         if row is None or (row["worker"], row["status"]) != (claim.token, DONE):
             self.require(claim)
@@ -153,31 +151,31 @@ class Bus:
 
     def fail(self, claim: Claim, message: str) -> None:
         """Failed, with the message that dbt shows; nothing if the job is not held any more."""
-        self._update({"status": FAILED, "message": message, "updated_at": _now()}, self._held(claim))
+        self._update({"status": FAILED, "message": message, "updated_at": now()}, self._held(claim))
 
     def give_back(self, claim: Claim, reason: str) -> None:
         """Queued again, for any worker; the attempt does not count."""
         attempt = exp.Sub(this=sql.column("attempt"), expression=exp.Literal.number(1))
         free = {"worker": None, "lease_until": None, "progress": None, "message": reason}
-        self._update({"status": QUEUED, "attempt": attempt, "updated_at": _now(), **free}, self._held(claim))
+        self._update({"status": QUEUED, "attempt": attempt, "updated_at": now(), **free}, self._held(claim))
 
     def clean(self) -> None:
         """End the jobs that nobody works on or waits for any more."""
         stopped = f"dbt has not asked for {self._terms.unpolled} seconds, so it was cancelled"
-        asked = exp.LT(this=sql.column("polled_at"), expression=sql.later(_now(), -self._terms.unpolled, "second"))
+        asked = exp.LT(this=sql.column("polled_at"), expression=seconds_from_now(-self._terms.unpolled))
         self._end(CANCELLED, stopped, sql.every([_open(), asked]))
         tired = exp.GTE(this=sql.column("attempt"), expression=exp.Literal.number(self._terms.attempts))
         gone = (
             f"{self._terms.attempts} workers began this job and none came to an end: each was killed or lost its "
             "connection, often for want of memory.\n  Their logs say more; `dbt build` tries again."
         )
-        self._end(FAILED, gone, sql.every([_expired(), tired]))
+        self._end(FAILED, gone, sql.every([lapsed(), tired]))
 
     def leave_to_others(self) -> list[str]:
         """Say in the jobs of other versions that this worker cannot take them; which ones were told."""
         other = exp.NEQ(this=sql.column("package_version"), expression=exp.convert(self._version))
         untold = exp.Is(this=sql.column("message"), expression=exp.Null())
-        where = sql.every([_is(status=QUEUED), other, untold])
+        where = sql.every([matching(status=QUEUED), other, untold])
         told = self._ids(where)
         if told:
             told_so = f"a worker of version {self._version} is here and cannot take jobs of another version"
@@ -186,55 +184,33 @@ class Bus:
 
     def _end(self, status: str, message: str, where: exp.Expression) -> None:
         if self._ids(where):
-            self._update({"status": status, "message": message, "updated_at": _now()}, where)
+            self._update({"status": status, "message": message, "updated_at": now()}, where)
 
     def _ours_to_take(self) -> exp.Expression:
         few = exp.LT(this=sql.column("attempt"), expression=exp.Literal.number(self._terms.attempts))
-        return _either(_is(status=QUEUED), sql.every([_expired(), few]))
+        return either(matching(status=QUEUED), sql.every([lapsed(), few]))
 
     def _renewed(self) -> dict[str, Any]:
-        until = sql.later(_now(), self._terms.lease, "second")
-        return {"lease_until": until, "heartbeat_at": _now(), "updated_at": _now()}
+        until = seconds_from_now(self._terms.lease)
+        return {"lease_until": until, "heartbeat_at": now(), "updated_at": now()}
 
     def _held(self, claim: Claim) -> exp.Expression:
-        return _is(job_id=claim.job_id, worker=claim.token, status=RUNNING)
+        return matching(job_id=claim.job_id, worker=claim.token, status=RUNNING)
 
     def _update(self, values: Mapping[str, Any], where: exp.Expression) -> None:
-        set_to = [exp.EQ(this=sql.column(name), expression=exp.convert(value)) for name, value in values.items()]
-        self._warehouse.execute(exp.Update(this=_table(self._jobs), expressions=set_to, where=exp.Where(this=where)))
+        update(self._warehouse, self._jobs, values, where)
 
     def _ids(self, where: exp.Expression) -> list[str]:
-        found = sql.select(sql.column("job_id")).from_(_table(self._jobs)).where(where.copy())
+        found = sql.select(sql.column("job_id")).from_(named(self._jobs)).where(where.copy())
         return (
             self._warehouse.query(found.order_by(sql.column("created_at"), sql.column("job_id"))).column(0).to_pylist()
         )
 
     def _row(self, job_id: str, *columns: str) -> dict[str, Any] | None:
-        select = sql.select(*sql.columns(columns)).from_(_table(self._jobs)).where(_is(job_id=job_id))
+        select = sql.select(*sql.columns(columns)).from_(named(self._jobs)).where(matching(job_id=job_id))
         rows = self._warehouse.query(select).rename_columns(list(columns)).to_pylist()
         return rows[0] if rows else None
 
 
-def _now() -> exp.Expression:
-    return exp.CurrentTimestamp()
-
-
-def _expired() -> exp.Expression:
-    late = exp.LT(this=sql.column("lease_until"), expression=_now())
-    return sql.every([_is(status=RUNNING), late])
-
-
 def _open() -> exp.Expression:
-    return _either(_is(status=QUEUED), _is(status=RUNNING))
-
-
-def _either(one: exp.Expression, other: exp.Expression) -> exp.Expression:
-    return exp.paren(exp.or_(one, other))
-
-
-def _is(**equal: Any) -> exp.Expression:
-    return sql.every(exp.EQ(this=sql.column(name), expression=exp.convert(value)) for name, value in equal.items())
-
-
-def _table(target: JobTarget) -> exp.Table:
-    return exp.table_(target.identifier, db=target.schema or None, catalog=target.database or None, quoted=True)
+    return either(matching(status=QUEUED), matching(status=RUNNING))

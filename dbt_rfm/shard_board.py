@@ -9,10 +9,7 @@ that was too slow finds another's token there, and its rows are undone.
 from __future__ import annotations
 
 import hashlib
-import os
-import socket
 import time
-import uuid
 from collections.abc import Collection
 from typing import Any
 
@@ -21,12 +18,12 @@ from sqlglot import exp
 from dbt_rfm.bus import JobLost
 from dbt_rfm.errors import RfmError
 from dbt_rfm.job import JobTarget
+from dbt_rfm.leases import DONE, QUEUED, RUNNING, either, lapsed, now, seconds_from_now, token
 from dbt_rfm.plan import sql
-from dbt_rfm.relations import exists, named
+from dbt_rfm.relations import ensure, exists, matching, named, update
 from dbt_rfm.warehouse.base import Warehouse
 
 SHARDS = "rfm_shards"
-QUEUED, RUNNING, DONE = "queued", "running", "done"
 COLUMNS = {
     "job_id": "text",
     "shard": "int",
@@ -46,18 +43,18 @@ class ShardBoard:
         self, warehouse: Warehouse, home: JobTarget, job_id: str, *, lease: int = LEASE, pause: float = 2.0
     ) -> None:
         """`home` names database and schema; its identifier does not matter."""
-        self._warehouse, self._home, self._job = warehouse, home, job_id
+        self._warehouse, self._all, self._job = warehouse, home.named(SHARDS), job_id
         self._lease, self._pause = lease, pause
-        self.token = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+        self.token = token()
         self.run = run_of(job_id)
 
     def open(self, count: int) -> None:
-        ensure(self._warehouse, self._home)
+        ensure(self._warehouse, self._all, COLUMNS)
         rows = [
-            exp.Tuple(expressions=[exp.convert(self._job), exp.Literal.number(shard), exp.convert(QUEUED), _now()])
+            exp.Tuple(expressions=[exp.convert(self._job), exp.Literal.number(shard), exp.convert(QUEUED), now()])
             for shard in range(count)
         ]
-        into = exp.Schema(this=self._table(), expressions=[sql.name(n) for n in _OPENED])
+        into = exp.Schema(this=named(self._all), expressions=[sql.name(n) for n in _OPENED])
         with self._warehouse.transaction():
             self.clear()
             self._warehouse.execute(exp.Insert(this=into, expression=exp.Values(expressions=rows)))
@@ -72,8 +69,8 @@ class ShardBoard:
         return None
 
     def _takes(self, shard: int) -> bool:
-        until = sql.later(_now(), self._lease, "second")
-        where = sql.every([_is(shard=shard), _free()])
+        until = seconds_from_now(self._lease)
+        where = sql.every([matching(shard=shard), _free()])
         try:
             self._update({"status": RUNNING, "worker": self.token, "lease_until": until}, where)
         except RfmError:
@@ -81,22 +78,17 @@ class ShardBoard:
             if shard in self._shards(_free()):
                 raise
             return False
-        return shard in self._shards(_is(worker=self.token, status=RUNNING))
-
-    def renew(self) -> None:
-        """A new lease for what this worker holds."""
-        held = _is(worker=self.token, status=RUNNING)
-        self._update({"lease_until": sql.later(_now(), self._lease, "second")}, held)
+        return shard in self._shards(matching(worker=self.token, status=RUNNING))
 
     def done(self, shard: int) -> None:
         """Raises JobLost if another worker has it."""
-        self._update({"status": DONE}, _is(shard=shard, worker=self.token, status=RUNNING))
-        if shard not in self._shards(_is(worker=self.token, status=DONE)):
+        self._update({"status": DONE}, matching(shard=shard, worker=self.token, status=RUNNING))
+        if shard not in self._shards(matching(worker=self.token, status=DONE)):
             raise JobLost(f"shard {shard} was given to another worker")
 
     def give_back(self) -> None:
         """Free again, for any worker."""
-        self._update({"status": QUEUED, "worker": None}, _is(worker=self.token, status=RUNNING))
+        self._update({"status": QUEUED, "worker": None}, matching(worker=self.token, status=RUNNING))
 
     def left(self) -> int:
         return len(self._shards(exp.NEQ(this=sql.column("status"), expression=exp.convert(DONE))))
@@ -106,38 +98,22 @@ class ShardBoard:
 
     def clear(self) -> None:
         """Forget the shards of the job."""
-        self._warehouse.execute(exp.Delete(this=self._table(), where=exp.Where(this=_is(job_id=self._job))))
+        self._warehouse.execute(exp.Delete(this=named(self._all), where=exp.Where(this=matching(job_id=self._job))))
 
     def _shards(self, where: exp.Expression) -> list[int]:
-        select = sql.select(sql.column("shard")).from_(self._table(), copy=False)
-        select = select.where(_is(job_id=self._job), where, copy=False)
+        select = sql.select(sql.column("shard")).from_(named(self._all), copy=False)
+        select = select.where(matching(job_id=self._job), where, copy=False)
         found = self._warehouse.query(select.order_by(sql.column("shard"), copy=False))
         return [int(shard) for shard in found.column(0).to_pylist()]
 
     def _update(self, values: dict[str, Any], where: exp.Expression) -> None:
-        set_to = [
-            exp.EQ(this=sql.column(name), expression=exp.convert(value))
-            for name, value in {**values, "updated_at": _now()}.items()
-        ]
-        ours = sql.every([_is(job_id=self._job), where])
-        self._warehouse.execute(exp.Update(this=self._table(), expressions=set_to, where=exp.Where(this=ours)))
-
-    def _table(self) -> exp.Table:
-        return named(self._home.named(SHARDS))
+        ours = sql.every([matching(job_id=self._job), where])
+        update(self._warehouse, self._all, {**values, "updated_at": now()}, ours)
 
 
 def run_of(job_id: str) -> str:
     """The name of the job's run tables."""
     return hashlib.sha256(job_id.encode()).hexdigest()[:12]
-
-
-def ensure(warehouse: Warehouse, home: JobTarget) -> None:
-    """Make the table, if it is not there."""
-    if exists(warehouse, home.named(SHARDS)):
-        return
-    columns = [exp.ColumnDef(this=sql.name(n), kind=exp.DataType.build(t)) for n, t in COLUMNS.items()]
-    schema = exp.Schema(this=named(home.named(SHARDS)), expressions=columns)
-    warehouse.execute(exp.Create(this=schema, kind="TABLE", exists=True))
 
 
 def jobs_with_free_shards(warehouse: Warehouse, home: JobTarget) -> list[str]:
@@ -161,13 +137,4 @@ _OPENED = ("job_id", "shard", "status", "updated_at")
 
 
 def _free() -> exp.Expression:
-    late = exp.LT(this=sql.column("lease_until"), expression=_now())
-    return exp.paren(exp.or_(_is(status=QUEUED), sql.every([_is(status=RUNNING), late])))
-
-
-def _now() -> exp.Expression:
-    return exp.CurrentTimestamp()
-
-
-def _is(**equal: Any) -> exp.Expression:
-    return sql.every(exp.EQ(this=sql.column(name), expression=exp.convert(value)) for name, value in equal.items())
+    return either(matching(status=QUEUED), lapsed())

@@ -51,14 +51,12 @@ def test__done__after_the_lease_went_to_another_worker__is_refused(connection: d
     assert quick.left() == 0
 
 
-def test__renew__in_time__keeps_the_shard(connection: duckdb.DuckDBPyConnection) -> None:
-    slow = board(connection, lease=0)
-    slow.open(1)
-    slow.claim()
-    slow._lease = 60
-    slow.renew()
+def test__give_back__of_a_shard_that_is_held__lets_others_have_it(connection: duckdb.DuckDBPyConnection) -> None:
+    stopped = board(connection)
+    stopped.open(1)
+    stopped.claim()
     assert board(connection).claim() is None
-    slow.give_back()
+    stopped.give_back()
     assert board(connection).claim() == 0
 
 
