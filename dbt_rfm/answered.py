@@ -1,6 +1,6 @@
 """What is told and kept of an answer: the line of the log, the row of the registry, the bundle on disk.
 
-In: a job and its `Answer`. Out: text, a `versions.Release`, a folder. Nothing here asks the model or the warehouse.
+In: a job and its `Answer`. Out: text, a `Release`, a folder. Nothing here asks the model or the warehouse.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from pathlib import Path
 import pyarrow as pa
 from sqlglot import exp
 
-from dbt_rfm import __version__, versions
+from dbt_rfm import __version__
 from dbt_rfm.evaluate import Backtest
 from dbt_rfm.job import Job
 from dbt_rfm.model.interface import Provenance
 from dbt_rfm.model.step import split_rows
 from dbt_rfm.options import Options
 from dbt_rfm.pql.task import Task
+from dbt_rfm.registry import Release
 from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.snapshot import BACKTEST, CONTEXT, QUERY, Snapshot, write_bundle
@@ -80,7 +81,7 @@ def _no_backtest(result: Answer) -> str:
     return "no backtest (nothing to learn from before the newest closed window)"
 
 
-def release_of(job: Job, result: Answer, snapshot_sha: str) -> versions.Release:
+def release_of(job: Job, result: Answer, snapshot_sha: str) -> Release:
     test = result.backtest
     figures: list[tuple[str, float, str, str]] = []
     if test is not None:
@@ -91,7 +92,7 @@ def release_of(job: Job, result: Answer, snapshot_sha: str) -> versions.Release:
             for metric, value in values.items()
             if not math.isnan(value)
         ]
-    return versions.Release(
+    return Release(
         run_id=job.invocation_id,
         query=result.task.text,
         kind=result.task.kind,

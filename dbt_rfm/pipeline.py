@@ -35,6 +35,7 @@ from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.keys import schema_for
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import Task
+from dbt_rfm.registry import SERVING
 from dbt_rfm.run_memory import graph_key, once, run_of
 from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.from_job import label_table, schema_from_job
@@ -316,7 +317,7 @@ def _publish_seen(
 
         def settled(number: int, status: str) -> None:
             message = "\n".join([headline(job, result, number, status), *changed, *findings, *result.notes])
-            done.append(Outcome("published" if status == versions.SERVING else status, message, number))
+            done.append(Outcome("published" if status == SERVING else status, message, number))
             settle(done[0])
 
         progress("publishing")

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dbt_rfm import versions
 from dbt_rfm.job import JobTarget
+from dbt_rfm.registry import list_versions
 from dbt_rfm.snapshot import MANIFEST, Snapshot
 from dbt_rfm.warehouse.base import Warehouse
 
@@ -22,7 +22,7 @@ def since_last_version(
     snapshot: Snapshot, fingerprint: str, warehouse: Warehouse, home: JobTarget, bundles: Path
 ) -> tuple[str, ...]:
     """`bundles`: the folder of the prediction's bundles, to name what changed; without one only that it did is said."""
-    last = versions.list_versions(warehouse, home, home.identifier).slice(0, 1).to_pylist()
+    last = list_versions(warehouse, home, home.identifier).slice(0, 1).to_pylist()
     if not last or last[0]["schema_fingerprint"] == fingerprint:
         return ()
     found = differences(_newest_graph(bundles), snapshot.graph)

@@ -16,8 +16,8 @@ from dbt_rfm.job import Job
 from dbt_rfm.model import trains
 from dbt_rfm.model.interface import RelationalModel
 from dbt_rfm.options import Options
+from dbt_rfm.registry import list_versions
 from dbt_rfm.snapshot import Snapshot
-from dbt_rfm.versions import list_versions
 from dbt_rfm.warehouse.base import Warehouse
 
 if TYPE_CHECKING:

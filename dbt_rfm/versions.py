@@ -1,10 +1,10 @@
-"""Versions of a prediction: publish, hold back, list, roll back. Every change is one transaction.
+"""Versions of a prediction: publish, hold back, roll back. Every change is one transaction.
 
-Tables, beside the served one or in a schema of their own (the var dbt_rfm_schema):
     <name>            what readers see: the rows of the version that is `serving`
     <name>__history   the rows of every version, append only
-    rfm_versions      a row per version: where it came from and its status, serving | held | retired | ready
-    rfm_metrics       a row per version and figure of its backtest; baseline '' is the model itself
+
+The history and the registry (`registry.py`) are beside the served table or in a schema of their own (the var
+dbt_rfm_schema).
 
 Numbers count from 1 per prediction. DuckDB runs DDL inside transactions, so `create or replace` of the served table
 and the registry take effect together: a reader never sees a half-published version. Where DDL ends a transaction, the
@@ -16,57 +16,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 import pyarrow as pa
 from sqlglot import exp
 
+from dbt_rfm import registry
 from dbt_rfm.contract import contract_select
 from dbt_rfm.errors import DataError
 from dbt_rfm.job import Contract, JobTarget
 from dbt_rfm.plan import sql
-from dbt_rfm.relations import exists, named, table_type
+from dbt_rfm.registry import HELD, READY, RETIRED, SERVING, Release
+from dbt_rfm.relations import exists, matching, named, table_type
 from dbt_rfm.shards import SHARD_COLUMN
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
 
-VERSIONS, METRICS = "rfm_versions", "rfm_metrics"
-SERVING, HELD, RETIRED, READY = "serving", "held", "retired", "ready"
-
-_VERSION_COLUMNS = {
-    "model_name": "text",
-    "version": "int",
-    "run_id": "text",
-    "status": "text",
-    "query": "text",
-    "kind": "text",
-    "schema_fingerprint": "text",
-    "rfm_model": "text",
-    "checkpoint_sha": "text",
-    "snapshot_sha": "text",
-    "anchor_time": "timestamp",
-    "num_rows": "bigint",
-    "backtest_metric": "text",
-    "backtest_value": "double",
-    "baseline_value": "double",
-    "beats_baseline": "boolean",
-    "created_at": "timestamp",
-    "served_at": "timestamp",
-    "package_version": "text",
-}
-_METRIC_COLUMNS = {
-    "model_name": "text",
-    "version": "int",
-    "run_id": "text",
-    "metric": "text",
-    "value": "double",
-    "split": "text",
-    "baseline": "text",
-    "created_at": "timestamp",
-}
 #: Columns a kind of prediction has between its keys and its version.
 KIND_COLUMNS = {
     TaskKind.BINARY: ("probability", "prediction"),
@@ -89,26 +55,6 @@ class Serving(StrEnum):
     HERE = "here"  # the publishing transaction
     CALLER = "caller"  # the caller, at once, from the rows (a dbt Python model's own materialization)
     READY = "ready"  # dbt, later, from the history: until then the version is `ready` and the last one serves
-
-
-@dataclass(frozen=True)
-class Release:
-    """What the registry records of a new version besides its rows."""
-
-    run_id: str
-    query: str
-    kind: TaskKind
-    schema_fingerprint: str
-    rfm_model: str
-    checkpoint_sha: str
-    snapshot_sha: str
-    anchor_time: datetime
-    package_version: str
-    metrics: tuple[tuple[str, float, str, str], ...] = ()  # (metric, value, split, baseline)
-    backtest_metric: str | None = None
-    backtest_value: float | None = None
-    baseline_value: float | None = None
-    beats_baseline: bool | None = None
 
 
 def publish(
@@ -140,15 +86,15 @@ def publish(
         with warehouse.transaction():
             if warehouse.transactional_ddl:
                 _prepare(warehouse, home, source, columns)
-            number = _next_number(warehouse, home)
+            number = registry.next_number(warehouse, home)
             marked = _marked(source, columns, number, release.run_id, now)
             _insert_select(warehouse, _history(home), [name for name, _ in (*columns, *_MARKS)], marked)
             if not hold and serving is not Serving.READY:
-                _set_status(warehouse, home, RETIRED, _is(status=SERVING))
+                registry.set_status(warehouse, home, RETIRED, matching(status=SERVING))
             if not hold and serving is Serving.HERE:
                 _serve(warehouse, target, _as_declared(warehouse, target, marked.copy(), columns, contract))
             status = HELD if hold else READY if serving is Serving.READY else SERVING
-            _insert_release(warehouse, home, number, release, status, _count(warehouse, source), now)
+            registry.record(warehouse, home, number, release, status, _count(warehouse, source), now)
             settle(number, status)
         _drop_loaded(warehouse)
     return number
@@ -207,7 +153,7 @@ def _drop_loaded(warehouse: Warehouse) -> None:
 
 def _prepare(warehouse: Warehouse, home: JobTarget, source: exp.Table, columns: Sequence[tuple[str, str]]) -> None:
     """The tables and columns that the new version needs, without its rows."""
-    _ensure_registry(warehouse, home)
+    registry.prepare(warehouse, home)
     history = _history(home)
     if not exists(warehouse, history):
         nothing = _marked(source, columns, 0, "", datetime(1970, 1, 1)).where(exp.false())
@@ -215,7 +161,7 @@ def _prepare(warehouse: Warehouse, home: JobTarget, source: exp.Table, columns: 
         return
     for name, data_type in _new_columns(warehouse, history, columns).items():
         kind = exp.DataType.build(data_type, dialect=warehouse.dialect)
-        add = exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=kind)
+        add = exp.ColumnDef(this=sql.name(name), kind=kind)
         warehouse.execute(exp.Alter(this=named(history), kind="TABLE", actions=[add]))
 
 
@@ -242,16 +188,6 @@ def _count(warehouse: Warehouse, source: exp.Table) -> int:
     return int(warehouse.query(counted).column(0)[0].as_py())
 
 
-def list_versions(warehouse: Warehouse, target: JobTarget, model: str | None = None) -> pa.Table:
-    """The registry, newest version first; empty if nothing was ever published in the target's schema."""
-    if not exists(warehouse, target.named(VERSIONS)):
-        return pa.table({name: pa.array([], type=pa.string()) for name in _VERSION_COLUMNS})
-    select = exp.select(*sql.columns(_VERSION_COLUMNS)).from_(named(target.named(VERSIONS)))
-    if model is not None:
-        select = select.where(_is(model_name=model))
-    return warehouse.query(select.order_by("model_name", exp.column("version").desc()))
-
-
 def served_rows(warehouse: Warehouse, target: JobTarget) -> pa.Table | None:
     """Rows of the version that is serving, from the history; None if there is none."""
     version = _serving_version(warehouse, target)
@@ -272,13 +208,13 @@ def rollback(
         now = _clock(warehouse)
         with warehouse.transaction():
             _serve_again(warehouse, target, _history_select(warehouse, home, number, kind))
-            _set_status(warehouse, home, RETIRED, _is(status=SERVING))
-            _set_status(warehouse, home, SERVING, _is(version=number), served_at=now)
+            registry.set_status(warehouse, home, RETIRED, matching(status=SERVING))
+            registry.set_status(warehouse, home, SERVING, matching(version=number), served_at=now)
     return number
 
 
 def _rollback_to(warehouse: Warehouse, target: JobTarget, version: int | None) -> tuple[int, TaskKind]:
-    known = [r for r in list_versions(warehouse, target, target.identifier).to_pylist()]
+    known = [r for r in registry.list_versions(warehouse, target, target.identifier).to_pylist()]
     if not known:
         raise DataError(
             f"no version of {target.identifier} was ever published",
@@ -302,24 +238,6 @@ def _rollback_to(warehouse: Warehouse, target: JobTarget, version: int | None) -
 
 def _history(target: JobTarget) -> JobTarget:
     return target.named(f"{target.identifier}__history")
-
-
-def _next_number(warehouse: Warehouse, target: JobTarget) -> int:
-    newest = exp.func("coalesce", exp.Max(this=sql.column("version")), exp.Literal.number(0))
-    select = exp.select(newest.as_("newest")).from_(named(target.named(VERSIONS)))
-    return int(warehouse.query(select.where(_is(model_name=target.identifier))).column(0)[0].as_py()) + 1
-
-
-def _ensure_registry(warehouse: Warehouse, target: JobTarget) -> None:
-    for name, columns in ((VERSIONS, _VERSION_COLUMNS), (METRICS, _METRIC_COLUMNS)):
-        if exists(warehouse, target.named(name)):
-            continue
-        definitions = [
-            exp.ColumnDef(this=exp.to_identifier(c, quoted=True), kind=exp.DataType.build(t))
-            for c, t in columns.items()
-        ]
-        schema = exp.Schema(this=named(target.named(name)), expressions=definitions)
-        warehouse.execute(exp.Create(this=schema, kind="TABLE", exists=True))
 
 
 def _new_columns(warehouse: Warehouse, history: JobTarget, columns: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -356,67 +274,12 @@ def _serve_again(warehouse: Warehouse, target: JobTarget, select: exp.Select) ->
 
 
 def _insert_select(warehouse: Warehouse, table: JobTarget, names: Sequence[str], select: exp.Select) -> None:
-    into = exp.Schema(this=named(table), expressions=[exp.to_identifier(n, quoted=True) for n in names])
+    into = exp.Schema(this=named(table), expressions=[sql.name(n) for n in names])
     warehouse.execute(exp.Insert(this=into, expression=select))
 
 
-def _set_status(warehouse: Warehouse, target: JobTarget, status: str, where: exp.Expression, **also: Any) -> None:
-    update = exp.update(
-        named(target.named(VERSIONS)),
-        {"status": status, **also},
-        where=exp.and_(_is(model_name=target.identifier), where),
-    )
-    warehouse.execute(update)
-
-
-def _insert_release(
-    warehouse: Warehouse,
-    target: JobTarget,
-    number: int,
-    release: Release,
-    status: str,
-    num_rows: int,
-    now: datetime,
-) -> None:
-    values = {
-        **{c: getattr(release, c) for c in _VERSION_COLUMNS if hasattr(release, c)},
-        "model_name": target.identifier,
-        "version": number,
-        "status": status,
-        "kind": str(release.kind),
-        "num_rows": num_rows,
-        "created_at": now,
-        "served_at": now if status == SERVING else None,
-    }
-    _insert(warehouse, target.named(VERSIONS), _VERSION_COLUMNS, [values])
-    figures = [
-        {
-            "model_name": target.identifier,
-            "version": number,
-            "run_id": release.run_id,
-            "metric": metric,
-            "value": value,
-            "split": split,
-            "baseline": baseline,
-            "created_at": now,
-        }
-        for metric, value, split, baseline in release.metrics
-    ]
-    if figures:
-        _insert(warehouse, target.named(METRICS), _METRIC_COLUMNS, figures)
-
-
-def _insert(warehouse: Warehouse, table: JobTarget, columns: dict[str, str], rows: Sequence[dict[str, Any]]) -> None:
-    tuples = [
-        exp.Tuple(expressions=[exp.cast(exp.convert(row[c]), exp.DataType.build(t)) for c, t in columns.items()])
-        for row in rows
-    ]
-    into = exp.Schema(this=named(table), expressions=[exp.to_identifier(c, quoted=True) for c in columns])
-    warehouse.execute(exp.Insert(this=into, expression=exp.Values(expressions=tuples)))
-
-
 def _serving_version(warehouse: Warehouse, target: JobTarget) -> tuple[int, TaskKind] | None:
-    for row in list_versions(warehouse, target, target.identifier).to_pylist():
+    for row in registry.list_versions(warehouse, target, target.identifier).to_pylist():
         if row["status"] == SERVING:
             return row["version"], TaskKind(row["kind"])
     return None
@@ -431,7 +294,7 @@ def _history_select(warehouse: Warehouse, target: JobTarget, number: int, kind: 
     names = [n for n, _ in warehouse.describe(_sql(warehouse, history)) if n not in others]
     marks = [name for name, _ in _MARKS]
     names = [n for n in names if n not in marks] + marks
-    return exp.select(*sql.columns(names)).from_(named(history)).where(_is(model_version=number))
+    return exp.select(*sql.columns(names)).from_(named(history)).where(matching(model_version=number))
 
 
 def _sql(warehouse: Warehouse, target: JobTarget) -> str:
@@ -440,8 +303,3 @@ def _sql(warehouse: Warehouse, target: JobTarget) -> str:
 
 def _text(warehouse: Warehouse, table: exp.Table) -> str:
     return table.sql(dialect=warehouse.dialect)
-
-
-def _is(**equal: Any) -> exp.Expression:
-    conditions = [exp.EQ(this=sql.column(name), expression=exp.convert(value)) for name, value in equal.items()]
-    return exp.and_(*conditions)  # type: ignore[return-value]  # sqlglot types a condition apart

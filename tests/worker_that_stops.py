@@ -67,12 +67,12 @@ def prepare(place: str, mark: Path) -> None:
         before(shards.RunTables, "write", mark, times=2)
     else:
         import dbt_rfm.pipeline as pipeline
-        import dbt_rfm.versions as versions
+        import dbt_rfm.registry as registry
 
         {
             "mid_plan": lambda: after(pipeline, "collect", mark),
             "mid_step": lambda: before(pipeline, "run_step", mark),
-            "mid_write": lambda: before(versions, "_insert_release", mark),
+            "mid_write": lambda: before(registry, "record", mark),
             "before_done": lambda: after(bus.Bus, "finish", mark),
         }[place]()
 

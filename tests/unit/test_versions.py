@@ -11,9 +11,10 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp, parse_one
 
-from dbt_rfm import versions
+from dbt_rfm import registry, versions
 from dbt_rfm.errors import DataError, ProjectError
 from dbt_rfm.job import Contract, JobTarget
+from dbt_rfm.registry import SERVING, Release, list_versions
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.duckdb import DuckDB
 
@@ -39,8 +40,8 @@ def rows(*probabilities: float, keys: pa.DataType | None = None) -> pa.Table:
     )
 
 
-def release(run_id: str = "run", kind: TaskKind = TaskKind.BINARY) -> versions.Release:
-    return versions.Release(
+def release(run_id: str = "run", kind: TaskKind = TaskKind.BINARY) -> Release:
+    return Release(
         run_id=run_id,
         query="PREDICT …",
         kind=kind,
@@ -81,7 +82,7 @@ def served(warehouse: DuckDB) -> list[tuple]:
 def test__publish__first_version__is_served_and_recorded(warehouse: DuckDB) -> None:
     assert publish(warehouse, rows(0.25, 0.75)) == 1
     assert served(warehouse) == [(1, 0.25, 1), (2, 0.75, 1)]
-    listed = versions.list_versions(warehouse, TARGET).to_pylist()
+    listed = list_versions(warehouse, TARGET).to_pylist()
     assert [(v["model_name"], v["version"], v["status"], v["num_rows"]) for v in listed] == [("churn", 1, "serving", 2)]
     metrics = fetch(warehouse, "select metric, value, baseline from rfm_metrics order by baseline")
     assert metrics == [("auroc", 0.8, ""), ("auroc", 0.7, "entity history")]
@@ -91,7 +92,7 @@ def test__publish__second_version__retires_the_first_and_keeps_its_rows(warehous
     publish(warehouse, rows(0.25))
     assert publish(warehouse, rows(0.5, 0.75)) == 2
     assert served(warehouse) == [(1, 0.5, 2), (2, 0.75, 2)]
-    status = {v["version"]: v["status"] for v in versions.list_versions(warehouse, TARGET).to_pylist()}
+    status = {v["version"]: v["status"] for v in list_versions(warehouse, TARGET).to_pylist()}
     assert status == {1: "retired", 2: "serving"}
     assert fetch(warehouse, "select count(*) from churn__history") == [(3,)]
 
@@ -100,7 +101,7 @@ def test__publish__held_version__leaves_the_served_rows_alone(warehouse: DuckDB)
     publish(warehouse, rows(0.25))
     publish(warehouse, rows(0.75), hold=True)
     assert served(warehouse) == [(1, 0.25, 1)]
-    status = {v["version"]: v["status"] for v in versions.list_versions(warehouse, TARGET).to_pylist()}
+    status = {v["version"]: v["status"] for v in list_versions(warehouse, TARGET).to_pylist()}
     assert status == {1: "serving", 2: "held"}
 
 
@@ -114,7 +115,7 @@ def test__publish__contract_broken__names_each_column_and_writes_nothing(warehou
     assert "probability is produced but not declared" in message
     assert "customer_id is declared varchar but is BIGINT" in message
     assert served(warehouse) == [(1, 0.25, 1)]
-    assert len(versions.list_versions(warehouse, TARGET)) == 1
+    assert len(list_versions(warehouse, TARGET)) == 1
 
 
 def test__publish__contract_kept__gives_the_declared_types_in_the_declared_order(warehouse: DuckDB) -> None:
@@ -144,7 +145,7 @@ def test__publish__fails_halfway__the_last_version_stays_and_nothing_is_left(
     def fail(*args: object) -> None:
         raise DataError("the disk is full")
 
-    monkeypatch.setattr(versions, "_insert_release", fail)
+    monkeypatch.setattr(registry, "record", fail)
     with pytest.raises(DataError):
         publish(warehouse, rows(0.75))
     assert served(warehouse) == [(1, 0.25, 1)]
@@ -184,9 +185,7 @@ def test__publish__ready__is_in_the_history_and_the_last_version_serves_on(wareh
     publish(warehouse, rows(0.25))
     assert publish(warehouse, rows(0.75), serving=versions.Serving.READY) == 2
     assert served(warehouse) == [(1, 0.25, 1)]
-    listed = {
-        v["version"]: (v["status"], v["served_at"]) for v in versions.list_versions(warehouse, TARGET).to_pylist()
-    }
+    listed = {v["version"]: (v["status"], v["served_at"]) for v in list_versions(warehouse, TARGET).to_pylist()}
     assert listed[1][0] == "serving"
     assert listed[2] == ("ready", None)
     assert fetch(warehouse, "select probability from churn__history where model_version = 2") == [(0.75,)]
@@ -221,14 +220,14 @@ def test__publish__settle_raises__nothing_is_written(warehouse: DuckDB) -> None:
     publish(warehouse, rows(0.25))
 
     def lost(number: int, status: str) -> None:
-        assert (number, status) == (2, versions.SERVING)
+        assert (number, status) == (2, SERVING)
         raise DataError("the job belongs to another worker")
 
     with pytest.raises(DataError, match="another worker"):
         publish(warehouse, rows(0.75), settle=lost)
     assert served(warehouse) == [(1, 0.25, 1)]
     assert fetch(warehouse, "select count(*) from churn__history") == [(1,)]
-    assert len(versions.list_versions(warehouse, TARGET)) == 1
+    assert len(list_versions(warehouse, TARGET)) == 1
 
 
 class DDLEndsTransactions(DuckDB):
@@ -264,7 +263,7 @@ def test__rollback__without_a_number__serves_the_one_before(warehouse: DuckDB) -
     publish(warehouse, rows(0.5))
     assert versions.rollback(warehouse, TARGET) == 1
     assert served(warehouse) == [(1, 0.25, 1)]
-    status = {v["version"]: v["status"] for v in versions.list_versions(warehouse, TARGET).to_pylist()}
+    status = {v["version"]: v["status"] for v in list_versions(warehouse, TARGET).to_pylist()}
     assert status == {1: "serving", 2: "retired"}
 
 
@@ -286,10 +285,10 @@ def test__rollback__nothing_to_go_back_to__says_so(warehouse: DuckDB) -> None:
 
 
 def test__list_versions__nothing_published__is_empty(warehouse: DuckDB) -> None:
-    assert len(versions.list_versions(warehouse, TARGET)) == 0
+    assert len(list_versions(warehouse, TARGET)) == 0
 
 
 def test__serve_empty__keeps_columns_and_makes_no_version(warehouse: DuckDB) -> None:
     versions.serve_empty(warehouse, TARGET, rows(0.25), PLAIN)
     assert served(warehouse) == []
-    assert len(versions.list_versions(warehouse, TARGET)) == 0
+    assert len(list_versions(warehouse, TARGET)) == 0

@@ -14,6 +14,7 @@ from sqlglot import exp, parse_one
 from dbt_rfm import __version__, versions
 from dbt_rfm.bus import COLUMNS, Bus
 from dbt_rfm.job import Contract, JobTarget
+from dbt_rfm.registry import Release
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.postgres import Postgres
 
@@ -56,7 +57,7 @@ def test__two_workers__publish_the_very_first_versions_at_once__both_are_there(
 ) -> None:
     monkeypatch.setattr(versions, "_publishing", nullcontext())  # as in two processes
     rows = pa.table({"customer_id": [1], "anchor_time": [datetime(2025, 1, 1)], "prediction": [0.5]})
-    release = versions.Release("run", "", TaskKind.REGRESSION, "", "", "", "", datetime(2025, 1, 1), __version__)
+    release = Release("run", "", TaskKind.REGRESSION, "", "", "", "", datetime(2025, 1, 1), __version__)
     together, errors = threading.Barrier(2), []
 
     def publish(schema: str, model: str) -> None:

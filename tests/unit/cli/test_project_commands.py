@@ -13,6 +13,7 @@ import pytest
 
 from dbt_rfm import versions
 from dbt_rfm.job import Contract, JobTarget
+from dbt_rfm.registry import Release
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.duckdb import DuckDB
 
@@ -34,7 +35,7 @@ def _publish(warehouse: DuckDB, probability: float) -> None:
         "probability": [probability],
         "prediction": [probability >= 0.5],
     }
-    release = versions.Release(
+    release = Release(
         run_id="run",
         query="PREDICT …",
         kind=TaskKind.BINARY,
