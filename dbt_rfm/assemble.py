@@ -11,7 +11,9 @@ from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from sqlglot import exp
 
+from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block
 from dbt_rfm.plan.values import NUMERICAL
 from dbt_rfm.session import Session
@@ -34,6 +36,12 @@ def assemble(
             feature = next(features)
             columns[feature.name] = cleaned(rows.column(f"f{i}"), feature.kind)
     return pa.table(columns), meta
+
+
+def in_order(table: str, columns: Sequence[str], alias: str | None = None) -> exp.Select:
+    """SELECT columns of a session table in the order of example_id, as blocks are."""
+    query = sql.select(*sql.columns(columns, alias)).from_(sql.temporary(table, alias), copy=False)
+    return query.order_by(exp.Ordered(this=sql.column("example_id", alias)), copy=False)
 
 
 def named_features(blocks: Sequence[Block]) -> tuple[Feature, ...]:

@@ -21,7 +21,7 @@ from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import grid, oldest_event
 from dbt_rfm.plan.examples import held_out, known_by, with_known_at
 from dbt_rfm.plan.labels import LABEL_TYPE, aggregations_of, eligible_select, labels_select
-from dbt_rfm.plan.paths import Graph, Path, exists_at, tables_on, time_of
+from dbt_rfm.plan.paths import Graph, Path, exists_at, tables_of_time, time_of
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.attributes import own_columns
 from dbt_rfm.pql.scope import joined
@@ -31,6 +31,7 @@ from dbt_rfm.session import Session
 
 MAX_ANCHORS = 60
 MIN_ANCHORS = 10
+FEW_ANCHORS = 500  # more distinct anchors are no grid but the times of events
 MAX_LABELS = 5_000_000  # entities times anchors: with very many entities, fewer anchors are looked at
 
 
@@ -53,6 +54,14 @@ class Choice:
     hint: str = ""
     nobody_asked: str = ""
     max_backtest: int = 2000
+
+
+def require_entities(session: Session, graph: Graph, task: Task) -> int:
+    """How many rows the entity table has. Raises DataError for none."""
+    count = session.count(graph.read(task.entity.table, "e"))
+    if not count:
+        raise DataError(f"table {task.entity.table.name} has no rows, so there is nobody to predict for")
+    return count
 
 
 def from_windows(session: Session, graph: Graph, task: Task, anchor: datetime) -> Choice:
@@ -162,7 +171,7 @@ def _eligible_at(session: Session, graph: Graph, task: Task, anchor: datetime) -
 
 def data_start(session: Session, graph: Graph, task: Task) -> datetime:
     """The oldest event of the tables the target looks at: before it there is nothing to learn."""
-    tables = {t.name: t for a in aggregations_of(task) for t in tables_on(graph, Path(a.table, a.path))}
+    tables = {t.name: t for a in aggregations_of(task) for t in tables_of_time(graph, Path(a.table, a.path))}
     select = oldest_event(graph, list(tables.values()))
     if select is None:
         raise ProjectError(

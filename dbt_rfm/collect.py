@@ -10,58 +10,47 @@ given with their splits, as benchmarks have them.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from dbt_rfm.assemble import assemble, named_features
-from dbt_rfm.choice import Choice, from_attribute, from_label_table, from_windows
-from dbt_rfm.errors import DataError, ProjectError
-from dbt_rfm.events import from_events
+from dbt_rfm.assemble import assemble, in_order, named_features
+from dbt_rfm.choice import FEW_ANCHORS, Choice
+from dbt_rfm.chosen_examples import choose_labels, draw_examples, given_labels
 from dbt_rfm.forecast import forecast_snapshot
 from dbt_rfm.give_aways import give_aways
 from dbt_rfm.kept_features import KeptFeatures
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
-from dbt_rfm.plan.anchors import newest_event, shifted
 from dbt_rfm.plan.asked import are_few, asked_rows
 from dbt_rfm.plan.blocks import Step
 from dbt_rfm.plan.event_history import outcome_of
-from dbt_rfm.plan.examples import (
-    context_select,
-    drawn_select,
-    draws_select,
-    examples_select,
-    known_by,
-    least_of_class,
-    query_examples,
-)
+from dbt_rfm.plan.examples import context_select, least_of_class
 from dbt_rfm.plan.features import FeaturePlan, derived_of, feature_plan
-from dbt_rfm.plan.labels import LABEL_TYPE
-from dbt_rfm.plan.neighbours import neighbours_plan, shown_graph
+from dbt_rfm.plan.neighbours import shown_graph
 from dbt_rfm.plan.paths import Graph
-from dbt_rfm.plan.staleness import Staleness, staleness_of
+from dbt_rfm.plan.staleness import staleness_of
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.pql.ast import Scalar, Window
 from dbt_rfm.pql.attributes import hidden_columns
-from dbt_rfm.pql.task import Task, leaves
+from dbt_rfm.pql.task import Task
+from dbt_rfm.prediction_anchor import anchor_of, notes_on_age
 from dbt_rfm.recommendation import ranking_snapshot
+from dbt_rfm.rows_around import rows_around
 from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.session import Session
 from dbt_rfm.shards import ROW, RunTables, bounds_of, fetch, head, said_of
-from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Feature, Snapshot
+from dbt_rfm.snapshot import BACKTEST_CONTEXT, CONTEXT, QUERY, Feature, Snapshot
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
 
 MAX_EXAMPLES_WITH_ROWS = 50_000
-_ANY_CLOCK = timedelta(days=1)  # times of rows may be local ones
-FEW_ANCHORS = 500  # more distinct anchors are no grid but the times of events
+_EXAMPLE = ("example_id", "split", "entity", "anchor_time", "label")
 
 
 def collect(
@@ -88,14 +77,14 @@ def collect(
     graph = Graph(schema, warehouse.dialect)
     with Session(warehouse) as session:
         anchor, notes = anchor_of(session, graph, options)
-        notes += _notes_on_age(session, graph, task, options, anchor)
+        notes += notes_on_age(session, graph, task, options, anchor)
         if task.kind == TaskKind.FORECAST:
             return forecast_snapshot(session, graph, task, options, anchor, notes, with_rows=with_rows, tables=tables)
         if task.kind == TaskKind.LINK:
             return ranking_snapshot(session, graph, task, options, anchor, notes, tables=tables)
         choice = choose_labels(session, graph, task, options, anchor, labels)
         notes += choice.notes
-        notes += _choose(session, task, options, choice)
+        notes += draw_examples(session, task, options, choice)
         return _snapshot(session, graph, task, options, anchor, choice, notes, with_rows, kept, tables, brief)
 
 
@@ -121,183 +110,14 @@ def collect_labelled(
     """
     graph = Graph(schema, warehouse.dialect)
     with Session(warehouse) as session:
-        choice = _given(session, labels, task.kind, cut)
+        choice = given_labels(session, labels, task.kind, cut)
         asked = labels.filter(pc.equal(labels["split"], QUERY))["anchor_time"].to_pylist()
         stale = staleness_of(asked, cut, options.seed) if task.kind == TaskKind.REGRESSION else None
         plain = replace(options, backtest=False)
-        _choose(session, task, plain, choice, query_rows=query_rows, cut=cut, staleness=stale)
+        draw_examples(session, task, plain, choice, query_rows=query_rows, cut=cut, staleness=stale)
         anchor = max(asked)
         choice = replace(choice, past_labels=task.horizon is not None, late=late)
         return _snapshot(session, graph, task, options, anchor, choice, [], with_rows)
-
-
-def choose_labels(
-    session: Session, graph: Graph, task: Task, options: Options, anchor: datetime, labels: str | None = None
-) -> Choice:
-    """Make the session table of labels, from where the task has them, and say who may be learnt from and asked."""
-    if not session.count(graph.read(task.entity.table, "e")):
-        raise DataError(f"table {task.entity.table.name} has no rows, so there is nobody to predict for")
-    if labels is not None:
-        return from_label_table(session, graph, task, anchor, options.horizon)
-    if options.label_delay and not task.of_events:
-        raise ProjectError(
-            "the option meta.rfm.label_delay says when the outcome of an event is known, and no event is asked about",
-            hint="It belongs to PREDICT with a column of a table that has a time column. Leave it out here.",
-        )
-    if task.of_events:
-        return from_events(session, graph, task, anchor, options)
-    if task.horizon is None:
-        return from_attribute(session, graph, task, anchor, options.seed)
-    return from_windows(session, graph, task, anchor)
-
-
-def named_anchor(options: Options) -> datetime | None:
-    """The moment that the options name, UTC; None for 'latest', which only the rows can tell."""
-    if options.anchor == "latest":
-        return None
-    if options.anchor == "now":
-        return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
-    try:
-        return sql.utc(datetime.fromisoformat(options.anchor))
-    except ValueError as error:
-        raise ProjectError(
-            f"the anchor {options.anchor!r} is no moment",
-            hint="Write 'latest', 'now' or a timestamp such as '2024-06-30' or '2024-06-30 12:00'.",
-        ) from error
-
-
-def anchor_of(session: Session, graph: Graph, options: Options) -> tuple[datetime, list[str]]:
-    """The prediction anchor that the options ask for, and notes on it."""
-    named = named_anchor(options)
-    if named is not None:
-        return named, []
-    select = newest_event(graph, graph.schema.tables)
-    found = session.value(select) if select is not None else None
-    now = datetime.now(UTC).replace(tzinfo=None)
-    if found is not None:
-        return _newest_by(session, graph, found, now + _ANY_CLOCK)
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return today, ["no table of the graph has a time, so everything counts as always known and the anchor is today"]
-
-
-def _newest_by(session: Session, graph: Graph, newest: datetime, now: datetime) -> tuple[datetime, list[str]]:
-    """The newest event that can have happened: a typo or a plan for next year is no moment to predict from."""
-    select = newest_event(graph, graph.schema.tables, until=now)
-    happened = session.value(select) if newest > now and select is not None else None
-    if happened is None:
-        return newest, []
-    return happened, [
-        f"rows are dated up to {newest:%Y-%m-%d %H:%M}, later than now: the anchor is the newest of the others"
-    ]
-
-
-def _notes_on_age(session: Session, graph: Graph, task: Task, options: Options, anchor: datetime) -> list[str]:
-    """Whether the rows end so long before a named anchor that whole windows seem empty."""
-    if task.horizon is None or named_anchor(options) is None:
-        return []
-    select = newest_event(graph, graph.schema.tables, until=anchor)
-    newest = session.value(select) if select is not None else None
-    if newest is None or shifted(newest, task.horizon.end, task.horizon.unit) >= anchor:
-        return []
-    return [
-        f"the newest row before the anchor is of {newest:%Y-%m-%d %H:%M}, {(anchor - newest).days} days before it: "
-        "windows in between count as empty, as if nothing had happened. Bring newer rows, or take the anchor 'latest'"
-    ]
-
-
-def _choose(
-    session: Session,
-    task: Task,
-    options: Options,
-    choice: Choice,
-    *,
-    query_rows: int | None = None,
-    cut: datetime | None = None,
-    staleness: Staleness | None = None,
-) -> list[str]:
-    """Make the session table of examples. Gives notes; raises DataError if nothing can be learnt."""
-    names, kind, seed = session.names, task.kind, options.seed
-
-    def context(conditions: Sequence[exp.Expression]) -> exp.Select:
-        return context_select(names, kind, size=options.context_size, conditions=conditions)
-
-    session.create(names.draws, draws_select(names, seed))
-    splits: list[tuple[str, exp.Expression]] = [(CONTEXT, context(choice.context))]
-    if isinstance(choice.query, exp.Select):
-        splits.append((QUERY, query_examples(choice.query, task.entity_ids, LABEL_TYPE[kind])))
-    else:
-        size = query_rows or 2**31
-        splits.append((QUERY, drawn_select(names, size=size, seed=seed, conditions=choice.query)))
-    if options.backtest and choice.backtest:
-        drawn = drawn_select(names, size=choice.max_backtest, seed=seed, conditions=choice.backtest)
-        splits += [(BACKTEST_CONTEXT, context(choice.backtest_context)), (BACKTEST, drawn)]
-    moment = sql.timestamp(cut) if cut is not None else None
-    session.create(names.examples, examples_select(splits, moment, staleness))
-    return _check_examples(session, task, options, choice)
-
-
-def _check_examples(session: Session, task: Task, options: Options, choice: Choice) -> list[str]:
-    by = [sql.column("split"), sql.aliased(sql.as_text(sql.column("label")), "label")]
-    counted = sql.select(*by, sql.aliased(exp.Count(this=exp.Star()), "n"))
-    counted = counted.from_(sql.temporary(session.names.examples), copy=False)
-    counted = counted.group_by(sql.column("split"), sql.as_text(sql.column("label")), copy=False)
-    found: dict[str, dict[str, int]] = {}
-    for row in session.query(counted).to_pylist():
-        found.setdefault(row["split"], {})[row["label"]] = row["n"]
-    if CONTEXT not in found:
-        raise DataError(choice.nothing_to_learn, hint=choice.hint)
-    if task.kind != TaskKind.REGRESSION and len(found[CONTEXT]) == 1:
-        only = next(iter(found[CONTEXT]))
-        raise DataError(
-            f"every one of the {found[CONTEXT][only]} examples to learn from has the label {only}",
-            hint="There is nothing to tell apart: ask for something that happens sometimes.",
-        )
-    if task.kind == TaskKind.REGRESSION:
-        _check_numbers(task, found[CONTEXT])
-    notes = []
-    if QUERY not in found:
-        nobody = choice.nobody_asked
-        if task.entity_ids:
-            keys = f"{task.entity.column.name} {', '.join(map(str, task.entity_ids))}"
-            nobody = f"no row of {task.entity.table.name} with {keys} fulfils the query"
-        notes.append(f"{nobody}: the prediction is empty")
-    if options.backtest and not (found.get(BACKTEST) and found.get(BACKTEST_CONTEXT)):
-        notes.append("no backtest: there are no labels before the newest closed window")
-    return notes
-
-
-def _check_numbers(task: Task, labels: Mapping[str, int]) -> None:
-    """`labels`: the text of each, and how many examples have it."""
-    endless = sum(count for label, count in labels.items() if not math.isfinite(float(label)))
-    if not endless:
-        return
-    columns = dict.fromkeys(f"{leaf.table.name}.{leaf.column.name}" for leaf in leaves(task.target) if leaf.column)
-    source = ", ".join(columns) or "the label table"
-    raise DataError(
-        f"{endless} of {sum(labels.values())} labels are NaN or infinite, from {source}",
-        hint="Make such values null in the model they come from: what is null is left out.",
-    )
-
-
-def _given(session: Session, labels: pa.Table, kind: TaskKind, cut: datetime | None) -> Choice:
-    queries = labels.filter(pc.equal(labels["split"], QUERY))
-    if not len(queries):
-        raise DataError("no row of the label table is asked for: none has the split 'query'")
-    first = min(m for m in (pc.min(queries["anchor_time"]).as_py(), cut) if m is not None)
-    session.load(session.names("given"), labels)
-    label = exp.Cast(this=sql.column("label"), to=exp.DataType.build(LABEL_TYPE[kind]))
-    columns = [*sql.columns(("entity", "anchor_time", "known_at", "split")), sql.aliased(label, "label")]
-    select = sql.select(*columns).from_(sql.temporary(session.names("given")), copy=False)
-    session.create(session.names.labels, select)
-
-    def of(split: str) -> exp.Expression:
-        return exp.EQ(this=sql.column("split", "l"), expression=exp.Literal.string(split))
-
-    return Choice(
-        context=[of(CONTEXT), known_by(sql.timestamp(first))],
-        query=[of(QUERY)],
-        nothing_to_learn=f"no label of the split 'context' was known by the first query anchor, {first}",
-    )
 
 
 def _snapshot(
@@ -326,7 +146,11 @@ def _snapshot(
     hidden = hidden_columns(task)
     if hidden:
         more = (*more, *give_aways(task.kind, examples, features, meta, " and ".join(".".join(c) for c in hidden)))
-    rows, reason = _rows(session, scope, task, options) if with_rows and not bounds else ({}, said_of(bounds))
+    rows: dict[str, pa.Table] = {}
+    reason = said_of(bounds)
+    if with_rows and not bounds:
+        names, sizes = session.names, options.neighbors
+        rows, reason = rows_around(session, scope, names, task.entity, sizes, most=MAX_EXAMPLES_WITH_ROWS)
     labels = examples.filter(pc.is_in(examples["split"], pa.array([CONTEXT, BACKTEST_CONTEXT])))["label"]
     classes = tuple(sorted(pc.unique(labels).to_pylist())) if task.kind == TaskKind.MULTICLASS else ()
     return Snapshot(
@@ -363,7 +187,7 @@ def _label_shares(
         counted = sql.select(
             sql.aliased(sql.as_text(sql.column("label")), "label"), sql.aliased(exp.Count(this=exp.Star()), "n")
         )
-        counted = counted.from_(exp.Subquery(this=plain, alias=exp.TableAlias(this=sql.name("c"))), copy=False)
+        counted = counted.from_(sql.subquery(plain, "c"), copy=False)
         counted = counted.group_by(sql.as_text(sql.column("label")), copy=False)
         counts = {row["label"]: row["n"] for row in session.query(counted).to_pylist()}
         smoothed = {c["values"]: counts.get(c["values"], 0) + 0.5 for c in classes}
@@ -377,12 +201,6 @@ def _scope(graph: Graph, task: Task, choice: Choice) -> Scope:
     if not hidden:
         return Scope(graph, derived=derived_of(task))
     return Scope(graph, frozenset(hidden), delayed=dict.fromkeys(hidden, choice.late) if choice.late else {})
-
-
-def _in_order(table: str) -> exp.Select:
-    columns = sql.columns(("example_id", "split", "entity", "anchor_time", "label"))
-    query = sql.select(*columns).from_(sql.temporary(table), copy=False)
-    return query.order_by(exp.Ordered(this=sql.column("example_id")), copy=False)
 
 
 def _asked_about(session: Session) -> tuple[int, int]:
@@ -426,24 +244,13 @@ def _features(
     bounds: Sequence[int],
 ) -> tuple[pa.Table, pa.Table, tuple[Feature, ...]]:
     """Examples and their features: all, or with `tables` those that the first shard needs."""
+    examples = in_order(session.names.examples, _EXAMPLE)
     if tables is None and kept is not None:
         rows = kept.rows(session, plan)
-        return session.query(_in_order(session.names.examples)), *assemble(session, plan.blocks, rows)
-    for step in plan.steps:
-        session.create(step.table, step.select)
+        return session.query(examples), *assemble(session, plan.blocks, rows)
+    session.run(plan.steps)
     if tables is None:
-        return session.query(_in_order(session.names.examples)), *assemble(session, plan.blocks)
-    tables.keep(_in_order(session.names.examples), plan.blocks)
+        return session.query(examples), *assemble(session, plan.blocks)
+    tables.keep(examples, plan.blocks)
     meta = named_features(plan.blocks)
     return *fetch(tables, [ROW for _ in plan.blocks], meta, head(bounds)), meta
-
-
-def _rows(session: Session, scope: Scope, task: Task, options: Options) -> tuple[dict[str, pa.Table], str]:
-    """The neighbourhood per table, with a reason if it is left out."""
-    count = session.count(sql.temporary(session.names.examples))
-    if count > MAX_EXAMPLES_WITH_ROWS:
-        return {}, f"the bundle has no rows/: {count} examples are more than {MAX_EXAMPLES_WITH_ROWS}"
-    plan = neighbours_plan(scope, session.names, task.entity.table, task.entity.column.name, options.neighbors)
-    for step in plan.steps:
-        session.create(step.table, step.select)
-    return {name: session.query(select) for name, select in plan.rows.items()}, ""

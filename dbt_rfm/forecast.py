@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 from sqlglot import exp
 
-from dbt_rfm.assemble import assemble, named_features
-from dbt_rfm.choice import MAX_LABELS, data_start, load_anchors
+from dbt_rfm.assemble import assemble, in_order, named_features
+from dbt_rfm.choice import FEW_ANCHORS, MAX_LABELS, data_start, load_anchors, require_entities
 from dbt_rfm.errors import DataError
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
@@ -35,12 +35,13 @@ from dbt_rfm.plan.forecast_examples import (
 )
 from dbt_rfm.plan.forecast_features import forecast_plan
 from dbt_rfm.plan.labels import eligible_select
-from dbt_rfm.plan.neighbours import neighbours_plan, shown_graph
+from dbt_rfm.plan.neighbours import shown_graph
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.plan.series import series_select
 from dbt_rfm.plan.timeline import Season, Timeline, seasons, steps_table, windows_table
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.pql.task import Task
+from dbt_rfm.rows_around import rows_around
 from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.session import Session
 from dbt_rfm.shards import FIRST, GROUP, ROW, RunTables, bounds_of, fetch, head, said_of
@@ -55,7 +56,7 @@ MAX_CONTEXT = 2000  # examples: more of them are older ones, of another time (do
 MAX_ASKED = 500_000  # rows of predictions
 MAX_BACKTEST, MIN_BACKTEST_ENTITIES = 4000, 20
 MAX_WITH_ROWS = 10_000
-FEW_ANCHORS = 500
+_EXAMPLE = ("example_id", "split", "entity", "anchor_time", "step", "forecast_from", "forecast_until", "label")
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,13 @@ def forecast_snapshot(
     if tables is not None and bounds:
         examples, features, meta = _held(run, own, shared, tables, bounds)
     else:
-        examples, (features, meta) = session.query(_in_order(run)), _features(run, own, shared)
-    rows, reason = _rows(run) if with_rows and not bounds else ({}, said_of(bounds))
+        examples = session.query(in_order(session.names.examples, _EXAMPLE))
+        features, meta = _features(run, own, shared)
+    rows: dict[str, pa.Table] = {}
+    reason = said_of(bounds)
+    if with_rows and not bounds:  # of each entity and anchor, under the example_id of its first step
+        names, sizes, what = _bases(session.names), options.neighbors, "anchors of entities"
+        rows, reason = rows_around(session, Scope(graph), names, task.entity, sizes, most=MAX_WITH_ROWS, what=what)
     return Snapshot(
         query=task.text,
         kind=task.kind,
@@ -124,19 +130,11 @@ def forecast_snapshot(
     )
 
 
-def _in_order(run: _Run) -> exp.Select:
-    columns = ("example_id", "split", "entity", "anchor_time", "step", "forecast_from", "forecast_until", "label")
-    select = sql.select(*sql.columns(columns, "e")).from_(sql.temporary(run.session.names.examples, "e"), copy=False)
-    return select.order_by(exp.Ordered(this=sql.column("example_id", "e")), copy=False)
-
-
 def prepare(session: Session, graph: Graph, task: Task, options: Options, anchor: datetime) -> _Run:
     """The session tables windows, steps and series, which everything else is made of."""
     horizon, names, steps = task.horizon, session.names, task.timeframes
     assert horizon is not None and steps is not None, "a forecast has a window and a number of them"
-    entities = session.count(graph.read(task.entity.table, "e"))
-    if not entities:
-        raise DataError(f"table {task.entity.table.name} has no rows, so there is nobody to predict for")
+    entities = require_entities(session, graph, task)
     start = data_start(session, graph, task)
     limit = max(MIN_WINDOWS, min(MAX_WINDOWS, MAX_LABELS // entities))
     timeline = Timeline.of(anchor, horizon, steps=steps, start=start, limit=limit)
@@ -228,11 +226,10 @@ def _plans(run: _Run) -> tuple[Block, FeaturePlan, tuple[str, ...]]:
     session tables."""
     session, bases = run.session, _bases(run.session.names)
     forecast = forecast_plan(run.task, run.graph, session.names, bases, run.seasons)
-    for step in forecast.steps:
-        session.create(step.table, step.select)
+    session.run(forecast.steps)
     anchors = sql.select(sql.column("anchor_time")).distinct(copy=False)
     anchors = anchors.from_(sql.temporary(bases.examples), copy=False)
-    few = session.count(exp.Subquery(this=anchors, alias=exp.TableAlias(this=sql.name("a")))) <= FEW_ANCHORS
+    few = session.count(sql.subquery(anchors, "a")) <= FEW_ANCHORS
     plan = feature_plan(
         Scope(run.graph),
         bases,
@@ -249,8 +246,7 @@ def _features(run: _Run, own: Block, plan: FeaturePlan) -> tuple[pa.Table, tuple
     """The series' features of each example, then those of its entity and anchor."""
     session = run.session
     features, meta = assemble(session, [own])
-    for step in plan.steps:
-        session.create(step.table, step.select)
+    session.run(plan.steps)
     shared, shared_meta = assemble(session, plan.blocks)
     firsts = session.query(_with_first(run)).column(FIRST).to_numpy()
     where = pa.array(np.searchsorted(shared.column("example_id").to_numpy(), firsts))
@@ -263,8 +259,7 @@ def _held(
     run: _Run, own: Block, plan: FeaturePlan, tables: RunTables, bounds: Sequence[int]
 ) -> tuple[pa.Table, pa.Table, tuple[Feature, ...]]:
     """Examples and features of the first shard; all of them go into the tables."""
-    for step in plan.steps:
-        run.session.create(step.table, step.select)
+    run.session.run(plan.steps)
     tables.keep(_with_first(run), [own, *plan.blocks])
     meta = (*named_features([own]), *named_features(plan.blocks))
     return *fetch(tables, _shapes(plan), meta, head(bounds)), meta
@@ -276,22 +271,10 @@ def _shapes(plan: FeaturePlan) -> list[str]:
 
 def _with_first(run: _Run) -> exp.Select:
     """The examples in order, each with the example_id of its entity's and anchor's first."""
-    query = _in_order(run).select(sql.aliased(sql.column("example_id", "b"), FIRST), copy=False)
+    query = in_order(run.session.names.examples, _EXAMPLE, "e")
+    query = query.select(sql.aliased(sql.column("example_id", "b"), FIRST), copy=False)
     on = [exp.EQ(this=sql.column(c, "b"), expression=sql.column(c, "e")) for c in ("entity", "anchor_time")]
     return sql.join(query, sql.temporary(_bases(run.session.names).examples, "b"), sql.every(on))
-
-
-def _rows(run: _Run) -> tuple[dict[str, pa.Table], str]:
-    """The neighbourhood of each entity and anchor, under the example_id of its first step."""
-    session, bases = run.session, _bases(run.session.names)
-    count = session.count(sql.temporary(bases.examples))
-    if count > MAX_WITH_ROWS:
-        return {}, f"the bundle has no rows/: {count} anchors of entities are more than {MAX_WITH_ROWS}"
-    table, key = run.task.entity.table, run.task.entity.column.name
-    plan = neighbours_plan(Scope(run.graph), bases, table, key, run.options.neighbors)
-    for step in plan.steps:
-        session.create(step.table, step.select)
-    return {name: session.query(select) for name, select in plan.rows.items()}, ""
 
 
 def _bases(names: Names) -> Names:

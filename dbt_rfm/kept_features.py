@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
+from dbt_rfm.assemble import in_order
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names
 from dbt_rfm.plan.features import FeaturePlan
@@ -49,7 +50,7 @@ class KeptFeatures:
         keys = _keys(session.names, plan)
         kept = self._best(keys)
         shared = [key is not None and key in kept.blocks for key in keys]
-        examples = session.query(_examples(session.names))
+        examples = session.query(in_order(session.names.examples, ("example_id", *_WHO)))
         place = _places(examples, kept.examples)
         if not any(shared) or place.null_count == len(place):
             found = _run(session, plan, plan.blocks)
@@ -96,11 +97,6 @@ def _keys(names: Names, plan: FeaturePlan) -> list[str | None]:
     return keys
 
 
-def _examples(names: Names) -> exp.Select:
-    query = sql.select(*sql.columns(("example_id", *_WHO))).from_(sql.temporary(names.examples), copy=False)
-    return query.order_by(exp.Ordered(this=sql.column("example_id")), copy=False)
-
-
 def _places(examples: pa.Table, kept: pa.Table) -> pa.Array:
     """For each example its row among the kept ones, null for a new one."""
     if not len(kept) or kept.schema.field("entity").type != examples.schema.field("entity").type:
@@ -112,8 +108,7 @@ def _places(examples: pa.Table, kept: pa.Table) -> pa.Array:
 
 
 def _run(session: Session, plan: FeaturePlan, blocks: Sequence[Block]) -> list[pa.Table]:
-    for step in plan.steps:
-        session.create(step.table, step.select)
+    session.run(plan.steps)
     return [session.query(block.select) for block in blocks]
 
 

@@ -19,7 +19,7 @@ from dbt_rfm import trained, versions
 from dbt_rfm.answered import Answer, bundles_of, headline, is_held, keep_bundle, release_of
 from dbt_rfm.asked_rows import as_asked, with_key_columns
 from dbt_rfm.auto import FALLBACK, choose
-from dbt_rfm.collect import collect, named_anchor
+from dbt_rfm.collect import collect
 from dbt_rfm.empty_rows import empty_rows
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.evaluate import backtest
@@ -35,6 +35,7 @@ from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.keys import schema_for
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import Task
+from dbt_rfm.prediction_anchor import named_anchor
 from dbt_rfm.registry import SERVING
 from dbt_rfm.run_memory import graph_key, once, run_of
 from dbt_rfm.schema.fingerprint import fingerprint

@@ -18,14 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from dbt_rfm.assemble import assemble, named_features
-from dbt_rfm.choice import from_windows
+from dbt_rfm.assemble import assemble, in_order, named_features
+from dbt_rfm.choice import from_windows, require_entities
 from dbt_rfm.errors import DataError
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import shifted
 from dbt_rfm.plan.candidates import Limits, candidate_steps, history_steps
-from dbt_rfm.plan.examples import drawn_select, examples_select, query_examples
+from dbt_rfm.plan.examples import drawn_select, examples_select, of_split, query_examples
 from dbt_rfm.plan.interactions import (
     amounts_of,
     catalogue,
@@ -48,6 +48,7 @@ from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
 
 CONTEXT_GROUPS, BACKTEST_GROUPS = 800, 1000
+_PAIR = ("example_id", "split", "entity", "anchor_time", "item", "label", "relevant")
 MIN_WINDOWS, MAX_WINDOWS = 2, 6  # that are learnt from: as many as hold enough groups
 
 
@@ -81,8 +82,7 @@ def ranking_snapshot(
     `tables`: where a large answer keeps its pairs; the snapshot has the first shard of them only.
     """
     run = _Run(session, graph, task, options)
-    if not session.count(graph.read(task.entity.table, "e")):
-        raise DataError(f"table {task.entity.table.name} has no rows, so there is nobody to predict for")
+    require_entities(session, graph, task)
     if not session.count(graph.read(parts_of(task)[1].items, "i")):
         raise DataError(f"table {parts_of(task)[1].items.name} has no rows, so there is nothing to recommend")
     session.create(session.names("interactions"), interactions_select(task, graph))
@@ -124,15 +124,11 @@ def ranking_labelled(
         asked = labels.filter(pc.equal(labels["split"], QUERY))["anchor_time"]
         context = labels.filter(pc.equal(labels["split"], CONTEXT))
         moments = sorted(pc.unique(context["anchor_time"]).to_pylist(), reverse=True)
-        drawn = drawn_select(session.names, size=query_rows or 2**31, seed=options.seed, conditions=[_is(QUERY)])
-        chosen = _enough(_sizes(run, [_is(CONTEXT)]), moments)
-        splits = [(QUERY, drawn), (CONTEXT, _drawn(run, CONTEXT, chosen, [_is(CONTEXT)]))]
+        drawn = drawn_select(session.names, size=query_rows or 2**31, seed=options.seed, conditions=[of_split(QUERY)])
+        chosen = _enough(_sizes(run, [of_split(CONTEXT)]), moments)
+        splits = [(QUERY, drawn), (CONTEXT, _drawn(run, CONTEXT, chosen, [of_split(CONTEXT)]))]
         _groups(run, splits, sql.timestamp(cut) if cut is not None else None)
         return _snapshot(run, pc.max(asked).as_py(), [], nobody="nobody is asked")
-
-
-def _is(split: str) -> exp.Expression:
-    return exp.EQ(this=sql.column("split", "l"), expression=exp.Literal.string(split))
 
 
 def _load_lists(session: Session, labels: pa.Table) -> None:
@@ -240,20 +236,19 @@ def _snapshot(
     steps = history_steps(names, len(found.kinds), len(amounts))
     limits = Limits.of(groups, ranking.number)
     steps += candidate_steps(names, limits, len(found.kinds), exclude_seen=ranking.exclude_seen)
-    for step in steps:
-        session.create(step.table, step.select)
+    session.run(steps)
     session.create(names("labelled"), labelled_select(names))
     shares = _shares(session)
     session.create(names("pairs"), pairs_select(names, size=options.context_size, seed=options.seed))
     blocks = [pair_block(names, found, amounts, task.horizon)]
     bounds, asked_groups = group_bounds(session, names("pairs"), tables.size) if tables is not None else ([], 0)
     if tables is not None and bounds:
-        tables.keep(_in_order(names("pairs")), blocks)
+        tables.keep(in_order(names("pairs"), _PAIR), blocks)
         meta = named_features(blocks)
         examples, features = fetch(tables, [ROW], meta, head(bounds))
     else:
         features, meta = assemble(session, blocks)
-        examples = session.query(_in_order(names("pairs")))
+        examples = session.query(in_order(names("pairs"), _PAIR))
     splits = pc.unique(examples["split"]).to_pylist()
     if CONTEXT not in splits:
         raise DataError(
@@ -302,9 +297,3 @@ def _shares(session: Session) -> dict[str, dict[str, float]]:
         total = sum(smoothed.values())
         shares[split] = {name: n / total for name, n in smoothed.items()}
     return shares
-
-
-def _in_order(table: str) -> exp.Select:
-    columns = ("example_id", "split", "entity", "anchor_time", "item", "label", "relevant")
-    query = sql.select(*sql.columns(columns)).from_(sql.temporary(table), copy=False)
-    return query.order_by(exp.Ordered(this=sql.column("example_id")), copy=False)

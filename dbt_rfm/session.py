@@ -7,6 +7,7 @@ has a suffix of its own.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any
@@ -16,7 +17,7 @@ from sqlglot import exp
 
 from dbt_rfm.errors import RfmError
 from dbt_rfm.plan import sql
-from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.blocks import Names, Step
 from dbt_rfm.warehouse.base import Warehouse
 
 
@@ -40,6 +41,10 @@ class Session:
     def create(self, table: str, select: exp.Expression) -> None:
         self.warehouse.create_temporary(table, select)
         self._made[table] = None
+
+    def run(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            self.create(step.table, step.select)
 
     def load(self, table: str, rows: pa.Table) -> None:
         self.warehouse.load_temporary(table, rows)

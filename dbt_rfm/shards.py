@@ -28,6 +28,7 @@ from dbt_rfm.errors import RfmError
 from dbt_rfm.job import JobTarget
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block
+from dbt_rfm.plan.examples import of_split
 from dbt_rfm.relations import drop, exists, named, names_beginning
 from dbt_rfm.session import Session
 from dbt_rfm.snapshot import QUERY, Feature, Snapshot, described, from_description
@@ -229,7 +230,7 @@ def bounds_of(session: Session, table: str, size: int, *, unit: int = 1) -> list
     asked = sql.select(
         sql.aliased(exp.Min(this=example_id), "first"), sql.aliased(exp.Count(this=exp.Star()), "n")
     ).from_(sql.temporary(table), copy=False)
-    (found,) = session.query(asked.where(_is_query(), copy=False)).to_pylist()
+    (found,) = session.query(asked.where(of_split(QUERY, None), copy=False)).to_pylist()
     if found["n"] <= size:
         return []
     first, until = int(found["first"]), int(found["first"] + found["n"])
@@ -241,7 +242,7 @@ def group_bounds(session: Session, table: str, size: int) -> tuple[list[int], in
     first = sql.aliased(exp.Min(this=sql.column("example_id")), "first")
     counted = sql.aliased(exp.Count(this=exp.Star()), "n")
     groups = sql.select(sql.column("group_id"), first, counted).from_(sql.temporary(table), copy=False)
-    groups = groups.where(_is_query(), copy=False).group_by(sql.column("group_id"), copy=False)
+    groups = groups.where(of_split(QUERY, None), copy=False).group_by(sql.column("group_id"), copy=False)
     total = sql.select(
         sql.aliased(exp.Count(this=exp.Star()), "groups"),
         sql.aliased(exp.Min(this=sql.column("first", "g")), "first"),
@@ -325,7 +326,3 @@ def _spread(rows: pa.Table, ids: pa.ChunkedArray, firsts: pa.ChunkedArray) -> pa
     """Rows of entities at anchors for each of their examples; `firsts` [examples] are their own example_ids."""
     places = np.searchsorted(rows.column("example_id").to_numpy(), firsts.to_numpy())
     return rows.take(pa.array(places)).set_column(0, "example_id", ids)
-
-
-def _is_query() -> exp.Expression:
-    return exp.EQ(this=sql.column("split"), expression=exp.Literal.string(QUERY))

@@ -15,13 +15,14 @@ from typing import Any
 from sqlglot import exp
 
 from dbt_rfm.choice import Choice
-from dbt_rfm.collect import anchor_of, choose_labels
+from dbt_rfm.chosen_examples import choose_labels
 from dbt_rfm.events import events_sql
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.labels import labels_select
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.task import Task
+from dbt_rfm.prediction_anchor import anchor_of
 from dbt_rfm.recommendation import sizes_of
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.session import Session
@@ -165,4 +166,4 @@ def _anchors(session: Session) -> list[datetime]:
 
 def _asked(session: Session, choice: Choice) -> int:
     assert isinstance(choice.query, exp.Expression), "only given label tables say row by row who is asked"
-    return session.count(exp.Subquery(this=choice.query, alias=exp.TableAlias(this=sql.name("asked"))))
+    return session.count(sql.subquery(choice.query, "asked"))

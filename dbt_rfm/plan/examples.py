@@ -107,8 +107,9 @@ def examples_select(
     anchor = sql.column("anchor_time", "x")
     ifs = [] if cut is None else [exp.If(this=exp.LT(this=cut, expression=anchor), true=cut)]
     if staleness is not None:
-        learnt = exp.EQ(this=sql.column("split", "x"), expression=exp.Literal.string(CONTEXT))
-        ifs.append(exp.If(this=learnt, true=staleness.as_of(anchor, _draw("x", staleness.seed, "staleness"))))
+        ifs.append(
+            exp.If(this=of_split(CONTEXT, "x"), true=staleness.as_of(anchor, _draw("x", staleness.seed, "staleness")))
+        )
     as_of: exp.Expression = exp.Case(ifs=ifs, default=anchor) if ifs else anchor
     query = sql.select(
         sql.aliased(example_id, "example_id"),
@@ -132,6 +133,10 @@ def query_examples(eligible: exp.Select, entity_ids: Sequence[Scalar], label_typ
 
 def known_by(moment: exp.Expression) -> exp.Expression:
     return exp.LTE(this=sql.column("known_at", "l"), expression=moment)
+
+
+def of_split(split: str, alias: str | None = "l") -> exp.Expression:
+    return exp.EQ(this=sql.column("split", alias), expression=exp.Literal.string(split))
 
 
 def _draw(alias: str, seed: int, purpose: str) -> exp.Expression:
