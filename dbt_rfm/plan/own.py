@@ -47,7 +47,7 @@ def _outputs(scope: Scope, table: Table, alias: str, source: str, label: str) ->
         for v in (v for column in scope.columns(table) for v in column_value(column, alias))
     ]
     moments = [c for c in scope.columns(table) if c.semantic_type == SemanticType.TIMESTAMP]
-    moments += [table.column(c) for c in (table.time_column or table.valid_from,) if c]
+    moments += [table.column(table.own_time)] if table.own_time else []
     return outputs + [_age(table, column, alias, source, label) for column in moments]
 
 

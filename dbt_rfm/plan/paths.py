@@ -1,20 +1,22 @@
 """Rows of a table and what they belong to, along a path of links.
 
 In: a table and the links from it upwards. Out: a FROM with its joins, the key at the top of the path, and the row's
-time. Time rule: a row happens at its event time (its own time column; if its table has none, the first one on the
-path), and it is known once every timed table on its path is. Where no table on its path has a time, it is known with
-the timed rows it belongs to beside the path: order items that are read for their product, with their order. A snapshot
-table (SCD2) without a time column happens at the start of its validity; a version counts until its end.
+time. Time rule: a row happens at its event time: its own time column; if its table has none, that of the row its time
+link leads to, on the path or beside it (order items with their order, also where they are read for their product); the
+first one on the path else. It is known once every timed table on its path is. Where neither a time link nor the path
+says when, it is known with all timed rows it belongs to. A snapshot table (SCD2) without a time column happens at the
+start of its validity; a version counts until its end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
 
 from dbt_rfm.plan import sql
+from dbt_rfm.schema.time_links import timed_ways
 from dbt_rfm.schema.types import Link, RelationalSchema, Table
 
 
@@ -67,14 +69,16 @@ def tables_on(graph: Graph, path: Path) -> tuple[Table, ...]:
     return (path.table, *(graph.schema.table(link.child) for link in path.links[1:]))
 
 
+def tables_of_time(graph: Graph, path: Path) -> tuple[Table, ...]:
+    """The tables whose times may say when a row of the path happened."""
+    if path.table.own_time is not None or path.table.time_link is None:
+        return tables_on(graph, path)
+    return tuple(graph.schema.table(way[-1].parent) for way in timed_ways(graph.schema, path.table.name))
+
+
 def own_time(table: Table, alias: str) -> exp.Expression | None:
     """When a row of the table happened, None if its table has no time."""
-    named = _time_name(table)
-    return None if named is None else time_of(table, named, alias)
-
-
-def _time_name(table: Table) -> str | None:
-    return table.time_column or table.valid_from
+    return None if table.own_time is None else time_of(table, table.own_time, alias)
 
 
 def in_time(table: Table, alias: str) -> list[exp.Expression]:
@@ -88,19 +92,24 @@ def time_of(table: Table, named: str, alias: str) -> exp.Expression:
 
 
 def times(graph: Graph, path: Path) -> list[exp.Expression]:
-    """The times of each timed table on the path, the row's own first; a version's start comes after its event."""
-    found: list[exp.Expression] = []
+    """The times of each timed table on the path and beside it, first when the row happened.
+
+    A version's start comes after its event. What the row's time link leads to beside the path comes before the path.
+    """
+    on_path: list[exp.Expression] = []
     for i, table in enumerate(tables_on(graph, path)):
         named = dict.fromkeys(name for name in (table.time_column, table.valid_from) if name is not None)
-        found += [time_of(table, name, path.alias(i)) for name in named]
-    return found or [witness.time(graph) for witness in witnesses(graph, path)]
+        on_path += [time_of(table, name, path.alias(i)) for name in named]
+    beside = witnesses(graph, path)
+    of_row = [witness.time(graph) for witness in beside if witness.start == path.alias(0)]
+    return [*of_row, *on_path, *(witness.time(graph) for witness in beside if witness.start != path.alias(0))]
 
 
 @dataclass(frozen=True)
 class Witness:
     """A timed row that says when a row without a time was known: `links` lead up to it from the row aliased `start`.
 
-    `alone`: no other one does.
+    `alone`: no other one does, or the time link says that this one does.
     """
 
     start: str
@@ -145,7 +154,10 @@ class Witness:
 
 
 def witnesses(graph: Graph, path: Path) -> list[Witness]:
-    """The timed rows beside the path that its rows belong to; none where a table on it has a time."""
+    """The timed rows beside the path that its rows belong to.
+
+    Of a row with a time link what that leads to; of others all, but none where a table on the path has a time.
+    """
     tables = tables_on(graph, path)
     return _witnesses(graph, [(table, path.links[i], path.alias(i)) for i, table in enumerate(tables)])
 
@@ -156,23 +168,14 @@ def witnesses_of(graph: Graph, link: Link, alias: str) -> list[Witness]:
 
 
 def _witnesses(graph: Graph, rows: Sequence[tuple[Table, Link, str]]) -> list[Witness]:
-    if any(_time_name(table) for table, _, _ in rows):
-        return []
-    found = [(alias, up) for table, link, alias in rows for up in _up_to_timed(graph.schema, table.name, (link,))]
-    return [Witness(alias, up, f"k{i}", len(found) == 1) for i, (alias, up) in enumerate(found)]
-
-
-def _up_to_timed(schema: RelationalSchema, name: str, without: Sequence[Link]) -> Iterator[tuple[Link, ...]]:
-    """Links from a table without a time up to the nearest timed ones; what `without` leads to is left out."""
-    for link in schema.parents(name):
-        if link in without or link.parent == name:
-            continue
-        parent = schema.table(link.parent)
-        if _time_name(parent):
-            yield (link,)
-        else:
-            for more in _up_to_timed(schema, parent.name, (*without, link)):
-                yield (link, *more)
+    timed = any(table.own_time for table, _, _ in rows)
+    found = [
+        (alias, up, table.time_link is not None)
+        for table, link, alias in rows
+        if not table.own_time and (table.time_link or not timed)
+        for up in timed_ways(graph.schema, table.name, (link,))
+    ]
+    return [Witness(alias, up, f"k{i}", told or len(found) == 1) for i, (alias, up, told) in enumerate(found)]
 
 
 def event_time(graph: Graph, path: Path) -> exp.Expression | None:

@@ -13,6 +13,7 @@ from dbt_rfm.pql.scope import Scope, of_type
 from dbt_rfm.pql.task import BoundAggregation, BoundColumn
 from dbt_rfm.pql.windows import Place, check_window
 from dbt_rfm.schema.data_types import Family, family
+from dbt_rfm.schema.time_links import timed_ways
 from dbt_rfm.schema.types import Column, Link, SemanticType, Table
 
 _EXECUTED = ("COUNT", "COUNT_DISTINCT", "SUM", "AVG", "MIN", "MAX", "FIRST", "LAST", "LIST_DISTINCT")
@@ -80,11 +81,11 @@ def _check_time(scope: Scope, table: Table, path: tuple[Link, ...], window: ast.
     if window.start is None and window.end == 0:
         return  # "ever so far" holds for all rows that are known
     on_the_way = [table, *(scope.schema.table(link.child) for link in path[1:])]
-    if not any(t.time_column or t.valid_from for t in on_the_way):
+    if not any(t.own_time or t.time_link for t in on_the_way):
         names = " nor ".join(t.name for t in on_the_way)
         has = f"neither {names} has a" if len(on_the_way) > 1 else f"{names} has no"
-        raise scope.error(
-            f"there is no time to place rows in a window: {has} time column",
-            window.span,
-            f"Set event_time or meta.rfm.time_column on {table.name}.",
-        )
+        keys = dict.fromkeys(way[0].child_column for way in timed_ways(scope.schema, table.name))
+        hint = f"Set event_time or meta.rfm.time_column on {table.name}."
+        if keys:
+            hint = f"Set meta.rfm.time_column of {table.name} to the foreign key that says when: {' or '.join(keys)}."
+        raise scope.error(f"there is no time to place rows in a window: {has} time column", window.span, hint)

@@ -26,5 +26,5 @@ def _table(table: Table) -> dict:
         "name": table.name,
         "columns": sorted([c.name, c.data_type, str(c.semantic_type)] for c in table.columns),
         "primary_key": list(table.primary_key),
-        "time": [table.time_column, table.valid_from, table.valid_to],
+        "time": [table.time_column, table.valid_from, table.valid_to, *([table.time_link] if table.time_link else [])],
     }

@@ -7,7 +7,7 @@ Keys, links and times are settled before semantic types, because a key is an id 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -19,6 +19,7 @@ from dbt_rfm.schema.infer import infer
 from dbt_rfm.schema.meta import TableMeta, read_meta
 from dbt_rfm.schema.probe import Probe
 from dbt_rfm.schema.semantics import by_data_type, key_columns, with_semantics
+from dbt_rfm.schema.time_links import timed_ways, with_time_links
 from dbt_rfm.schema.times import with_time
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 from dbt_rfm.warehouse.base import Warehouse
@@ -42,12 +43,11 @@ def schema_from_job(job: Job, warehouse: Warehouse, *, as_of: datetime | None = 
     notes = [key.note for key in keys.values() if key and key.note]
     notes += [*found.notes, *inferred.notes, *cut]
     notes += _unread(finished, inferred.tables)
-    combined = [link for link in found.combined if not _lacks_a_column(finished, link)]
-    notes += _on_keys_and_times(finished, (*links, *combined), metas)
-    schema = RelationalSchema(tuple(finished), links, tuple(notes))
-    for link in combined:
+    schema = RelationalSchema(tuple(finished), links)
+    for link in (link for link in found.combined if not _lacks_a_column(finished, link)):
         schema = with_combined_link(schema, link, warehouse.dialect)
-    return schema
+    schema = with_time_links(schema, probe)
+    return replace(schema, notes=(*notes, *_on_keys_and_times(schema, metas)))
 
 
 def label_table(relation: str, warehouse: Warehouse) -> Table:
@@ -106,7 +106,7 @@ def _lacks_a_column(tables: Sequence[Table], link: CombinedLink) -> bool:
 
 def _finish(table: Table, links: Sequence[Link], meta: TableMeta, probe: Probe) -> Table:
     """Leave out what is ignored or cannot be read, and settle the semantic types of the rest."""
-    needed = {table.time_column, table.valid_from, table.valid_to, *table.primary_key}
+    needed = {table.time_column, table.time_link, table.valid_from, table.valid_to, *table.primary_key}
     for name in sorted(n for n in needed if n and meta.of(n).ignore):
         raise ProjectError(
             f"meta.rfm.ignore is set on {name}, which is the key or the time of {table.name}",
@@ -135,32 +135,23 @@ def _unread(tables: Sequence[Table], drafts: Sequence[Table]) -> list[str]:
     return [f"left out, values of these types are not read: {', '.join(left)}"] if left else []
 
 
-def _hanging(
-    timeless: Sequence[str], timed: Set[str], links: Sequence[Link | CombinedLink]
-) -> dict[str, tuple[str, ...]]:
-    """Tables without a time, and the parents that say when their rows were known: by a time or by their own parents."""
-    found: dict[str, tuple[str, ...]] = {}
-    for _ in timeless:
-        for name in timeless:
-            known = [
-                k.parent for k in links if k.child == name != k.parent and (k.parent in timed or k.parent in found)
-            ]
-            found |= {name: tuple(dict.fromkeys(known))} if known else {}
-    return found
-
-
-def _on_keys_and_times(
-    tables: Sequence[Table], links: Sequence[Link | CombinedLink], metas: Mapping[str, TableMeta]
-) -> list[str]:
-    keyless = [t.name for t in tables if not t.primary_key]
-    guessed = [f"{t.name}.{t.time_column}" for t in tables if t.time_column_inferred]
-    timed = {t.name for t in tables if t.time_column or t.valid_from}
-    timeless = [t.name for t in tables if t.name not in timed and not metas[t.name].time_column]
-    hanging = {name: f"{name} with {' and '.join(on)}" for name, on in _hanging(timeless, timed, links).items()}
+def _on_keys_and_times(schema: RelationalSchema, metas: Mapping[str, TableMeta]) -> list[str]:
+    tables = schema.tables
+    timeless = [t.name for t in tables if not t.own_time and not metas[t.name].time_column]
+    hanging = {name: on for name in timeless if (on := _hangs_on(schema, name))}
     notes = {
-        "no primary key, declared or found in the data": keyless,
-        "time columns inferred, the only dates that can be one": guessed,
-        "no time column, so their rows are known with the row they belong to": list(hanging.values()),
+        "no primary key, declared or found in the data": [t.name for t in tables if not t.primary_key],
+        "time columns inferred, the only dates that can be one": [
+            f"{t.name}.{t.time_column}" for t in tables if t.time_column and t.time_column_inferred
+        ],
+        "no time column, so their rows are known with the row they belong to": [
+            f"{name} with {' and '.join(on)}" for name, on in hanging.items()
+        ],
         "no time column, so their rows count as always known": [name for name in timeless if name not in hanging],
     }
     return [f"{text}: {', '.join(named)}" for text, named in notes.items() if named]
+
+
+def _hangs_on(schema: RelationalSchema, name: str) -> list[str]:
+    """The parents that say when a row of a table without a time was known: by a time or by their own parents."""
+    return list(dict.fromkeys(way[0].parent for way in timed_ways(schema, name)))

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from sqlglot import exp
 
 from dbt_rfm.schema.data_types import has_zone
-from dbt_rfm.schema.types import Table
+from dbt_rfm.schema.types import Link, Table
 from dbt_rfm.warehouse.base import Warehouse
 
 SAMPLE = 10_000  # rows per look; milliseconds on any warehouse
@@ -76,11 +76,45 @@ class Probe:
         sampled, found = self._one(joined.join(keys.subquery("p"), on=exp.EQ(this=v, expression=k), join_type="left"))
         return int(sampled), int(found)
 
+    def shares_of_last(self, child: Table, ways: Sequence[Sequence[tuple[Link, Table]]]) -> list[float] | None:
+        """For each way from the child up to a time: in how many of the child's rows no other way has a later one.
+
+        In: ways of (link, its parent). Of rows that have all times, in a sample; None if there are none.
+        """
+        aliases = [f"t{i}" for i in range(len(ways))]
+        joined = exp.Select().from_(self.rows(child).limit(SAMPLE).subquery("c"))
+        for i, way in enumerate(ways):
+            below = "c"
+            for j, (link, parent) in enumerate(way):
+                alias = f"p{i}_{j}"
+                on = exp.EQ(this=column(link.parent_column, alias), expression=column(link.child_column, below))
+                joined = joined.join(self._first_rows(parent, link.parent_column).subquery(alias), on=on)
+                below = alias
+            timed = way[-1][1]
+            assert timed.own_time is not None, "a way leads up to a timed table"
+            joined = joined.select(exp.alias_(_time(timed, timed.own_time, below), aliases[i]))
+        counted: list[exp.Expression] = [exp.Count(this=exp.Star())]
+        for one in aliases:
+            last = [exp.GTE(this=exp.column(one), expression=exp.column(other)) for other in aliases if other != one]
+            counted.append(exp.Count(this=exp.Case(ifs=[exp.If(this=exp.and_(*last), true=exp.Literal.number(1))])))
+        known = [exp.Not(this=exp.Is(this=exp.column(one), expression=exp.Null())) for one in aliases]
+        asked = [exp.alias_(expression, f"a{i}") for i, expression in enumerate(counted)]
+        total, *lasts = self._one(exp.Select(expressions=asked).from_(joined.subquery("t")).where(*known))
+        return [int(last) / int(total) for last in lasts] if total else None
+
+    def _first_rows(self, table: Table, key: str) -> exp.Select:
+        """The rows of a table; of one with versions (key, time) of the first one."""
+        if table.valid_from is None:
+            return self.rows(table)
+        assert table.own_time is not None, "the start of its validity, if no other"
+        first = exp.alias_(exp.Min(this=column(table.own_time)), table.own_time, quoted=True)
+        found = exp.Select(expressions=[column(key), first]).from_(self.rows(table).subquery("v"))
+        return found.group_by(column(key))
+
     def rows(self, table: Table) -> exp.Select:
         """`select * from` the table, up to `as_of`."""
         select = exp.select("*").from_(table.relation, dialect=self.warehouse.dialect)
-        named = table.time_column or table.valid_from
-        earlier = self._earlier(table, named) if named else None
+        earlier = self._earlier(table, table.own_time) if table.own_time else None
         return select if earlier is None else select.where(earlier)
 
     def _earlier(self, table: Table, named: str) -> exp.Expression | None:
@@ -88,10 +122,7 @@ class Probe:
         if self.as_of is None:
             return None
         moment = exp.Literal.string(naive_utc(self.as_of).isoformat(sep=" "))
-        time: exp.Expression = column(named)
-        if has_zone(table.column(named).data_type):
-            time = exp.AtTimeZone(this=time, zone=exp.Literal.string("UTC"))
-        return exp.LTE(this=_as_timestamp(time), expression=_as_timestamp(moment))
+        return exp.LTE(this=_time(table, named), expression=_as_timestamp(moment))
 
     def _ask(
         self, rows: exp.Select, columns: Sequence[str], texts: Sequence[str]
@@ -122,6 +153,13 @@ def _shape(name: str) -> list[exp.Expression]:
     without = exp.func("replace", column(name), exp.Literal.string(" "), exp.Literal.string(""))
     spaces = exp.Sub(this=length.copy(), expression=exp.Length(this=without))
     return [exp.Avg(this=length), exp.Min(this=length.copy()), exp.Max(this=length.copy()), exp.Avg(this=spaces)]
+
+
+def _time(table: Table, named: str, alias: str | None = None) -> exp.Expression:
+    time: exp.Expression = column(named, alias)
+    if has_zone(table.column(named).data_type):
+        time = exp.AtTimeZone(this=time, zone=exp.Literal.string("UTC"))
+    return _as_timestamp(time)
 
 
 def _as_timestamp(time: exp.Expression) -> exp.Expression:

@@ -37,7 +37,7 @@ def role(schema: RelationalSchema, table: Table, column: Column) -> str:
     roles = []
     if column.name in table.primary_key:
         roles.append(f"key {GUESS}" if table.primary_key_inferred else "key")
-    if column.name == table.time_column:
+    if column.name in (table.time_column, table.time_link):
         roles.append(f"time {GUESS}" if table.time_column_inferred else "time")
     if column.name in (table.valid_from, table.valid_to):
         roles.append("valid from" if column.name == table.valid_from else "valid to")
@@ -67,7 +67,7 @@ def _attribute(schema: RelationalSchema, table: Table, column: Column) -> str:
     is_key = column.name in table.primary_key
     is_link = any(link.child_column == column.name for link in schema.parents(table.name))
     marks = ", ".join(mark for mark, holds in (("PK", is_key), ("FK", is_link)) if holds)
-    said = "time" if column.name == table.time_column else ""
+    said = "time" if column.name in (table.time_column, table.time_link) else ""
     guessed = (is_key and table.primary_key_inferred) or (said and table.time_column_inferred)
     comment = " ".join(part for part in (said, "inferred" if guessed else "") if part)
     parts = [str(column.semantic_type), _word(column.name), marks, f'"{comment}"' if comment else ""]

@@ -40,7 +40,8 @@ def schema_rows(schema: RelationalSchema) -> pa.Table:
 
 
 def _rows(schema: RelationalSchema, table: Table, column: Column) -> Iterator[dict[str, Any]]:
-    is_key, is_time = column.name in table.primary_key, column.name in (table.time_column, table.valid_from)
+    is_key = column.name in table.primary_key
+    is_time = column.name in (table.time_column, table.valid_from, table.time_link)
     own = {
         "table_name": table.name,
         "unique_id": table.unique_id,

@@ -1,9 +1,10 @@
 """Which column says when a row happened.
 
-In: a table and what is declared. Out: the time column, and how it was found. Order: `meta.rfm.time_column`, dbt's
-`event_time`, the validity of a dbt snapshot, the only date or timestamp. Time rule: a wrong choice leaks the future or
-hides the past, so with several candidates nothing is guessed and the reader is asked. Birthdays and load times
-(`_loaded_at`, `dbt_updated_at`) never count: they do not say when the thing happened.
+In: a table and what is declared. Out: the time column, or the foreign key that leads to it, and how it was found.
+Order: `meta.rfm.time_column`, dbt's `event_time`, the validity of a dbt snapshot, the only date or timestamp. Time
+rule: a wrong choice leaks the future or hides the past, so with several candidates nothing is guessed and the reader is
+asked.
+Birthdays and load times (`_loaded_at`, `dbt_updated_at`) never count: they do not say when the thing happened.
 """
 
 from __future__ import annotations
@@ -33,13 +34,16 @@ _LOADERS = frozenset({"dbt", "etl", "fivetran", "airbyte", "dlt", "meltano", "st
 
 
 def with_time(table: Table, given: JobTable, meta: TableMeta) -> Table:
-    """The table with its time column. Raises ProjectError if it is no time, or if several could be meant."""
+    """The table with its time. Raises ProjectError if several columns could be meant."""
     if given.resource_type == "snapshot" or given.snapshot_columns:
         table = _with_validity(table, given)
     declared = meta.time_column or given.event_time
     if declared == ALWAYS_KNOWN:
         return table
     if declared:
+        named = table.column(declared)
+        if family(named.data_type) is not Family.TIME and table.valid_from is None:
+            return replace(table, time_link=named.name)  # whether it is a foreign key shows once links are known
         return replace(table, time_column=_checked(table, declared))
     if table.valid_from is not None:
         return table

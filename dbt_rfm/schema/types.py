@@ -35,8 +35,9 @@ class Table:
     """One table of the graph.
 
     `relation` is SQL that dbt rendered (a quoted name, or a subquery under --empty and --sample): always used as
-    `select … from <relation>`. A table without `time_column` counts as always known. `valid_from`/`valid_to` are set
-    for dbt snapshots, whose rows count while valid_from <= anchor < valid_to.
+    `select … from <relation>`. Rows of a table without a time happen with those that `time_link` leads to; without
+    that too they are known with all they belong to, or always. `valid_from`/`valid_to` are set for dbt snapshots, whose
+    rows count while valid_from <= anchor < valid_to.
     """
 
     name: str  # the alias queries use
@@ -50,6 +51,12 @@ class Table:
     primary_key_inferred: bool = False
     time_column_inferred: bool = False
     left_out: tuple[str, ...] = ()  # columns of the relation that nothing reads: of another type, or ignored
+    time_link: str | None = None  # of a table without a time: the foreign key to what says when a row happened
+
+    @property
+    def own_time(self) -> str | None:
+        """The column that says when a row happened; of a snapshot table without one, when it became valid."""
+        return self.time_column or self.valid_from
 
     @property
     def combined(self) -> tuple[str, ...]:

@@ -97,6 +97,9 @@ QUESTIONS = {
         "WHERE customers.region CONTAINS 't' AND LAST(plans.plan) != 'free'",
         "customers orders plans",
     ),
+    "demand": Question(
+        "PREDICT SUM(order_items.quantity, 0, 30, days) FOR EACH products.product_id", "products order_items orders"
+    ),
     "multiclass": Question(
         "PREDICT LAST(orders.device, 0, 30, days) FOR EACH customers.customer_id", "customers orders stores"
     ),

@@ -60,7 +60,8 @@ ORDERS_PATH = (LINKS[1],)
 ITEMS_PATH = (LINKS[2], LINKS[1])
 
 
-def shop_schema() -> RelationalSchema:
+def shop_schema(items_with: str | None = None) -> RelationalSchema:
+    """`items_with`: the foreign key of the items that says when they happened."""
     ids = {(t, k) for t, k in _KEYS.items()} | {(k.child, k.child_column) for k in LINKS}
     tables = [
         Table(
@@ -69,6 +70,7 @@ def shop_schema() -> RelationalSchema:
             tuple(Column(c, kind, _semantic((name, c) in ids, kind)) for c, kind in columns.items()),
             (_KEYS[name],),
             TIME_OF.get(name),
+            time_link=items_with if name == "items" else None,
         )
         for name, columns in _TYPES.items()
     ]
@@ -181,17 +183,20 @@ def databases(draw: st.DrawFn) -> Database:
 
 
 @st.composite
-def same_until(draw: st.DrawFn, database: Database, cut: datetime) -> Database:
-    """The database as it might have gone on: what was known at `cut` is the same, all later rows are others."""
+def same_until(draw: st.DrawFn, database: Database, cut: datetime, items_with: str = "orders") -> Database:
+    """The database as it might have gone on: what was known at `cut` is the same, all later rows are others.
+
+    Items come with their orders, or with the table named.
+    """
     other = draw(databases())
-    orders = {o["order_id"]: o for o in database["orders"]}
-    time_of_order = {i: o["ordered_at"] for i, o in orders.items()}
+    key = _KEYS[items_with]
+    times = {row[key]: row[TIME_OF[items_with]] for row in database[items_with]}
     kept = {
         "regions": list(database["regions"]),
         "customers": [_past(r, "created_at", cut, left_at=draw(_after(cut))) for r in database["customers"]],
         "orders": [_past(r, "ordered_at", cut, paid_at=draw(_after(cut))) for r in database["orders"]],
         "products": [_past(r, "launched_at", cut) for r in database["products"]],
-        "items": [i for i in database["items"] if not _is_later(time_of_order.get(i["order_id"]), cut)],
+        "items": [i for i in database["items"] if not _is_later(times.get(i[key]), cut)],
     }
     result = {name: [r for r in rows if r is not None] for name, rows in kept.items()}
     for name, time in TIME_OF.items():
@@ -199,20 +204,11 @@ def same_until(draw: st.DrawFn, database: Database, cut: datetime) -> Database:
         for row in other[name]:
             if row[_KEYS[name]] not in taken:
                 result[name].append({**row, time: draw(_after(cut))})
-    known = {o["order_id"] for o in result["orders"] if not _is_later(o["ordered_at"], cut)}
-    lost = {o["order_id"] for o in database["orders"] if o["ordered_at"] is None}
-    for i, row in enumerate(other["items"]):
-        if (
-            row["order_id"] is not None
-            and row["order_id"] not in known | lost
-            and row["order_id"] in taken_orders(result)
-        ):
-            result["items"].append({**row, "item_id": 100 + i})
+    later = {row[key] for row in result[items_with] if _is_later(row[TIME_OF[items_with]], cut)}
+    lost = {i for i, time in times.items() if time is None}
+    new = [row for row in other["items"] if row[key] in later - lost]
+    result["items"] += [{**row, "item_id": 100 + i} for i, row in enumerate(new)]
     return result
-
-
-def taken_orders(database: Database) -> set[object]:
-    return {o["order_id"] for o in database["orders"]}
 
 
 def _past(row: Row, time: str, cut: datetime, **unknown: datetime | None) -> Row | None:

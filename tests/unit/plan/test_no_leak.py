@@ -133,6 +133,33 @@ def test__features__rows_without_a_time_on_the_way__are_known_with_the_row_besid
 
 
 @slow
+@given(
+    st.data(),
+    databases(),
+    moments,
+    st.lists(st.tuples(st.integers(1, 2), moments), min_size=1, max_size=6),
+    st.sampled_from([("orders", PRICE), ("orders", SPENDING), ("products", AMOUNT), ("products", SPENDING)]),
+)
+def test__features__rows_with_a_time_link__are_known_with_what_it_leads_to(
+    data: st.DataObject,
+    database: Database,
+    cut: datetime,
+    drawn: list[tuple[int, datetime]],
+    asked: tuple[str, Task],
+) -> None:
+    """Also where another table with a time lies on their way: items by their product, seen for the customer."""
+    items_with, task = asked
+    later = data.draw(same_until(database, cut, items_with))
+    labels = labels_of([(*e, 1.0) for e in sorted({*drawn, (1, cut), (2, cut), (1, FAR)})], timedelta(days=5))
+    schema = shop_schema({"orders": "order_id", "products": "product_id"}[items_with])
+
+    def snapshot(shop: Database) -> Snapshot:
+        return collect_labelled(task, schema, warehouse_of(shop), OPTIONS, labels=labels, with_rows=True)
+
+    same(snapshot(database), snapshot(later), until=cut)
+
+
+@slow
 @given(st.data(), databases(), moments)
 def test__frozen__rows_and_labels_after_the_cut_changed__move_no_example(
     data: st.DataObject, database: Database, cut: datetime

@@ -1,0 +1,60 @@
+"""Questions about rows that happen with what a foreign key leads to: what is sold of a product, by the days of orders."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+import pytest
+from plan_databases import START, Database, shop_schema, warehouse_of
+
+from dbt_rfm.errors import QueryError
+from dbt_rfm.plan.labels import labels_select
+from dbt_rfm.plan.paths import Graph
+from dbt_rfm.pql.binder import bind
+from dbt_rfm.pql.parser import parse
+
+DAY = timedelta(days=1)
+SOLD = "PREDICT SUM(items.quantity, 0, 5, days) FOR EACH {}"
+NOBODY = {"customer_id": None, "amount": 1.0, "status": None, "paid_at": None}
+#: Sold: 1 on the second day, 2 on the fourth, 4 on the tenth; the last item has no order, so nobody knows when.
+SHOP: Database = {
+    "regions": [{"region_id": 1, "area": None, "kind": None}],
+    "customers": [],
+    "orders": [
+        {"order_id": i, "region_id": 1, "ordered_at": START + day * DAY, **NOBODY}
+        for i, day in enumerate((2, 4, 10), start=1)
+    ],
+    "items": [
+        {"item_id": i, "order_id": order_id, "product_id": 1, "quantity": quantity}
+        for i, (order_id, quantity) in enumerate(((1, 1), (2, 2), (3, 4), (None, 8)), start=1)
+    ],
+    "products": [{"product_id": 1, "price": None, "category": None, "launched_at": START + 6 * DAY}],
+}
+
+
+def sold(of: str, anchor: datetime, *, items_with: str) -> list[float]:
+    """Labels of the one entity there is."""
+    schema = shop_schema(items_with)
+    warehouse = warehouse_of(SHOP)
+    warehouse.load_temporary("anchors", pa.table({"anchor_time": pa.array([anchor], type=pa.timestamp("us"))}))
+    labels = labels_select(bind(parse(SOLD.format(of)), schema), Graph(schema, "duckdb"), "anchors")
+    return [row["label"] for row in warehouse.query(labels).to_pylist()]
+
+
+def test__labels__of_a_product__count_by_the_days_of_orders() -> None:
+    anchor = START + 6 * DAY  # the product has to be there to be asked about
+    assert sold("products.product_id", anchor, items_with="order_id") == [4.0]
+
+
+def test__labels__of_a_region_over_orders__count_by_what_the_time_link_leads_to() -> None:
+    """Orders lie on the way and have a time of their own; the items came with their product."""
+    assert sold("regions.region_id", START + DAY, items_with="order_id") == [3.0]
+    assert sold("regions.region_id", START + DAY, items_with="product_id") == [3.0]
+    assert sold("regions.region_id", START + 5 * DAY, items_with="order_id") == [4.0]
+    assert sold("regions.region_id", START + 5 * DAY, items_with="product_id") == [7.0]
+
+
+def test__labels__window_without_a_time_link__refused_with_the_foreign_keys_that_could_be_it() -> None:
+    with pytest.raises(QueryError, match=r"time_column of items to the foreign key that says when: order_id or prod"):
+        bind(parse(SOLD.format("products.product_id")), shop_schema())
