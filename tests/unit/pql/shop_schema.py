@@ -14,8 +14,8 @@ def column(name: str, data_type: str, semantic_type: SemanticType | None = None)
     return Column(name, data_type, found)
 
 
-def table(name: str, key: str | None, time: str | None, *columns: Column) -> Table:
-    return Table(name, f'"shop"."{name}"', columns, (key,) if key else (), time)
+def table(name: str, key: str | None, time: str | None, *columns: Column, time_link: str | None = None) -> Table:
+    return Table(name, f'"shop"."{name}"', columns, (key,) if key else (), time, time_link=time_link)
 
 
 def key(name: str) -> Column:
@@ -59,6 +59,7 @@ ORDER_ITEMS = table(
     key("product_id"),
     column("quantity", "INTEGER"),
     column("category", "VARCHAR"),
+    time_link="order_id",
 )
 PRODUCTS = table(
     "products", "product_id", None, key("product_id"), column("name", "VARCHAR"), column("price", "DOUBLE")
@@ -78,7 +79,11 @@ TRANSFERS = table(
 NOTES = table("notes", "note_id", None, key("note_id"), key("customer_id"), column("stars", "INTEGER"))
 WEATHER = table("weather", "day", "day", column("day", "DATE"), column("degrees", "DOUBLE"))
 LINES = Table(
-    "lines", '"shop"."lines"', (key("order_id"), key("line_no"), column("qty", "INTEGER")), ("order_id", "line_no")
+    "lines",
+    '"shop"."lines"',
+    (key("order_id"), key("line_no"), column("qty", "INTEGER")),
+    ("order_id", "line_no"),
+    time_link="order_id",
 )
 
 SHOP = RelationalSchema(
