@@ -115,15 +115,16 @@ def _check_examples(session: Session, task: Task, options: Options, choice: Choi
         found.setdefault(row["split"], {})[row["label"]] = row["n"]
     if CONTEXT not in found:
         raise DataError(choice.nothing_to_learn, hint=choice.hint)
-    if task.kind != TaskKind.REGRESSION and len(found[CONTEXT]) == 1:
-        only = next(iter(found[CONTEXT]))
-        raise DataError(
-            f"every one of the {found[CONTEXT][only]} examples to learn from has the label {only}",
-            hint="There is nothing to tell apart: ask for something that happens sometimes.",
-        )
+    notes = []
     if task.kind == TaskKind.REGRESSION:
         _check_numbers(task, found[CONTEXT])
-    notes = []
+    if len(found[CONTEXT]) == 1:
+        same = f"every one of the {sum(found[CONTEXT].values())} examples to learn from has the label"
+        only = next(iter(found[CONTEXT]))
+        if task.kind != TaskKind.REGRESSION:
+            hint = "There is nothing to tell apart: ask for something that happens sometimes."
+            raise DataError(f"{same} {only}", hint=hint)
+        notes.append(f"{same} {float(only):g}: there is nothing to tell apart")
     if QUERY not in found:
         nobody = choice.nobody_asked
         if task.entity_ids:

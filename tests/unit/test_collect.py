@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -255,6 +256,14 @@ def test__collect__nothing_passes_where__is_an_error_that_names_it(connection) -
 def test__collect__one_class__is_an_error(connection) -> None:
     with pytest.raises(DataError, match="has the label true"):
         snapshot(connection, "PREDICT COUNT(orders.*, 0, 60, days) >= 0 FOR EACH customers.customer_id")
+
+
+def test__collect__one_number__is_noted(connection) -> None:
+    connection.execute("update orders set amount = 0")
+    (note,) = [n for n in snapshot(connection, SPENDING, backtest=False).notes if "tell apart" in n]
+    assert re.fullmatch(
+        r"every one of the \d+ examples to learn from has the label 0: there is nothing to tell apart", note
+    )
 
 
 @pytest.mark.parametrize("value", ["infinity", "-infinity"])
