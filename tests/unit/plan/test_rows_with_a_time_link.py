@@ -1,4 +1,4 @@
-"""Questions about rows that happen with what a foreign key leads to: what is sold of a product, by the days of orders."""
+"""Rows that happen with what a foreign key leads to: what is sold of a product, by the days of the orders."""
 
 from __future__ import annotations
 
