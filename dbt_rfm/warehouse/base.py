@@ -5,7 +5,7 @@ A warehouse runs SQL and decides nothing: what to run is `plan/`'s and `versions
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,10 +24,6 @@ class Warehouse(Protocol):
 
     def query(self, sql: exp.Expression) -> pa.Table:
         """Rows of a SELECT, as Arrow."""
-        ...
-
-    def batches(self, sql: exp.Expression, size: int) -> Iterator[pa.RecordBatch]:
-        """Rows of a SELECT, `size` at a time, without holding them all."""
         ...
 
     def execute(self, sql: exp.Expression) -> None:

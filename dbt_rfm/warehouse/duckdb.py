@@ -21,9 +21,10 @@ import pyarrow as pa
 from sqlglot import exp
 
 from dbt_rfm.errors import DataError, ProjectError, RfmError, did_you_mean
+from dbt_rfm.plan.sql import temporary
 from dbt_rfm.warehouse.catalogue import kinds, listed
 from dbt_rfm.warehouse.messages import first_line, without_values
-from dbt_rfm.warehouse.statements import everything_of
+from dbt_rfm.warehouse.statements import begun, everything_of, literal, quoted
 
 if TYPE_CHECKING:
     from typing import Self
@@ -75,12 +76,12 @@ class DuckDB:
         try:
             warehouse = cls(connection)
             if search_path is not None:
-                warehouse._run(f"SET file_search_path = {_literal(search_path)}")
+                warehouse._run(f"SET file_search_path = {literal(str(search_path), cls.dialect)}")
             for name, other in (attach or {}).items():
                 _require_file(Path(other))
                 mode = " (READ_ONLY)" if read_only else ""
-                catalog = exp.to_identifier(name, quoted=True).sql(dialect=cls.dialect)
-                warehouse._run(f"ATTACH {_literal(other)} AS {catalog}{mode}")
+                file = literal(str(other), cls.dialect)
+                warehouse._run(f"ATTACH {file} AS {quoted(name, cls.dialect)}{mode}")
         except RfmError:
             connection.close()
             raise
@@ -113,18 +114,6 @@ class DuckDB:
             # DuckDB 2.0 renamed it.
             return (getattr(done, "to_arrow_table", None) or done.fetch_arrow_table)()
 
-    def batches(self, sql: exp.Expression, size: int) -> Iterator[pa.RecordBatch]:
-        """Rows of a SELECT, `size` at a time; read or close it before the next statement."""
-        with self._errors():
-            relation = self._cursor.sql(self._text(sql))
-            # DuckDB 2.0 renamed it.
-            reader = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
-            stream = reader(size)
-            try:
-                yield from stream
-            finally:
-                stream.close()
-
     def execute(self, sql: exp.Expression) -> None:
         """A statement without result."""
         self._run(self._text(sql))
@@ -132,7 +121,7 @@ class DuckDB:
     def create_temporary(self, name: str, select: exp.Expression) -> None:
         """(Re)create a table that only this cursor sees."""
         made = exp.Create(
-            this=_named(name),
+            this=temporary(name),
             kind="TABLE",
             replace=True,
             properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
@@ -148,7 +137,7 @@ class DuckDB:
         with self._errors():
             self._cursor.register(view, rows)
         try:
-            self.create_temporary(name, exp.select("*").from_(_named(view)))
+            self.create_temporary(name, exp.select("*").from_(temporary(view)))
         finally:
             self._cursor.unregister(view)
 
@@ -171,13 +160,8 @@ class DuckDB:
         if self._in_transaction():
             yield
             return
-        self._run("BEGIN TRANSACTION")
-        try:
+        with begun(self._run, "BEGIN TRANSACTION"):
             yield
-        except BaseException:
-            self._cursor.execute("ROLLBACK")
-            raise
-        self._run("COMMIT")
 
     @contextmanager
     def _few_met_by_loops(self) -> Iterator[None]:
@@ -265,11 +249,3 @@ def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
 def _require_file(path: Path) -> None:
     if not path.is_file():
         raise ProjectError(f"there is no DuckDB file {path}", hint="Build the project first: `dbt build`.")
-
-
-def _named(name: str) -> exp.Table:
-    return exp.Table(this=exp.to_identifier(name, quoted=True))
-
-
-def _literal(value: str | Path) -> str:
-    return exp.Literal.string(str(value)).sql(dialect=DuckDB.dialect)

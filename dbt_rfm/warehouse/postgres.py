@@ -24,8 +24,8 @@ from dbt_rfm.errors import DataError, ProjectError, RfmError, RightMissing, did_
 from dbt_rfm.warehouse.catalogue import kinds
 from dbt_rfm.warehouse.messages import first_line, without_values
 from dbt_rfm.warehouse.postgres_sql import KEY_FUNCTIONS, parted, written
-from dbt_rfm.warehouse.postgres_types import is_opaque, loadable, plain, plain_schema, regrouped, with_digits
-from dbt_rfm.warehouse.statements import begun, everything_of
+from dbt_rfm.warehouse.postgres_types import is_opaque, loadable, plain, with_digits
+from dbt_rfm.warehouse.statements import begun, everything_of, quoted
 
 try:
     import adbc_driver_manager
@@ -131,16 +131,7 @@ class Postgres:
     def query(self, sql: exp.Expression) -> pa.Table:
         """Rows of a SELECT, as Arrow."""
         with self._errors(), self._stepwise(sql) as text, self._reading(text) as reader:
-            rows = reader.read_all()
-            return plain(rows, plain_schema(rows))
-
-    def batches(self, sql: exp.Expression, size: int) -> Iterator[pa.RecordBatch]:
-        """Rows of a SELECT, `size` at a time; read or close it before the next statement."""
-        with self._errors(), self._stepwise(sql) as text, self._reading(text) as reader:
-            schema = None
-            for rows in regrouped(reader, size):
-                schema = schema or plain_schema(rows)
-                yield from plain(rows, schema).combine_chunks().to_batches()
+            return plain(reader.read_all())
 
     def execute(self, sql: exp.Expression) -> None:
         """A statement without result."""
@@ -355,7 +346,7 @@ def _primary(error: Exception) -> str:
 
 
 def _quoted(name: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql(dialect=Postgres.dialect)
+    return quoted(name, Postgres.dialect)
 
 
 def _opaque_as_text(text: str, schema: pa.Schema) -> str:

@@ -2,12 +2,10 @@
 
 In: Arrow tables of the driver. Out: Arrow tables of plain types. NUMERIC comes as text: it becomes a decimal where the
 column declares its digits, or if all values are whole, else a double. What Arrow has no type for, `is_opaque` tells,
-and it is asked for as text. The driver cuts batches by bytes; `regrouped` cuts them by rows.
+and it is asked for as text.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,11 +36,6 @@ def with_digits(name: str, field: pa.Field) -> str:
     return f"{name}({digits[0]},{digits[1]})" if digits else name
 
 
-def plain_schema(rows: pa.Table) -> pa.Schema:
-    """Without the driver's own types and notes."""
-    return pa.schema([pa.field(f.name, _plain_type(f, rows.column(i))) for i, f in enumerate(rows.schema)])
-
-
 def _plain_type(field: pa.Field, values: pa.ChunkedArray) -> pa.DataType:
     if _is_numeric(field):
         digits = _digits(field)
@@ -53,12 +46,13 @@ def _plain_type(field: pa.Field, values: pa.ChunkedArray) -> pa.DataType:
     return field.type.storage_type if isinstance(field.type, pa.BaseExtensionType) else field.type
 
 
-def plain(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    columns = [_asplain(rows.column(i), field) for i, field in enumerate(schema)]
-    return pa.table(columns, schema=schema)
+def plain(rows: pa.Table) -> pa.Table:
+    """Without the driver's own types and notes."""
+    schema = pa.schema([pa.field(f.name, _plain_type(f, rows.column(i))) for i, f in enumerate(rows.schema)])
+    return pa.table([_as_plain(rows.column(i), field) for i, field in enumerate(schema)], schema=schema)
 
 
-def _asplain(values: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+def _as_plain(values: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     if not isinstance(values.type, pa.BaseExtensionType):
         return values
     stored = _storage(values)
@@ -70,19 +64,6 @@ def _asplain(values: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
 
 def _storage(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([chunk.storage for chunk in values.chunks], type=values.type.storage_type)
-
-
-def regrouped(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Table]:
-    """The rows in tables of `size`; the driver cuts by bytes."""
-    kept: list[pa.RecordBatch] = []
-    for batch in batches:
-        kept.append(batch)
-        while sum(b.num_rows for b in kept) >= size:
-            rows = pa.Table.from_batches(kept)
-            yield rows.slice(0, size)
-            kept = rows.slice(size).to_batches()
-    if kept:
-        yield pa.Table.from_batches(kept)
 
 
 def loadable(rows: pa.Table) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Snowflake over its own connector: Arrow batches out, PUT of Parquet files and COPY INTO in.
+"""Snowflake over its own connector: Arrow out, PUT of Parquet files and COPY INTO in.
 
 In: sqlglot expressions. Out: Arrow. Names are shown as `snowflake_sql.py` says: CUSTOMERS.CUSTOMER_ID is
 customers.customer_id here. Session tables are temporary tables in the schema of the profile, which need no right to
@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from dbt_rfm.errors import DataError, ProjectError, RfmError, RightMissing
 from dbt_rfm.machine import private_folder
@@ -31,7 +30,7 @@ from dbt_rfm.warehouse.catalogue import kinds, listed
 from dbt_rfm.warehouse.messages import first_line, without_values
 from dbt_rfm.warehouse.snowflake_sql import SnowflakeRfm, other_case
 from dbt_rfm.warehouse.snowflake_types import data_type, loadable, plain, sql_type
-from dbt_rfm.warehouse.statements import begun
+from dbt_rfm.warehouse.statements import begun, everything_of, literal, quoted
 
 try:
     import snowflake.connector
@@ -102,24 +101,15 @@ class Snowflake:
 
     def describe(self, relation: str) -> list[tuple[str, str]]:
         """(column, data type) of `select * from relation`, in order. Raises ProjectError if it cannot be read."""
-        select = exp.select("*").from_(self._parsed(relation), copy=False)
+        text = self._text(everything_of(relation, self.dialect))
         with self._errors(), self._connection.cursor() as cursor:
-            described = cursor.describe(self._text(select)) or []
+            described = cursor.describe(text) or []
         return [(other_case(column.name), data_type(column)) for column in described]
 
     def query(self, sql: exp.Expression) -> pa.Table:
         """Rows of a SELECT, as Arrow."""
         with self._errors(), self._ran(self._text(sql)) as cursor:
             return plain(cursor.fetch_arrow_all(force_return_table=True), cursor.description)
-
-    def batches(self, sql: exp.Expression, size: int) -> Iterator[pa.RecordBatch]:
-        """Rows of a SELECT, `size` at a time, as Snowflake's result files arrive."""
-        schema = None
-        with self._errors(), self._ran(self._text(sql)) as cursor:
-            for part in cursor.fetch_arrow_batches():
-                rows = plain(part, cursor.description, schema)
-                schema = schema or rows.schema
-                yield from rows.combine_chunks().to_batches(max_chunksize=size)
 
     def execute(self, sql: exp.Expression) -> None:
         """A statement without result."""
@@ -196,10 +186,7 @@ class Snowflake:
         return self._run(f"CREATE OR REPLACE TEMPORARY TABLE {name} {ways[-1]}")
 
     def _parsed(self, relation: str) -> exp.Expression:
-        try:
-            read = exp.select("*").from_(relation, dialect=self.dialect).find(exp.From)
-        except SqlglotError as error:
-            raise ProjectError(f"expected a relation, got {relation}: {first_line(error)}") from error
+        read = everything_of(relation, self.dialect).find(exp.From)
         assert read is not None, "a SELECT with a FROM has one"
         return read.this
 
@@ -322,8 +309,8 @@ def _message(error: Exception) -> str:
 
 
 def _quoted(name: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql(dialect=Snowflake.dialect)
+    return quoted(name, Snowflake.dialect)
 
 
 def _literal(value: str) -> str:
-    return exp.Literal.string(value).sql(dialect=Snowflake.dialect)
+    return literal(value, Snowflake.dialect)

@@ -13,6 +13,8 @@ from typing import Any
 import pyarrow as pa
 from snowflake.connector.constants import FIELD_ID_TO_NAME
 
+from dbt_rfm.warehouse.snowflake_sql import other_case
+
 _NAMES = {"FIXED": "NUMBER", "REAL": "FLOAT", "TEXT": "VARCHAR", "TIMESTAMP": "TIMESTAMP_NTZ"}
 _ARROW = {
     "REAL": pa.float64(),
@@ -33,13 +35,11 @@ def data_type(column: Any) -> str:
     return f"{name}({column.precision},{column.scale})" if kind == "FIXED" else name
 
 
-def plain(rows: pa.Table, described: Sequence[Any], schema: pa.Schema | None = None) -> pa.Table:
-    """The rows under the package's names and types; those of `schema`, an earlier batch's, where it is given."""
-    from dbt_rfm.warehouse.snowflake_sql import other_case
-
+def plain(rows: pa.Table, described: Sequence[Any]) -> pa.Table:
+    """The rows under the package's names and types."""
     columns, names = [], []
-    for i, (column, meta) in enumerate(zip(rows.columns, described, strict=True)):
-        kind = schema.field(i).type if schema is not None else _arrow_type(column, meta)
+    for column, meta in zip(rows.columns, described, strict=True):
+        kind = _arrow_type(column, meta)
         # What is finer than a microsecond is cut off, as DuckDB does.
         columns.append(column if column.type == kind else column.cast(kind, safe=not pa.types.is_timestamp(kind)))
         names.append(other_case(meta.name))

@@ -1,4 +1,4 @@
-"""What warehouses say alike: all rows of a relation, and a transaction that is undone by an error."""
+"""What warehouses say alike: names and texts, a relation, and a transaction that is undone by an error."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ from sqlglot.errors import SqlglotError
 
 from dbt_rfm.errors import ProjectError, RfmError
 from dbt_rfm.warehouse.messages import first_line
+
+
+def quoted(name: str, dialect: str) -> str:
+    return exp.to_identifier(name, quoted=True).sql(dialect=dialect)
+
+
+def literal(text: str, dialect: str) -> str:
+    return exp.Literal.string(text).sql(dialect=dialect)
 
 
 def everything_of(relation: str, dialect: str) -> exp.Select:

@@ -99,32 +99,12 @@ def test__query__no_rows__keeps_types(orders):
     assert got.schema.field("order_id").type == pa.int32()
 
 
-def test__batches__size__all_rows_in_pieces(orders):
-    sizes = [batch.num_rows for batch in orders.batches(sql("select * from orders"), 4)]
-    assert sizes == [4, 4, 2]
-
-
-def test__batches__more_than_the_driver_fetches_at_once__in_order_and_complete(postgres):
-    batches = list(postgres.batches(sql("select x from generate_series(1, 3000000) as x"), 700_000))
-    assert [batch.num_rows for batch in batches] == [700_000] * 4 + [200_000]
-    assert pa.Table.from_batches(batches)["x"].to_numpy().tolist() == list(range(1, 3_000_001))
-
-
-def test__batches__left_half_read__next_statement_works(postgres):
-    stream = postgres.batches(sql("select x from generate_series(1, 5000000) as x"), 1000)
-    assert next(stream).num_rows == 1000
-    stream.close()
-    postgres.load_temporary("dbt_rfm_x", pa.table({"a": [1]}))
-    assert postgres.query(sql("select a from dbt_rfm_x")).to_pydict() == {"a": [1]}
-
-
-def test__batches__bad_value_midway__data_error_without_the_value(postgres):
+def test__query__bad_value_midway__data_error_without_the_value(postgres):
     text = (
         "select cast(case when x = 90000 then 'secret' else '1' end as int) as v from generate_series(1, 100000) as x"
     )
     with pytest.raises(DataError) as error:
-        for _ in postgres.batches(sql(text), 1000):
-            pass
+        postgres.query(sql(text))
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -236,13 +216,8 @@ def test__tables__no_right_to_read__listed_all_the_same(orders, postgres_output)
 
 def test__errors__connection_ended_by_the_server__says_it_is_gone(postgres, postgres_output):
     pid = postgres.query(sql("select pg_backend_pid() as pid"))["pid"][0].as_py()
-    stream = postgres.batches(sql("select x, repeat('a', 1000) as a from generate_series(1, 1000000) as x"), 1000)
-    next(stream)
     with Postgres.open(postgres_output) as other:
         other.query(sql(f"select pg_terminate_backend({pid})"))
-    with pytest.raises(ProjectError, match="connection to Postgres is gone"):
-        for _ in stream:
-            pass
     with pytest.raises(ProjectError, match="connection to Postgres is gone"):
         postgres.query(sql("select 1 as one"))
 
@@ -355,9 +330,8 @@ def test__steps__read_more_than_once__same_rows_and_no_table_is_left(orders):
     expected = [{"order_id": 0, "n": 4, "again": 4}, {"order_id": 1, "n": 3, "again": 3}]
     orders.execute(sql("create table counted as select 1 as untouched"))
     orders.create_temporary("kept", sql(STEPS))
-    streamed = [row for batch in orders.batches(sql(STEPS), 1) for row in batch.to_pylist()]
     asked = sql(STEPS)
-    assert orders.query(asked).to_pylist() == streamed == expected
+    assert orders.query(asked).to_pylist() == expected
     assert orders.query(asked).to_pylist() == expected, "a query can be asked twice"
     assert orders.query(sql("select * from kept order by order_id")).to_pylist() == expected
     assert orders.query(sql("select * from counted")).to_pydict() == {"untouched": [1]}

@@ -150,13 +150,6 @@ def test__load_temporary__many_files__all_rows_and_no_file_left(snowflake, monke
     assert os.listdir(tmp_path) == []
 
 
-def test__batches__of_a_size__all_rows_in_order(snowflake):
-    snowflake.load_temporary("rows", pa.table({"n": range(10_000)}))
-    batches = list(snowflake.batches(sql('select "n" from "rows" order by 1'), 3000))
-    assert max(b.num_rows for b in batches) <= 3000
-    assert pa.Table.from_batches(batches).column("n").to_pylist() == list(range(10_000))
-
-
 def test__transaction__error_inside__undone_and_joined_by_inner_ones(customers):
     with pytest.raises(KeyError), customers.transaction():
         run(customers, "delete from customers where customer_id = 1")

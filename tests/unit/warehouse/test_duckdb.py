@@ -50,24 +50,10 @@ def test__query__no_rows__keeps_types(warehouse):
     assert got.schema.field("order_id").type == pa.int64()
 
 
-def test__batches__size__all_rows_in_pieces(warehouse):
-    sizes = [batch.num_rows for batch in warehouse.batches(sql("select * from orders"), 4)]
-    assert sizes == [4, 4, 2]
-
-
-def test__batches__left_half_read__next_statement_works(warehouse):
-    stream = warehouse.batches(sql("select * from range(100000)"), 1000)
-    assert next(stream).num_rows == 1000
-    stream.close()
-    warehouse.load_temporary("dbt_rfm_x", pa.table({"a": [1]}))
-    assert warehouse.query(sql("select a from dbt_rfm_x")).to_pydict() == {"a": [1]}
-
-
-def test__batches__bad_value_midway__data_error_without_the_value(warehouse):
+def test__query__bad_value_midway__data_error_without_the_value(warehouse):
     text = "select cast(case when range = 90000 then 'secret' else '1' end as integer) as v from range(100000)"
     with pytest.raises(DataError) as error:
-        for _ in warehouse.batches(sql(text), 1000):
-            pass
+        warehouse.query(sql(text))
     assert "secret" not in str(error.value)
 
 
