@@ -156,7 +156,8 @@ class Witness:
 def witnesses(graph: Graph, path: Path) -> list[Witness]:
     """The timed rows beside the path that its rows belong to.
 
-    Of a row with a time link what that leads to; of others all, but none where a table on the path has a time.
+    What the time link of the row itself leads to. Of tables further up, and of a row without such a link, all they
+    belong to, but nothing where a table on the path has a time: orders do not wait for the store of their customer.
     """
     tables = tables_on(graph, path)
     return _witnesses(graph, [(table, path.links[i], path.alias(i)) for i, table in enumerate(tables)])
@@ -168,11 +169,11 @@ def witnesses_of(graph: Graph, link: Link, alias: str) -> list[Witness]:
 
 
 def _witnesses(graph: Graph, rows: Sequence[tuple[Table, Link, str]]) -> list[Witness]:
-    timed = any(table.own_time for table, _, _ in rows)
+    timed, row = any(table.own_time for table, _, _ in rows), rows[0][0]
     found = [
         (alias, up, table.time_link is not None)
         for table, link, alias in rows
-        if not table.own_time and (table.time_link or not timed)
+        if not table.own_time and (not timed or (table is row and row.time_link))
         for up in timed_ways(graph.schema, table.name, (link,))
     ]
     return [Witness(alias, up, f"k{i}", told or len(found) == 1) for i, (alias, up, told) in enumerate(found)]

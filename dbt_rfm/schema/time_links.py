@@ -3,6 +3,8 @@
 In: a RelationalSchema whose keys, links and times are settled. Out: the same with `Table.time_link` where one can be
 told: it is declared, or it is the only one that leads to a time, or what it leads to is the last to come. A row exists
 once all it points at does, so the last of them came with it; an order is placed after its product was launched.
+Things are not parts of what they point at: customers are there before and after their store was opened. Nothing is
+inferred for a table that rows with a time point at, unless it is named after its parent, as order items are.
 Time rule: a wrong choice lets rows be seen before they came. Where the data do not say clearly, none is chosen, and the
 rows wait for all they belong to.
 """
@@ -13,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from dbt_rfm.errors import ProjectError
+from dbt_rfm.schema.names import entity_words
 from dbt_rfm.schema.probe import Probe
 from dbt_rfm.schema.types import Link, RelationalSchema, Table
 
@@ -54,11 +57,13 @@ def _with_time_link(schema: RelationalSchema, table: Table, probe: Probe) -> Rel
             where=table.unique_id,
             hint=f"Cast {declared.name} to timestamp in the model.",
         )
-    keys = list(dict.fromkeys(way[0].child_column for way in ways))
-    if table.time_link is not None or not keys:
+    if table.time_link is not None or not ways:
         return schema
-    found = keys[0] if len(keys) == 1 else _last_to_come(schema, table, ways, probe)
-    told = replace(table, time_link=found, time_column_inferred=found is not None)
+    keys = {way[0].child_column for way in ways}
+    found = ways[0][0].child_column if len(keys) == 1 else _last_to_come(schema, table, ways, probe)
+    if found is None or not _is_part(schema, table, found):
+        return schema
+    told = replace(table, time_link=found, time_column_inferred=True)
     return replace(schema, tables=tuple(told if t.name == table.name else t for t in schema.tables))
 
 
@@ -69,3 +74,11 @@ def _last_to_come(schema: RelationalSchema, table: Table, ways: Sequence[Way], p
         return ways[0][0].child_column
     best = max(range(len(ways)), key=shares.__getitem__)
     return ways[best][0].child_column if shares[best] >= _CLEARLY else None
+
+
+def _is_part(schema: RelationalSchema, table: Table, key: str) -> bool:
+    """Whether rows of the table come and go with what the foreign key leads to."""
+    own, parents = entity_words(table.name), [k.parent for k in schema.parents(table.name) if k.child_column == key]
+    if any(own[: len(words)] == words for words in map(entity_words, parents)):
+        return True
+    return not any(schema.table(link.child).own_time for link in schema.children(table.name))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pytest
 from plan_databases import START, Database, shop_schema, warehouse_of
+from small_schema import ORDERS, schema, table
 
 from dbt_rfm.errors import QueryError
 from dbt_rfm.plan.labels import labels_select
-from dbt_rfm.plan.paths import Graph
+from dbt_rfm.plan.paths import Graph, Path, event_time, known_time
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
 
@@ -35,10 +37,10 @@ SHOP: Database = {
 
 def sold(of: str, anchor: datetime, *, items_with: str) -> list[float]:
     """Labels of the one entity there is."""
-    schema = shop_schema(items_with)
+    shop = shop_schema(items_with)
     warehouse = warehouse_of(SHOP)
     warehouse.load_temporary("anchors", pa.table({"anchor_time": pa.array([anchor], type=pa.timestamp("us"))}))
-    labels = labels_select(bind(parse(SOLD.format(of)), schema), Graph(schema, "duckdb"), "anchors")
+    labels = labels_select(bind(parse(SOLD.format(of)), shop), Graph(shop, "duckdb"), "anchors")
     return [row["label"] for row in warehouse.query(labels).to_pylist()]
 
 
@@ -58,3 +60,21 @@ def test__labels__of_a_region_over_orders__count_by_what_the_time_link_leads_to(
 def test__labels__window_without_a_time_link__refused_with_the_foreign_keys_that_could_be_it() -> None:
     with pytest.raises(QueryError, match=r"time_column of items to the foreign key that says when: order_id or prod"):
         bind(parse(SOLD.format("products.product_id")), shop_schema())
+
+
+def test__known_time__of_rows_with_a_time__does_not_wait_for_what_a_thing_on_the_way_belongs_to() -> None:
+    """Orders of a region, over customers that are said to come with their store, which was opened later."""
+    customers = table("customers", customer_id="INTEGER", store_id="INTEGER", region_id="INTEGER")
+    company = schema(
+        table("stores", time="opened_at", store_id="INTEGER", opened_at="TIMESTAMP"),
+        table("regions", region_id="INTEGER"),
+        replace(customers, time_link="store_id"),
+        ORDERS,
+        links={
+            "customers.store_id": "stores.store_id",
+            "customers.region_id": "regions.region_id",
+            "orders.customer_id": "customers.customer_id",
+        },
+    )
+    way = Path(ORDERS, (company.links[2], company.links[1]))
+    assert known_time(Graph(company, "duckdb"), way) == event_time(Graph(company, "duckdb"), way)

@@ -38,6 +38,18 @@ def test__time_link__only_one_timed_parent__is_it(shop):
     assert schema.table("refunds").time_link == "order_item_id"
 
 
+def test__time_link__a_thing_that_events_point_at__is_no_part_of_its_parent(shop):
+    """Customers do not happen when their store is opened; items named after their order do, though refunds follow."""
+    shop.table("stores", "select 1 as store_id, date '2020-01-01' as opened_on")
+    shop.table("customers", "select range as customer_id, 1 as store_id, range as region_id from range(20)")
+    shop.table("orders", "select range as order_id, range % 20 as customer_id, now() as ordered_at from range(50)")
+    shop.table("order_items", ITEMS)
+    shop.table("refunds", "select 1 as refund_id, 1 as order_item_id, now() as refunded_at")
+    schema = shop.schema()
+    assert schema.parents("customers") and schema.table("customers").time_link is None
+    assert schema.table("order_items").time_link == "order_id"
+
+
 def test__time_link__two_timed_parents__the_later_one(shop):
     schema = shop_of_items(shop, "timestamp '2020-01-01'").schema()
     assert of_items(schema) == ("order_id", True)
