@@ -16,6 +16,7 @@ from dbt_rfm.collect import collect_labelled
 from dbt_rfm.options import Options
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.task import BoundAggregation, BoundColumn, BoundComparison, Task
+from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.task_kind import TaskKind
 
 SCHEMA = shop_schema()
@@ -32,7 +33,13 @@ DAY = timedelta(days=1)
 WINDOWS = {"5d": 5 * DAY, "15d": 15 * DAY, "60d": 60 * DAY, "all": None}
 
 
-def features_of(database: Database, examples: list[tuple[int, datetime]], task: Task = TASK, **also) -> list[dict]:
+def features_of(
+    database: Database,
+    examples: list[tuple[int, datetime]],
+    task: Task = TASK,
+    schema: RelationalSchema = SCHEMA,
+    **also,
+) -> list[dict]:
     """The features of each example, in the order of (anchor, entity)."""
     both = [*((*e, "query") for e in examples), (999, START - 90 * DAY, "context")]
     times = [e[1] for e in both]
@@ -46,7 +53,7 @@ def features_of(database: Database, examples: list[tuple[int, datetime]], task: 
         }
     )
     options = Options(backtest=False)
-    found = collect_labelled(task, SCHEMA, warehouse_of(database), options, labels=labels, **also)
+    found = collect_labelled(task, schema, warehouse_of(database), options, labels=labels, **also)
     asked = [r["example_id"] for r in found.examples.to_pylist() if r["split"] == "query"]
     rows = {r["example_id"]: r for r in found.features.to_pylist()}
     return [rows[i] for i in asked]
@@ -281,3 +288,25 @@ def test__rows_without_a_time__seen_for_another_parent__wait_for_the_timed_one()
     before, after = features_of(shop, [(1, START + DAY), (1, START + 2 * DAY)], PRICE)
     assert (before["items.count.all"], before["items.quantity.last"]) == (1.0, 1.0)
     assert (after["items.count.all"], after["items.quantity.last"]) == (2.0, 2.0)
+
+
+def test__rows_with_a_time_link__seen_over_orders__come_with_the_product_all_the_same() -> None:
+    """A customer's items, whose time link leads to the product: launched long after the order, and before it."""
+    order = {"order_id": 1, "customer_id": 1, "region_id": None, "ordered_at": START, "amount": 1.0}
+    customer = {"customer_id": 1, "region_id": None, "created_at": START, "size": None, "segment": None}
+    shop = {
+        "regions": [],
+        "customers": [{**customer, "vip": None, "left_at": None}],
+        "orders": [{**order, "status": None, "paid_at": None}],
+        "items": [{"item_id": i, "order_id": 1, "product_id": i, "quantity": i} for i in (1, 2)],
+        "products": [
+            {"product_id": i, "price": None, "category": None, "launched_at": START + launched * DAY}
+            for i, launched in ((1, -30), (2, 30))
+        ],
+    }
+    asked = [(1, START + DAY), (1, START + 31 * DAY)]
+    by_product = features_of(shop, asked, schema=shop_schema("product_id"))
+    by_order = features_of(shop, asked, schema=shop_schema("order_id"))
+    count = "orders.items.count.all"
+    assert [row[count] for row in by_product] == [1.0, 2.0]
+    assert [row[count] for row in by_order] == [2.0, 2.0]

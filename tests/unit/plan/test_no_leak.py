@@ -138,7 +138,7 @@ def test__features__rows_without_a_time_on_the_way__are_known_with_the_row_besid
     databases(),
     moments,
     st.lists(st.tuples(st.integers(1, 2), moments), min_size=1, max_size=6),
-    st.sampled_from([("orders", PRICE), ("orders", SPENDING), ("products", AMOUNT), ("products", SPENDING)]),
+    st.sampled_from([("orders", PRICE), ("products", SPENDING), ("products", SPENDING)]),
 )
 def test__features__rows_with_a_time_link__are_known_with_what_it_leads_to(
     data: st.DataObject,
