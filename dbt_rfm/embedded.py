@@ -7,6 +7,7 @@ not foresee is written in full to <target>/rfm/errors.log, and the message says 
 
 from __future__ import annotations
 
+import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from dbt_rfm.warehouse.duckdb import DuckDB
 
 OUTCOME_TABLE = "dbt_rfm_outcome"
 FAILED = "failed"
+
+_making = threading.Lock()
 
 
 def run_job(job_json: str, con: Any) -> None:
@@ -35,12 +38,23 @@ def _run(job_json: str, warehouse: DuckDB) -> tuple[str, str]:
         job = Job.from_json(job_json)
         from dbt_rfm.pipeline import publish  # loads torch
 
+        _make_rfm_schema(job, warehouse)
         outcome = publish(job, warehouse)
         return outcome.status, outcome.message
     except RfmError as error:
         return FAILED, str(error)
     except Exception as error:  # the one place where an unforeseen error becomes a message
         return FAILED, _unforeseen(error, job)
+
+
+def _make_rfm_schema(job: Job, warehouse: DuckDB) -> None:
+    """Where registry and histories go. DuckDB lets two threads of dbt collide that make one schema."""
+    target, home = job.target, job.home
+    if target is None or home is None or home.schema == target.schema:
+        return
+    schema = exp.table_(home.schema, db=home.database or None, quoted=True)
+    with _making:
+        warehouse.execute(exp.Create(this=schema, kind="SCHEMA", exists=True))
 
 
 def _unforeseen(error: Exception, job: Job | None) -> str:

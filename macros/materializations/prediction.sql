@@ -15,9 +15,6 @@
   {#- A Python statement must not start inside an open transaction, so these are committed before it. -#}
   {{ dbt_rfm.begin() }}
   {{ run_hooks(pre_hooks, inside_transaction=True) }}
-  {%- if job.rfm_schema != job.target.schema -%}
-    {%- do create_schema(dbt_rfm.beside(this, 'rfm_versions')) -%}
-  {%- endif -%}
   {{ dbt_rfm.commit() }}
 
   {#- dbt allows a Python statement only as a direct child of the materialization block. -#}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import duckdb
@@ -10,7 +11,7 @@ import pytest
 from dbt_rfm import pipeline
 from dbt_rfm.embedded import run_job
 from dbt_rfm.errors import DataError
-from dbt_rfm.job import Job
+from dbt_rfm.job import Job, JobTarget
 
 
 def outcome(con: duckdb.DuckDBPyConnection) -> tuple[str, str]:
@@ -60,3 +61,21 @@ def test__run_job__no_job__says_so() -> None:
     run_job("{}", con)
     status, message = outcome(con)
     assert status == "failed" and "expected a job of version 1" in message
+
+
+def test__run_job__several_threads_and_a_new_rfm_schema__made_once_and_all_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline, "publish", lambda job, warehouse: pipeline.Outcome("published", "served", 1))
+    database = duckdb.connect()
+    sessions = [database.cursor() for _ in range(8)]
+    for number in range(20):
+        kept_there = Job("", (), target=JobTarget("memory", "main", "churn"), rfm_schema=f"Kept {number}").to_json()
+        threads = [threading.Thread(target=run_job, args=(kept_there, session)) for session in sessions]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [outcome(session) for session in sessions] == [("published", "served")] * 8
+    made = "select count(*) from information_schema.schemata where schema_name like 'Kept %'"
+    assert database.execute(made).fetchall() == [(20,)]
