@@ -105,6 +105,13 @@ def draw_examples(
     return _check_examples(session, task, options, choice)
 
 
+def nobody_asked(task: Task, choice: Choice) -> str:
+    if not task.entity_ids:
+        return choice.nobody_asked
+    keys = f"{task.entity.column.name} {', '.join(map(str, task.entity_ids))}"
+    return f"no row of {task.entity.table.name} with {keys} fulfils the query"
+
+
 def _check_examples(session: Session, task: Task, options: Options, choice: Choice) -> list[str]:
     by = [sql.column("split"), sql.aliased(sql.as_text(sql.column("label")), "label")]
     counted = sql.select(*by, sql.aliased(exp.Count(this=exp.Star()), "n"))
@@ -126,11 +133,7 @@ def _check_examples(session: Session, task: Task, options: Options, choice: Choi
             raise DataError(f"{same} {only}", hint=hint)
         notes.append(f"{same} {float(only):g}: there is nothing to tell apart")
     if QUERY not in found:
-        nobody = choice.nobody_asked
-        if task.entity_ids:
-            keys = f"{task.entity.column.name} {', '.join(map(str, task.entity_ids))}"
-            nobody = f"no row of {task.entity.table.name} with {keys} fulfils the query"
-        notes.append(f"{nobody}: the prediction is empty")
+        notes.append(f"{nobody_asked(task, choice)}: the prediction is empty")
     if options.backtest and not (found.get(BACKTEST) and found.get(BACKTEST_CONTEXT)):
         notes.append("no backtest: there are no labels before the newest closed window")
     return notes

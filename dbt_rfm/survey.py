@@ -15,11 +15,12 @@ from typing import Any
 from sqlglot import exp
 
 from dbt_rfm.choice import Choice
-from dbt_rfm.chosen_examples import choose_labels
+from dbt_rfm.chosen_examples import choose_labels, nobody_asked
 from dbt_rfm.events import events_sql
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
-from dbt_rfm.plan.labels import labels_select
+from dbt_rfm.plan.examples import query_examples
+from dbt_rfm.plan.labels import LABEL_TYPE, labels_select
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.task import Task
 from dbt_rfm.prediction_anchor import anchor_of
@@ -69,9 +70,9 @@ def survey(task: Task, schema: RelationalSchema, warehouse: Warehouse, options: 
         counted = _counts(session)
         classes = {} if task.kind == TaskKind.REGRESSION else _classes(session)
         spread = _spread(session) if task.kind == TaskKind.REGRESSION else {}
-        asked = _asked(session, choice)
+        asked = _asked(session, task, choice)
         same = [*classes] if len(classes) == 1 else [f"{spread['min']:g}"] if _is_one(spread) else []
-        warnings = _warnings(counted["examples"], same, asked, choice, windowed=windowed)
+        warnings = _warnings(counted["examples"], same, asked, task, choice, windowed=windowed)
         return Survey(
             anchor=anchor,
             examples=counted["examples"],
@@ -97,7 +98,9 @@ def _is_one(spread: dict[str, float]) -> bool:
     return bool(spread) and spread["min"] is not None and spread["min"] == spread["max"]
 
 
-def _warnings(examples: int, same: Sequence[str], asked: int, choice: Choice, *, windowed: bool) -> Iterator[str]:
+def _warnings(
+    examples: int, same: Sequence[str], asked: int, task: Task, choice: Choice, *, windowed: bool
+) -> Iterator[str]:
     """`same`: the label of all examples, if there is one."""
     if not examples:
         yield f"{choice.nothing_to_learn}. {choice.hint}".rstrip()
@@ -106,7 +109,7 @@ def _warnings(examples: int, same: Sequence[str], asked: int, choice: Choice, *,
     elif examples < FEW:
         yield f"{examples} labelled examples are few" + (": a shorter window gives more" if windowed else "")
     if not asked:
-        yield f"{choice.nobody_asked}: the prediction would be empty"
+        yield f"{nobody_asked(task, choice)}: the prediction would be empty"
 
 
 def _label_sql(session: Session, task: Task, graph: Graph, anchor: datetime, options: Options) -> str:
@@ -164,6 +167,7 @@ def _anchors(session: Session) -> list[datetime]:
     return sorted(session.query(select).column(0).to_pylist(), reverse=True)
 
 
-def _asked(session: Session, choice: Choice) -> int:
-    assert isinstance(choice.query, exp.Expression), "only given label tables say row by row who is asked"
-    return session.count(sql.subquery(choice.query, "asked"))
+def _asked(session: Session, task: Task, choice: Choice) -> int:
+    assert isinstance(choice.query, exp.Select), "only given label tables say row by row who is asked"
+    asked = query_examples(choice.query, task.entity_ids, LABEL_TYPE[task.kind])
+    return session.count(sql.subquery(asked, "asked"))
