@@ -191,6 +191,7 @@ def check(
         say("", found.label_sql)
 
 
+_SHOWN_CLASSES = 20
 _OF_NUMBERS = {TaskKind.LINK: "items per list: ", TaskKind.FORECAST: "per window: "}
 
 
@@ -202,7 +203,9 @@ def _survey_lines(found: Survey, task: Task) -> list[str]:
     if found.first is not None and found.last is not None:
         examples += f", from {found.first:%Y-%m-%d %H:%M} to {found.last:%Y-%m-%d %H:%M}"
     if found.classes:
-        labels = ", ".join(f"{name} {n} ({n / found.examples:.1%})" for name, n in found.classes.items())
+        counted = list(found.classes.items())
+        labels = ", ".join(f"{name} {n} ({n / found.examples:.1%})" for name, n in counted[:_SHOWN_CLASSES])
+        labels += f" and {len(counted) - _SHOWN_CLASSES} more" if len(counted) > _SHOWN_CLASSES else ""
     else:
         labels = ", ".join(f"{name} {short(value)}" for name, value in found.spread.items() if value is not None)
         labels = f"{_OF_NUMBERS.get(task.kind, '')}{labels}"

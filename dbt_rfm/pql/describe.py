@@ -6,7 +6,7 @@ mean, and along which links rows belong to an entity.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from dbt_rfm.pql.ast import Scalar, Window
@@ -24,6 +24,7 @@ from dbt_rfm.pql.task import (
     BoundNot,
     BoundOperand,
     BoundOr,
+    BoundTarget,
     Task,
     aggregations_of,
     leaves,
@@ -117,16 +118,36 @@ def _learns_from(task: Task) -> str:
 
 
 def _on_nothing(task: Task) -> Iterator[str]:
-    functions = dict.fromkeys(a.function for a in aggregations_of(task.target))
+    parts = list(_parts(task.target))
+    tested = [part for part in parts if isinstance(part, BoundComparison) and part.operator in ("IS", "IS NOT")]
+    compared = [part for part in parts if part not in tested]
+    functions = _functions(parts)
     zero = [f for f in functions if f in _ZERO_OF_NOTHING]
-    undefined = [f for f in functions if f not in _ZERO_OF_NOTHING]
+    null, undefined = ([f for f in _functions(of) if f not in zero] for of in (tested, compared))
     if zero:
         yield f"{joined(zero)} of no rows {'is 0, and counts' if len(zero) == 1 else 'are 0, and count'}."
+    if null:
+        yield f"{joined(null)} of no rows {'is null, and counts' if len(null) == 1 else 'are null, and count'}."
     if undefined:
         are = "is" if len(undefined) == 1 else "are"
         yield f"{joined(undefined)} of no rows {are} undefined: such a case is not learnt from."
-    if _divides(task.target):
+    if any(map(_divides, compared)):
         yield "A division by zero is undefined: such a case is not learnt from."
+
+
+def _functions(parts: Sequence[BoundTarget]) -> list[str]:
+    return list(dict.fromkeys(a.function for part in parts for a in aggregations_of(part)))
+
+
+def _parts(target: BoundTarget) -> Iterator[BoundTarget]:
+    """The comparisons of a condition, and any other target as it is."""
+    if isinstance(target, BoundNot):
+        yield from _parts(target.operand)
+    elif isinstance(target, BoundAnd | BoundOr):
+        for operand in target.operands:
+            yield from _parts(operand)
+    else:
+        yield target
 
 
 def _on_times(task: Task) -> str:
@@ -150,11 +171,7 @@ def _on_times(task: Task) -> str:
 def _divides(node: object) -> bool:
     if isinstance(node, BoundArithmetic):
         return node.operator == "/" or _divides(node.left) or _divides(node.right)
-    if isinstance(node, BoundComparison):
-        return _divides(node.left) or _divides(node.value)
-    if isinstance(node, BoundNot):
-        return _divides(node.operand)
-    return isinstance(node, BoundAnd | BoundOr) and any(map(_divides, node.operands))
+    return isinstance(node, BoundComparison) and (_divides(node.left) or _divides(node.value))
 
 
 def _condition(condition: BoundCondition, *, inside: bool = False) -> str:

@@ -31,6 +31,25 @@ def test__check__query__says_what_it_would_learn_from(ask) -> None:
     assert "60 customers as of 2024-12-2" in shown and "false" in shown and "true" in shown
 
 
+def test__check__entities_named__only_they_are_asked(ask) -> None:
+    named = CHURN.replace("FOR EACH customers.customer_id", "FOR EACH customers.customer_id IN (7, 8, 999)")
+    shown = ask("check", named)[1]
+    assert "Examples:    660 at 11 anchors" in shown and "Asks for:    2 customers as of" in shown
+    shown = ask("check", CHURN.replace("FOR EACH customers.customer_id", "FOR customers.customer_id = 999"))[1]
+    assert "no row of customers with customer_id 999 fulfils the query: the prediction would be empty" in shown
+
+
+def test__check__very_many_classes__the_commonest_are_listed(ask, project: Path) -> None:
+    import duckdb
+
+    with duckdb.connect(str(project / "shop.duckdb")) as database:
+        database.execute("alter table customers add column name varchar")
+        database.execute("update customers set name = 'customer ' || customer_id")
+    shown = ask("check", "PREDICT customers.name FOR EACH customers.customer_id")[1]
+    labels = shown[shown.index("Labels:") :].splitlines()[0]
+    assert labels.endswith(" and 40 more") and labels.count("%") == 20
+
+
 def test__check__sql__runs_and_gives_the_labels_that_were_counted(ask, project: Path) -> None:
     import duckdb
 

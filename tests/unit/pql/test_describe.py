@@ -96,6 +96,18 @@ def test__describe__no_rows__several_and_a_division() -> None:
     )
 
 
+def test__describe__no_rows__asked_whether_null__count() -> None:
+    """As query_language.md says: an AVG of nothing is null, so it is learnt from where IS NULL asks for that."""
+    text = described(f"PREDICT AVG(orders.amount, 0, 30) IS NULL {FOR_EACH}")["No rows"]
+    assert text == "AVG of no rows is null, and counts."
+    text = described(f"PREDICT SUM(orders.amount, 0, 30) / COUNT(orders.*, 0, 30) IS NOT NULL {FOR_EACH}")["No rows"]
+    assert text == "SUM and COUNT of no rows are 0, and count."
+    both = "MAX(orders.amount, 0, 30) IS NULL OR MAX(orders.amount, 0, 30) < 5"
+    assert described(f"PREDICT {both} {FOR_EACH}")["No rows"] == (
+        "MAX of no rows is null, and counts. MAX of no rows is undefined: such a case is not learnt from."
+    )
+
+
 def test__describe__times_in_rows__say_when_they_count() -> None:
     inner = "orders.delivered_at IS NULL AND orders.ordered_at > '2024-01-01'"
     query = f"PREDICT COUNT(orders.* WHERE {inner}, 0, 30) {FOR_EACH}"
