@@ -43,14 +43,16 @@ def give_aways(
     missing = [f.name for f in own if f.name not in telling and _goes_missing(features[f.name], known, asked)]
     notes = []
     if telling:
+        tells = "tells" if len(telling) == 1 else "each tell"
         notes.append(
-            f"{_listed(telling)} alone tells {target} of all {len(known)} examples learnt from; if it is filled in "
-            "later or made from it, the backtest is too good: leave it out (meta.rfm.ignore: true on the column)"
+            f"{_listed(telling)} alone {tells} {target} of all {len(known)} examples learnt from; what is filled in "
+            "later or made from it makes the backtest too good: leave it out (meta.rfm.ignore: true on the column)"
         )
     if missing:
+        are = "is" if len(missing) == 1 else "are"
         notes.append(
-            f"{_listed(missing)} is there where {target} is known and missing where it is asked for, so what is learnt "
-            "from it does not help; leave it out (meta.rfm.ignore: true on the column)"
+            f"{_listed(missing)} {are} there where {target} is known and missing where it is asked for, so what is "
+            "learnt from that does not help; leave it out (meta.rfm.ignore: true on the column)"
         )
     return notes
 

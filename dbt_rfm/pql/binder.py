@@ -17,7 +17,7 @@ from dbt_rfm.pql.attributes import are_events, check_attribute, check_attributes
 from dbt_rfm.pql.classify import classes_shown
 from dbt_rfm.pql.conditions import Leaf, bind_comparison, bind_condition, bind_operand
 from dbt_rfm.pql.forecast import timeframes_of
-from dbt_rfm.pql.keys import bind_entity
+from dbt_rfm.pql.keys import bind_entity, named_key
 from dbt_rfm.pql.operands import bind_aggregation
 from dbt_rfm.pql.paths import is_below, parent_path
 from dbt_rfm.pql.ranking import LISTED, ranking_of
@@ -208,7 +208,9 @@ class _Binder:
         """The error for a column that is not the entity's own."""
         window = "-90, 0" if place is Place.WHERE else "0, 30"
         hint = f"Aggregate it: LAST({name}, {window}, days)."
-        if not is_below(self.scope.schema, table, entity):
+        if is_below(self.scope.schema, entity, table):
+            hint = f"A parent's column is asked of the parent: FOR EACH {named_key(table)}."
+        elif not is_below(self.scope.schema, table, entity):
             hint = f"Executed: columns of {entity.name}, those of its parents, aggregations over rows linked to it."
         return self.scope.error(f"{name} is no column of the entity table {entity.name}", ref.span, hint)
 

@@ -71,8 +71,10 @@ def _on_clauses(tokens: Sequence[Token], found: Token) -> str:
         return "Conditions on the entities start with WHERE."
     if found.type in ("WHERE", "ASSUMING") and "FOR" not in seen:
         return _FOR_EACH
+    opened = sum({"LPAR": 1, "RPAR": -1}.get(t.type, 0) for t in tokens)
+    if found.type == "COMMA" and "FOR" not in seen and not opened and tokens[-1].type == "RPAR":
+        return "A query has one target: ask the second one in a query of its own, or combine them with + - * /."
     if found.type == "RPAR":
-        opened = sum({"LPAR": 1, "RPAR": -1}.get(t.type, 0) for t in tokens)
         return "" if opened > 0 else "There is no ( that it closes."
     return ""
 

@@ -59,9 +59,14 @@ def _not_the_key(scope: Scope, query: ast.Query, table: Table, named: str) -> Qu
     if not key:
         hint = "Declare it: the test unique_combination_of_columns, or a primary key constraint."
         return scope.error(f"{table.name} has no primary key, so ({named}) names no single row", span, hint)
-    wanted = f"({combined_name(key)})" if len(key) > 1 else key[0]
     problem = f"({named}) is not the key of {table.name}: the key is {combined_name(key)}"
-    return scope.error(problem, span, f"Write FOR EACH {table.name}.{wanted}.")
+    return scope.error(problem, span, f"Write FOR EACH {named_key(table)}.")
+
+
+def named_key(table: Table) -> str:
+    """`stores.store_id`, `lines.(order_id, line_no)`, of a table that has a key."""
+    key = table.combined or table.primary_key
+    return f"{table.name}.{f'({combined_name(key)})' if len(key) > 1 else key[0]}"
 
 
 def _is_key(key: tuple[ast.ColumnRef, ...], table: Table) -> bool:

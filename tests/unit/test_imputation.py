@@ -110,7 +110,7 @@ def test__impute__a_code_made_from_the_segment__is_named(shop: DuckDB) -> None:
 
 def test__impute__column_known_only_with_the_attribute__is_named(shop: DuckDB) -> None:
     (note,) = [note for note in filled(shop, "income").notes if "missing where it is asked for" in note]
-    assert note.startswith("customers.segment, customers.code, customers.member is there where")
+    assert note.startswith("customers.segment, customers.code, customers.member are there where")
 
 
 def test__impute__things_with_a_time_of_their_own__are_known_from_then_on(shop: DuckDB) -> None:
