@@ -10,6 +10,7 @@ is the safe reading: a feature that is only there in hindsight would make every 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -23,7 +24,9 @@ from dbt_rfm.plan.event_labels import event_labels_select, nth_newest_select, un
 from dbt_rfm.plan.examples import known_by
 from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.scope import joined
 from dbt_rfm.pql.task import Task
+from dbt_rfm.schema.types import RelationalSchema, Table
 from dbt_rfm.session import Session
 
 _AT_ONCE = Window(0, 0, "days")
@@ -42,7 +45,10 @@ def from_events(session: Session, graph: Graph, task: Task, anchor: datetime, op
         query=unknown_events_select(task, graph, anchor, delay or _AT_ONCE),
         late=delay,
         max_backtest=MAX_BACKTEST,
-        notes=[*([] if delay else [_say_when_known(table)]), *([_say_since(table, since)] if since else [])],
+        notes=[
+            *([] if delay else [_say_when_known(table), *_say_as_of(graph.schema, task.entity.table)]),
+            *([_say_since(table, since)] if since else []),
+        ],
         nothing_to_learn=f"no row of {table} has a known outcome by {anchor:%Y-%m-%d %H:%M}",
         hint="Outcomes count where they are not null, label_delay after their event; WHERE narrows them further.",
         nobody_asked=_nobody_asked(table, anchor, delay),
@@ -107,6 +113,17 @@ def _say_when_known(table: str) -> str:
         "no event sees the outcome of another one, because nobody said when outcomes become known; if that is, say, "
         f"7 days after the row of {table}, set meta.rfm.label_delay: '7 days' (or '0 days')"
     )
+
+
+def _say_as_of(schema: RelationalSchema, table: Table) -> Iterator[str]:
+    """Customers with a home store look like events; what they bought since they signed up tells most of them."""
+    later = dict.fromkeys(link.child for link in schema.children(table.name) if schema.table(link.child).time_column)
+    if later:
+        yield (
+            f"each row of {table.name} is read as of its own {table.time_column}, so later rows of "
+            f"{joined(list(later), 'and')} say nothing of it; to tell it from all that is known by now, set "
+            f"meta.rfm.time_column: none on {table.name}"
+        )
 
 
 def _nobody_asked(table: str, anchor: datetime, delay: Window | None) -> str:

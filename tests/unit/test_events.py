@@ -170,6 +170,27 @@ def test__collect__no_delay_said__no_outcome_is_a_feature_and_a_note_says_so() -
     assert "meta.rfm.label_delay" in snapshot.notes[0]
 
 
+def test__survey__no_delay_and_rows_that_come_later__note_says_how_to_have_them_read() -> None:
+    """A customer with a home store is no event: what came since is most of what is known of him."""
+    disputes = table(
+        "disputes", time="opened_at", dispute_id="INTEGER", payment_id="INTEGER", opened_at="TIMESTAMP", fee="DOUBLE"
+    )
+    known = replace(
+        SCHEMA,
+        tables=(*SCHEMA.tables, disputes),
+        links=(*SCHEMA.links, Link("disputes", "payment_id", "payments", "payment_id")),
+    )
+    rows = database(BY_HAND)
+    rows._cursor.execute("CREATE TABLE disputes (dispute_id INTEGER, payment_id INTEGER, opened_at TIMESTAMP, fee DOUBLE)")
+
+    def notes(**options: str) -> str:
+        return " ".join(survey(bind(parse(FRAUD), known), known, rows, Options(**options)).notes)
+
+    said = "later rows of disputes say nothing of it; to tell it from all that is known by now, set "
+    assert f"{said}meta.rfm.time_column: none on payments" in notes()
+    assert said not in notes(label_delay="7 days"), "who says when outcomes are known has said that these are events"
+
+
 def test__collect__no_delay_and_nothing_null__note_says_what_to_do() -> None:
     snapshot = collected([r for r in BY_HAND if r[6] is not None], label_delay="")
     assert of(snapshot, QUERY) == []
