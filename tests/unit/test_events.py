@@ -181,7 +181,8 @@ def test__survey__no_delay_and_rows_that_come_later__note_says_how_to_have_them_
         links=(*SCHEMA.links, Link("disputes", "payment_id", "payments", "payment_id")),
     )
     rows = database(BY_HAND)
-    rows._cursor.execute("CREATE TABLE disputes (dispute_id INTEGER, payment_id INTEGER, opened_at TIMESTAMP, fee DOUBLE)")
+    columns = "dispute_id INTEGER, payment_id INTEGER, opened_at TIMESTAMP, fee DOUBLE"
+    rows._cursor.execute(f"CREATE TABLE disputes ({columns})")
 
     def notes(**options: str) -> str:
         return " ".join(survey(bind(parse(FRAUD), known), known, rows, Options(**options)).notes)
