@@ -65,7 +65,7 @@ def _extreme(
             queries.append(query)
     if not queries:
         return None
-    whole = exp.Subquery(this=sql.union_all(queries), alias=exp.TableAlias(this=sql.name("moments")))
+    whole = sql.subquery(sql.union_all(queries), "moments")
     outer = sql.select(sql.aliased(aggregate(this=sql.column("moment")), "moment"))
     return outer.from_(whole, copy=False)
 

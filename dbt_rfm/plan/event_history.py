@@ -66,9 +66,7 @@ def _outcome(task: Task, alias: str, delay: Window) -> exp.Expression:
         return next(v.expression for v in column_value(target.column, alias) if v.kind == NUMERICAL)
     if isinstance(target, BoundArithmetic):
         return sql.as_double(asked)
-    one, zero = exp.Literal.number("1.0"), exp.Literal.number("0.0")
-    otherwise = exp.Not(this=exp.Paren(this=asked.copy()))
-    return exp.Case(ifs=[exp.If(this=asked, true=one), exp.If(this=otherwise, true=zero)])
+    return sql.zero_or_one(asked)
 
 
 def history_blocks(
@@ -167,8 +165,8 @@ class _Build:
             for moment, place in places
         ]
         for query in queries:
-            query.where(*(_known(sql.column(k)) for k in self.keys), copy=False)
-        whole = exp.Subquery(this=sql.union_all(queries), alias=exp.TableAlias(this=sql.name("m")))
+            query.where(*(sql.given(sql.column(k)) for k in self.keys), copy=False)
+        whole = sql.subquery(sql.union_all(queries), "m")
         return sql.select(*sql.columns((*self.keys, "t", "place"))).distinct(copy=False).from_(whole, copy=False)
 
     def _end(self) -> int:
@@ -191,11 +189,11 @@ class _Build:
         asked = sql.select(sql.column(self.keys[0])).from_(sql.temporary("keyed"), copy=False)
         conditions = [
             exp.In(this=columns[0].copy(), query=exp.Subquery(this=asked)),
-            *(_known(c.copy()) for c in columns[1:]),
+            *(sql.given(c) for c in columns[1:]),
             exp.LTE(this=self.time.copy(), expression=exp.Subquery(this=newest)),
         ]
         if self.outcome is not None:
-            conditions.append(_known(self.outcome.value.expression.copy()))
+            conditions.append(sql.given(self.outcome.value.expression))
         return query.where(*conditions, copy=False)
 
     def _stream(self) -> exp.Expression:
@@ -208,11 +206,11 @@ class _Build:
             sql.aliased(sql.column("t"), "happened"),
             *sql.columns(places),
         ).from_(sql.temporary("numbered"), copy=False)
-        nothing = [sql.aliased(exp.Cast(this=exp.Null(), to=exp.DataType.build("double")), p) for p in places]
+        nothing = [sql.aliased(sql.none_of("double"), p) for p in places]
         moment = sql.select(
             *sql.columns((*self.keys, "t", "place")),
-            sql.aliased(exp.Cast(this=exp.Null(), to=exp.DataType.build("bigint")), "seq"),
-            sql.aliased(exp.Cast(this=exp.Null(), to=exp.DataType.build("timestamp")), "happened"),
+            sql.aliased(sql.none_of("bigint"), "seq"),
+            sql.aliased(sql.none_of("timestamp"), "happened"),
             *nothing,
         ).from_(sql.temporary("moments"), copy=False)
         return sql.union_all([row, moment])
@@ -346,7 +344,3 @@ class _Build:
 
 def _unless_zero(expression: exp.Expression) -> exp.Expression:
     return exp.Nullif(this=expression, expression=exp.Literal.number(0))
-
-
-def _known(expression: exp.Expression) -> exp.Expression:
-    return exp.Not(this=exp.Is(this=expression, expression=exp.Null()))

@@ -32,12 +32,11 @@ def event_labels_select(
     value = build.value(delay)
     label = exp.Cast(this=value, to=exp.DataType.build(LABEL_TYPE[task.kind]))
     known = sql.later(build.time.copy(), delay.end, delay.unit)
-    conditions = [exp.LTE(this=known.copy(), expression=sql.timestamp(anchor)), _given(value)]
+    conditions = [exp.LTE(this=known.copy(), expression=sql.timestamp(anchor)), sql.given(value)]
     if since is not None:
         conditions.append(exp.GTE(this=build.time.copy(), expression=sql.timestamp(since)))
     if task.kind == TaskKind.REGRESSION:
-        nan = sql.as_double(exp.Literal.string("NaN"))
-        conditions.append(exp.NEQ(this=label.copy(), expression=nan))
+        conditions.append(exp.NEQ(this=label.copy(), expression=sql.not_a_number()))
     return build.select([sql.aliased(known, "known_at"), sql.aliased(label, "label")], conditions)
 
 
@@ -94,7 +93,11 @@ class _Events:
 
     def select(self, extra: list[exp.Expression], conditions: list[exp.Expression]) -> exp.Select:
         key = sql.column(self.task.entity.column.name, "e")
-        conditions = [_given(key), exp.LTE(this=self.time.copy(), expression=sql.timestamp(self.anchor)), *conditions]
+        conditions = [
+            sql.given(key),
+            exp.LTE(this=self.time.copy(), expression=sql.timestamp(self.anchor)),
+            *conditions,
+        ]
         if self.task.where is not None:
             conditions.append(compile_condition(self.task.where, self._known))
         head = [sql.aliased(key.copy(), "entity"), sql.aliased(self.time.copy(), "anchor_time")]
@@ -119,7 +122,3 @@ class _Events:
             joined = join_parents(self.graph, self.query, "e", leaf.path, self.time.copy(), prefix)
             self._parents[leaf.path] = joined
         return leaf, self._parents[leaf.path]
-
-
-def _given(expression: exp.Expression) -> exp.Expression:
-    return exp.Not(this=exp.Is(this=exp.Paren(this=expression.copy()), expression=exp.Null()))

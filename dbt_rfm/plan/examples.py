@@ -38,8 +38,7 @@ def with_known_at(labels: exp.Select, number: int, unit: str, kind: TaskKind) ->
     )
     query = query.from_(sql.subquery(labels, "l"), copy=False)
     if kind == TaskKind.REGRESSION:
-        nan = sql.as_double(exp.Literal.string("NaN"))
-        query = query.where(exp.NEQ(this=sql.column("label", "l"), expression=nan), copy=False)
+        query = query.where(exp.NEQ(this=sql.column("label", "l"), expression=sql.not_a_number()), copy=False)
     return query
 
 
@@ -122,13 +121,17 @@ def examples_select(
 
 def query_examples(eligible: exp.Select, entity_ids: Sequence[Scalar], label_type: str) -> exp.Select:
     """(entity, anchor_time, label null) of the eligible entities, or of those asked for."""
-    label = exp.Cast(this=exp.Null(), to=exp.DataType.build(label_type))
+    label = sql.none_of(label_type)
     query = sql.select(*sql.columns(("entity", "anchor_time"), "q"), sql.aliased(label, "label"))
-    query = query.from_(sql.subquery(eligible, "q"), copy=False)
-    if entity_ids:
-        texts = [exp.Literal.string(str(i)) for i in entity_ids]
-        query = query.where(exp.In(this=sql.as_text(sql.column("entity", "q")), expressions=texts), copy=False)
-    return query
+    return of_entities(query.from_(sql.subquery(eligible, "q"), copy=False), entity_ids)
+
+
+def of_entities(query: exp.Select, entity_ids: Sequence[Scalar]) -> exp.Select:
+    """A query that reads the eligible entities under q, held to those asked for; all of them where none is named."""
+    if not entity_ids:
+        return query
+    texts = [exp.Literal.string(str(i)) for i in entity_ids]
+    return query.where(exp.In(this=sql.as_text(sql.column("entity", "q")), expressions=texts), copy=False)
 
 
 def known_by(moment: exp.Expression) -> exp.Expression:

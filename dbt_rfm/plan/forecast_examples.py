@@ -18,6 +18,7 @@ from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.examples import of_entities
 from dbt_rfm.pql.ast import Scalar
 
 NEWEST = 8  # windows from which half of a context comes
@@ -69,20 +70,15 @@ def closed_select(names: Names, *, at: int, steps: int, entities: int, seed: int
 
 def asked_select(names: Names, eligible: exp.Select, entity_ids: Sequence[Scalar]) -> exp.Select:
     """Every step of the eligible entities, or of those asked for; without labels."""
-    label = exp.Cast(this=exp.Null(), to=exp.DataType.build("double"))
     query = sql.select(
         sql.column("entity", "q"),
         sql.aliased(exp.Literal.number(0), "j"),
         sql.column("anchor_time", "q"),
         sql.column("step", "t"),
-        sql.aliased(label, "label"),
+        sql.aliased(sql.none_of("double"), "label"),
     )
     query = query.from_(sql.subquery(eligible, "q"), copy=False)
-    sql.join(query, sql.temporary(names("steps"), "t"), None)
-    if entity_ids:
-        texts = [exp.Literal.string(str(i)) for i in entity_ids]
-        query = query.where(exp.In(this=sql.as_text(sql.column("entity", "q")), expressions=texts), copy=False)
-    return query
+    return of_entities(sql.join(query, sql.temporary(names("steps"), "t"), None), entity_ids)
 
 
 def examples_select(names: Names, splits: Sequence[tuple[str, exp.Select]]) -> exp.Select:

@@ -77,7 +77,7 @@ def interactions_select(task: Task, graph: Graph) -> exp.Select:
     assert target.column is not None and happened is not None and known is not None, "the binder saw to it"
     item = sql.column(target.column.name, path.alias(0))
     ends = valid_until(graph, path)
-    until: exp.Expression = exp.Cast(this=exp.Null(), to=exp.DataType.build("timestamp"))
+    until: exp.Expression = sql.none_of("timestamp")
     if ends:
         until = ends[0] if len(ends) == 1 else exp.Least(this=ends[0], expressions=ends[1:])
     by = {"entity": top_key(path), "item": item, "happened": happened, "known": known, "until": until}
@@ -86,9 +86,9 @@ def interactions_select(task: Task, graph: Graph) -> exp.Select:
     sums = [sql.aliased(exp.Sum(this=v.expression), f"q{j}") for j, v in enumerate(amounts_of(task, graph))]
     query = query.select(*sums, copy=False)
     conditions: list[exp.Expression] = [
-        exp.Not(this=exp.Is(this=item.copy(), expression=exp.Null())),
-        exp.Not(this=exp.Is(this=top_key(path), expression=exp.Null())),
-        exp.Not(this=exp.Is(this=known.copy(), expression=exp.Null())),
+        sql.given(item),
+        sql.given(top_key(path)),
+        sql.given(known),
     ]
     if target.where is not None:
         conditions.append(inner_condition(target, graph, path, query, known.copy()))
@@ -108,21 +108,21 @@ def catalogue(task: Task, graph: Graph, names: Names) -> Catalogue:
     numbers = [(v.label, v.expression) for v in values if v.kind == NUMERICAL and v.label in said]
     kinds, numbers = kinds[:MAX_KINDS], numbers[:MAX_NUMBERS]
     at, key = sql.column("at", "m"), sql.column(link.parent_column, "i")
-    born = own_time(table, "i") or exp.Cast(this=exp.Null(), to=exp.DataType.build("timestamp"))
+    born = own_time(table, "i") or sql.none_of("timestamp")
     query = sql.select(sql.aliased(at, "at"), sql.aliased(key, "item"), sql.aliased(born, "born"))
     columns = [(f"c{j}", e) for j, (_, e) in enumerate(kinds)] + [(f"v{j}", e) for j, (_, e) in enumerate(numbers)]
     query = query.select(*(sql.aliased(e, name) for name, e in columns), copy=False)
     query = query.from_(graph.read(table, "i"), copy=False)
     there = exists_at(table, "i", at.copy())
     sql.join(query, sql.temporary(names("moments"), "m"), sql.every(there) if there else None)
-    query = query.where(exp.Not(this=exp.Is(this=key.copy(), expression=exp.Null())), copy=False)
+    query = query.where(sql.given(key), copy=False)
     return Catalogue(query, tuple(name for name, _ in kinds), tuple(name for name, _ in numbers))
 
 
 def listed_select(task: Task, graph: Graph) -> exp.Select:
     """(item, since, until) of every row of the items' table; since null: always there, until null: still."""
     _, ranking = parts_of(task)
-    table, nothing = ranking.items, exp.Cast(this=exp.Null(), to=exp.DataType.build("timestamp"))
+    table, nothing = ranking.items, sql.none_of("timestamp")
     since, until = own_time(table, "i"), table.valid_to
     if table.time_column is not None and table.valid_from is not None:
         since = exp.Greatest(this=since, expressions=[time_of(table, table.valid_from, "i")])
@@ -132,7 +132,7 @@ def listed_select(task: Task, graph: Graph) -> exp.Select:
         sql.aliased(time_of(table, until, "i") if until is not None else nothing.copy(), "until"),
     )
     query = query.from_(graph.read(table, "i"), copy=False)
-    known = exp.Not(this=exp.Is(this=since.copy(), expression=exp.Null())) if since is not None else None
+    known = sql.given(since) if since is not None else None
     return query if known is None else query.where(known, copy=False)
 
 

@@ -82,9 +82,7 @@ def _value(kind: TaskKind, alias: str) -> exp.Expression:
     if kind == TaskKind.MULTICLASS:
         return sql.as_text(label)
     if kind == TaskKind.BINARY:
-        one, zero = exp.Literal.number("1.0"), exp.Literal.number("0.0")
-        no = exp.Not(this=label.copy())
-        return exp.Case(ifs=[exp.If(this=label, true=one), exp.If(this=no, true=zero)])  # null where there is none
+        return sql.zero_or_one(label)
     return sql.as_double(label)
 
 

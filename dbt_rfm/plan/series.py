@@ -45,8 +45,7 @@ def series_select(task: Task, graph: Graph, windows: str, starts: Sequence[tuple
     query = query.from_(sql.subquery(sql.union_all(parts), "x"), copy=False)
     on = exp.EQ(this=sql.column("start_at", "w"), expression=sql.column("anchor_time", "x"))
     sql.join(query, sql.temporary(windows, "w"), on)
-    nan = sql.as_double(exp.Literal.string("NaN"))
-    return query.where(exp.NEQ(this=sql.column("label", "x"), expression=nan), copy=False)
+    return query.where(exp.NEQ(this=sql.column("label", "x"), expression=sql.not_a_number()), copy=False)
 
 
 def entity_select(series: str) -> exp.Select:
@@ -69,7 +68,7 @@ def siblings_select(task: Task, graph: Graph, series: str, up: Link) -> exp.Sele
         *exists_at(table, "o", sql.column("anchor_time", "s")),
     ]
     sql.join(query, graph.read(table, "o"), sql.every(on))
-    return query.where(exp.Not(this=exp.Is(this=sql.column(up.child_column, "o"), expression=exp.Null())), copy=False)
+    return query.where(sql.given(sql.column(up.child_column, "o")), copy=False)
 
 
 def rolled_select(keyed: exp.Select, found: Sequence[Season]) -> exp.Select:

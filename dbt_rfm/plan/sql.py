@@ -53,7 +53,7 @@ def relation(table: Table, alias: str, dialect: str) -> exp.Expression:
     if isinstance(source, exp.Table) and not source.alias:
         source.set("alias", exp.TableAlias(this=name(alias)))
         return source
-    return exp.Subquery(this=exp.Select(expressions=[exp.Star()]).from_(source), alias=exp.TableAlias(this=name(alias)))
+    return subquery(exp.Select(expressions=[exp.Star()]).from_(source), alias)
 
 
 @lru_cache
@@ -169,6 +169,30 @@ def days_between(earlier: exp.Expression, until: exp.Expression) -> exp.Expressi
 def when(condition: exp.Expression, value: exp.Expression) -> exp.Case:
     """`value` where the condition holds, else null."""
     return exp.Case(ifs=[exp.If(this=condition, true=value)])
+
+
+def given(expression: exp.Expression) -> exp.Expression:
+    """That there is a value."""
+    value: exp.Expression = expression.copy()
+    if not isinstance(value, exp.Column | exp.Func) or isinstance(value, exp.Binary):
+        value = exp.Paren(this=value)
+    return exp.Not(this=exp.Is(this=value, expression=exp.Null()))
+
+
+def none_of(kind: str) -> exp.Expression:
+    """Null, of a type."""
+    return exp.Cast(this=exp.Null(), to=exp.DataType.build(kind))
+
+
+def not_a_number() -> exp.Expression:
+    return as_double(exp.Literal.string("NaN"))
+
+
+def zero_or_one(condition: exp.Expression) -> exp.Expression:
+    """1 where the condition holds, 0 where it does not, null where nobody knows."""
+    one, zero = exp.Literal.number("1.0"), exp.Literal.number("0.0")
+    negated = exp.Not(this=exp.Paren(this=condition.copy()))
+    return exp.Case(ifs=[exp.If(this=condition, true=one), exp.If(this=negated, true=zero)])
 
 
 def zero_if_null(expression: exp.Expression) -> exp.Expression:

@@ -45,7 +45,7 @@ class Derived:
         return {(leaf.table.name, leaf.column.name) for leaf in leaves(self.condition) if isinstance(leaf, BoundColumn)}
 
     def expression(self, alias: str) -> exp.Expression:
-        return _zero_or_one(compile_condition(self.condition, lambda leaf: _row_column(leaf, alias)))
+        return sql.zero_or_one(compile_condition(self.condition, lambda leaf: _row_column(leaf, alias)))
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def column_value(column: Column, alias: str) -> Iterator[Value]:
         yield Value(column.name, NUMERICAL, _number(column, expression))
     elif kind == SemanticType.BOOLEAN:
         is_boolean = column.data_type.upper().startswith("BOOL")
-        number = _zero_or_one(expression) if is_boolean else _number(column, expression)
+        number = sql.zero_or_one(expression) if is_boolean else _number(column, expression)
         yield Value(column.name, NUMERICAL, number)
     elif kind == SemanticType.TEXT:
         length = sql.as_double(exp.Length(this=sql.as_text(expression)))
@@ -161,14 +161,8 @@ def _number(column: Column, expression: exp.Expression) -> exp.Expression:
         return exp.TryCast(this=expression, to=exp.DataType.build("double"))
     if kind.startswith(("DOUBLE", "FLOAT", "REAL")):
         # One NaN would spoil every sum it enters; it means missing.
-        return exp.Nullif(this=sql.as_double(expression), expression=sql.as_double(exp.Literal.string("NaN")))
+        return exp.Nullif(this=sql.as_double(expression), expression=sql.not_a_number())
     return sql.as_double(expression)
-
-
-def _zero_or_one(condition: exp.Expression) -> exp.Expression:
-    one, zero = exp.Literal.number("1.0"), exp.Literal.number("0.0")
-    negated = exp.Not(this=exp.Paren(this=condition.copy()))
-    return exp.Case(ifs=[exp.If(this=condition, true=one), exp.If(this=negated, true=zero)])
 
 
 def _row_column(leaf: Leaf, alias: str) -> exp.Expression:

@@ -3,9 +3,7 @@ SELECT DISTINCT
   "e"."ordered_at" AS "anchor_time"
 FROM "orders" AS "e"
 WHERE
-  NOT (
-    "e"."order_id"
-  ) IS NULL
+  NOT "e"."order_id" IS NULL
   AND "e"."ordered_at" <= CAST('2024-06-30 12:00:00' AS TIMESTAMP)
   AND (
     (

@@ -23,7 +23,9 @@ LEFT JOIN (
   SELECT
     "x"."example_id",
     "y"."anchor_time",
-    CASE WHEN "y"."label" THEN 1.0 WHEN NOT "y"."label" THEN 0.0 END AS "value",
+    CASE WHEN "y"."label" THEN 1.0 WHEN NOT (
+      "y"."label"
+    ) THEN 0.0 END AS "value",
     ROW_NUMBER() OVER (PARTITION BY "x"."example_id" ORDER BY "y"."anchor_time" DESC) AS "place"
   FROM "rfm_examples_x" AS "x"
   INNER JOIN "rfm_labels_x" AS "y"

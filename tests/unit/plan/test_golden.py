@@ -1,19 +1,14 @@
-"""The SQL of a few plans, word for word, in each dialect: a change to it is seen in review.
-
-DuckDB's is run by the tests beside this one, the others' in tests/warehouses. To renew the files after a wanted
-change, delete them and run this test: it writes what is missing, and fails once so that nobody overlooks it.
-"""
+"""The SQL of a few plans, word for word, in each dialect; see golden_plans.py."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 
 import pytest
-from plan_databases import ORDERS_PATH, READS, shop_schema, written
+from golden_plans import DIALECTS, NAMES, assert_golden
+from plan_databases import ORDERS_PATH, READS, shop_schema
 from sqlglot import exp
 
-from dbt_rfm.plan.blocks import Names
 from dbt_rfm.plan.children import children_blocks
 from dbt_rfm.plan.examples import context_select, known_by
 from dbt_rfm.plan.labels import labels_select
@@ -29,10 +24,6 @@ from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import BoundAggregation, BoundColumn, BoundComparison, Task
 from dbt_rfm.task_kind import TaskKind
-
-GOLDEN = Path(__file__).parents[2] / "golden" / "plan"
-NAMES = Names("x")
-
 
 RATIO = r"""
 PREDICT SUM(items.quantity WHERE products.category LIKE 'a\_%', 0, 1, months)
@@ -75,24 +66,6 @@ def plans(graph: Graph) -> dict[str, exp.Expression]:
     }
 
 
-@pytest.mark.parametrize("dialect", ["duckdb", "snowflake", "postgres"])
-@pytest.mark.parametrize(
-    "name",
-    [
-        "labels_churn_30d",
-        "labels_of_a_ratio",
-        "context",
-        "bounds",
-        "children_items",
-        "past_labels",
-        "neighbours_orders",
-    ],
-)
-def test__plan__sql__is_the_golden_text(name: str, dialect: str) -> None:
-    text = written(plans(Graph(shop_schema(), READS[dialect]))[name], dialect)
-    file = GOLDEN / f"{name}.{dialect}.sql"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-        pytest.fail(f"there was no {file.name}; it is written now: read it, and commit it")
-    assert text == file.read_text(encoding="utf-8")
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test__plan__sql__is_the_golden_text(dialect: str) -> None:
+    assert_golden(plans(Graph(shop_schema(), READS[dialect])), dialect)

@@ -1,15 +1,14 @@
-"""The SQL of an attribute of events, word for word, in each dialect; renewed as in test_golden.py."""
+"""The SQL of an attribute of events, word for word, in each dialect; see golden_plans.py."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 
 import pytest
-from plan_databases import READS, shop_schema, written
+from golden_plans import DIALECTS, NAMES, assert_golden
+from plan_databases import READS, shop_schema
 from sqlglot import exp
 
-from dbt_rfm.plan.blocks import Names
 from dbt_rfm.plan.event_groups import own_step
 from dbt_rfm.plan.event_history import history_blocks, outcome_of
 from dbt_rfm.plan.event_labels import event_labels_select, unknown_events_select
@@ -19,9 +18,6 @@ from dbt_rfm.plan.windows import look_backs
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.task import BoundColumn, BoundComparison, Task
 from dbt_rfm.task_kind import TaskKind
-
-GOLDEN = Path(__file__).parents[2] / "golden" / "plan"
-NAMES = Names("x")
 
 
 def plans(graph: Graph) -> dict[str, exp.Expression]:
@@ -47,14 +43,6 @@ def plans(graph: Graph) -> dict[str, exp.Expression]:
     }
 
 
-@pytest.mark.parametrize("dialect", ["duckdb", "snowflake", "postgres"])
-@pytest.mark.parametrize(
-    "name", ["events_labels", "events_unknown", "events_own", "events_of_customer", "events_known_of_customer"]
-)
-def test__event_plan__sql__is_the_golden_text(name: str, dialect: str) -> None:
-    text = written(plans(Graph(shop_schema(), READS[dialect]))[name], dialect)
-    file = GOLDEN / f"{name}.{dialect}.sql"
-    if not file.exists():
-        file.write_text(text, encoding="utf-8")
-        pytest.fail(f"there was no {file.name}; it is written now: read it, and commit it")
-    assert text == file.read_text(encoding="utf-8")
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test__event_plan__sql__is_the_golden_text(dialect: str) -> None:
+    assert_golden(plans(Graph(shop_schema(), READS[dialect])), dialect)

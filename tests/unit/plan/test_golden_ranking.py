@@ -1,13 +1,13 @@
-"""The SQL of a recommendation, word for word, in each dialect; see test_golden.py."""
+"""The SQL of a recommendation, word for word, in each dialect; see golden_plans.py."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from plan_databases import READS, shop_schema, written
+from golden_plans import DIALECTS, NAMES, assert_golden
+from plan_databases import READS, shop_schema
 from sqlglot import exp
-from test_golden import GOLDEN, NAMES
 
 from dbt_rfm.plan.candidates import Limits, candidate_steps, history_steps
 from dbt_rfm.plan.interactions import catalogue, interactions_select, listed_select, relevant_select
@@ -48,14 +48,6 @@ def plans(dialect: str) -> dict[str, exp.Expression]:
     }
 
 
-@pytest.mark.parametrize("dialect", ["duckdb", "snowflake", "postgres"])
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test__ranking__sql__is_the_golden_text(dialect: str) -> None:
-    missing = []
-    for name, select in plans(READS[dialect]).items():
-        text = written(select, dialect)
-        file = GOLDEN / f"{name}.{dialect}.sql"
-        if not file.exists():
-            file.write_text(text, encoding="utf-8")
-            missing.append(file.name)
-        assert text == file.read_text(encoding="utf-8"), name
-    assert not missing, f"written now, read and commit them: {', '.join(missing)}"
+    assert_golden(plans(READS[dialect]), dialect)
