@@ -10,7 +10,7 @@ from typing import Any
 
 from dbt_rfm.job import Job, JobTarget
 from dbt_rfm.manifest import job_from_manifest
-from dbt_rfm.project import Project, find_project
+from dbt_rfm.project import DUCKDB, Project, find_project, plain_name
 from dbt_rfm.warehouse.base import Warehouse
 
 #: Identifier of a target of which only the schema matters.
@@ -31,8 +31,8 @@ class OpenedProject:
         """The relation a prediction model is published as; the target's schema for names the project does not know."""
         for node in self._nodes():
             if node["name"] == model or node.get("alias") == model:
-                return _target_of(node)
-        return JobTarget(None, self.project.schema, model)
+                return _target_of(self.project, node)
+        return JobTarget(None, self.project.schema, plain_name(model, self.project.adapter))
 
     def registry(self, model: str) -> JobTarget:
         """Where what is kept of a prediction model is."""
@@ -59,13 +59,14 @@ def open_project(
 
 
 def homes_of(project: Project, manifest: Mapping[str, Any]) -> list[JobTarget]:
-    """Every schema that may hold a registry: that of the var dbt_rfm_schema, or else the target's and those of the
-    project's prediction models."""
-    if project.rfm_schema:
-        return [JobTarget(None, project.rfm_schema, _NO_TABLE)]
-    published = [_target_of(node) for node in _models(manifest) if _may_predict(node)]
-    schemas = dict.fromkeys([project.schema, *(home.schema for home in published)])
-    return [JobTarget(None, schema, _NO_TABLE) for schema in schemas]
+    """Every schema that may hold a registry: that of the var dbt_rfm_schema in each database with predictions, or else
+    the target's and those of the project's prediction models."""
+    published = [_target_of(project, node) for node in _models(manifest) if _may_predict(node)]
+    places = [JobTarget(project.catalog, project.schema, _NO_TABLE), *published]
+    # The database of a DuckDB file is the one connected to, whatever its name.
+    connected = project.adapter == DUCKDB
+    kept = dict.fromkeys((None if connected else at.database, project.rfm_schema or at.schema) for at in places)
+    return [JobTarget(database, schema, _NO_TABLE) for database, schema in kept]
 
 
 def _models(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -76,5 +77,7 @@ def _may_predict(node: Mapping[str, Any]) -> bool:
     return node["config"].get("materialized") == "prediction" or node.get("language") == "python"
 
 
-def _target_of(node: Mapping[str, Any]) -> JobTarget:
-    return JobTarget(node.get("database"), node["schema"], node.get("alias") or node["name"])
+def _target_of(project: Project, node: Mapping[str, Any]) -> JobTarget:
+    database, names = node.get("database"), (node["schema"], node.get("alias") or node["name"])
+    schema, identifier = (plain_name(name, project.adapter) for name in names)
+    return JobTarget(plain_name(database, project.adapter) if database else project.catalog, schema, identifier)

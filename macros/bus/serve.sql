@@ -56,26 +56,28 @@
 {% endmacro %}
 
 
+{# A failed statement leaves its transaction open there, and dbt hands the session on to its next model, whose first CREATE
+   commits what was begun. So the rows are computed before the transaction, and in it nothing goes before the statement that
+   puts them in the place of the old ones. #}
 {% macro snowflake__serve_rows(target, rows, marks, typed) %}
   {%- set kind = dbt_rfm.relation_kind(target) -%}
   {%- set fresh = make_intermediate_relation(target) -%}
   {%- set transient = '' if typed and not config.get('transient', true) else 'transient' -%}
   {%- call statement('rfm_fresh') -%}
-    create or replace transient table {{ fresh }} as {{ rows }} limit 0;
+    create or replace transient table {{ fresh }} as {{ rows }};
   {%- endcall -%}
   {%- set names = dbt_rfm.kept_columns(target, fresh, kind, typed) -%}
   {%- if names -%}
     {%- call statement('main' if typed else 'rfm_serve') -%}
       begin;
-      delete from {{ target }};
+      insert overwrite into {{ target }} ({{ names }}) select {{ names }} from {{ fresh }};
       {{ marks }}
-      insert into {{ target }} ({{ names }}) {{ rows }};
       commit;
     {%- endcall -%}
   {%- else -%}
     {%- call statement('main' if typed else 'rfm_serve') -%}
       {% if kind == 'VIEW' %}drop view {{ target }};{% endif %}
-      create or replace {{ transient }} table {{ target }} as {{ rows }};
+      create or replace {{ transient }} table {{ target }} as select * from {{ fresh }};
       begin;
       {{ marks }}
       commit;

@@ -22,13 +22,8 @@
   {%- if outcome.status == 'failed' -%}
     {%- do exceptions.raise_compiler_error(outcome.message) -%}
   {%- endif -%}
-  {%- set state = target_relation.identifier ~ ' version ' ~ outcome.version -%}
+  {%- set state = dbt_rfm.plain_name(target_relation.identifier) ~ ' version ' ~ outcome.version -%}
   {%- set newer = dbt_rfm.newer_version(target_relation, outcome.version | int) if outcome.status == 'ready' else none -%}
-  {%- if newer -%}
-    {%- do log(state ~ ' is not served: version ' ~ newer ~ ' of another run is newer and serves already', info=true) -%}
-  {%- else -%}
-    {%- do log(outcome.message | replace(state ~ ' ready', state ~ ' serving', 1), info=true) -%}
-  {%- endif -%}
 
   {{ dbt_rfm.begin() }}
   {%- if newer -%}
@@ -40,6 +35,12 @@
     {%- do dbt_rfm.serve_rows(target_relation, 'select * from ' ~ empty, '', typed=true) -%}
   {%- else -%}
     {%- call statement('main') -%}select 'nothing is served anew'{%- endcall -%}
+  {%- endif -%}
+
+  {%- if newer -%}
+    {%- do log(state ~ ' is not served: version ' ~ newer ~ ' of another run is newer and serves already', info=true) -%}
+  {%- else -%}
+    {%- do log(outcome.message | replace(state ~ ' ready', state ~ ' serving', 1), info=true) -%}
   {%- endif -%}
 
   {#- A first version that is held back serves nothing. -#}

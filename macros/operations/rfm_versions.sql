@@ -19,7 +19,7 @@
     {%- set registry = dbt_rfm.beside(schema, 'rfm_versions') -%}
     {%- if registry | string not in seen and dbt_rfm.relation_kind(registry) is not none -%}
       {%- do seen.append(registry | string) -%}
-      {%- do lines.extend(dbt_rfm.version_lines(registry, schema.identifier)) -%}
+      {%- do lines.extend(dbt_rfm.version_lines(registry, schema)) -%}
     {%- endif -%}
   {%- endfor -%}
   {%- if lines -%}
@@ -31,14 +31,14 @@
 {% endmacro %}
 
 
-{# One list of texts per version. #}
-{% macro version_lines(registry, model_name) %}
+{# One list of texts per version of a prediction, or of all in the registry where the relation is a schema. #}
+{% macro version_lines(registry, relation) %}
   {%- set sql -%}
     select
         model_name, version, status, anchor_time, num_rows,
         backtest_metric, backtest_value, baseline_value, beats_baseline, created_at
     from {{ registry }}
-    {%- if model_name %} where model_name = {{ dbt_rfm.text(model_name) }}{% endif %}
+    {%- if relation.identifier %} where model_name = {{ dbt_rfm.model_name(relation) }}{% endif %}
     order by model_name, version desc
   {%- endset -%}
   {%- set lines = [] -%}

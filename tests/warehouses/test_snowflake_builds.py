@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ pytest.importorskip("dbt.adapters.snowflake", reason="dbt-snowflake is not insta
 pytest.importorskip("fakesnow", reason="fakesnow is not installed")
 
 import duckdb
+from fakesnow.cursor import FakeSnowflakeCursor
 from shop_project import CHURN, TESTS, predict
 from snowflake_project import SnowflakeProject, project_at
 from snowflake_server import opened
@@ -124,6 +127,38 @@ def test__contract__enforced__types_as_declared(shop: SnowflakeProject) -> None:
     assert shop.rows(described) == [("NUMBER",)]
 
 
+def test__contract__rows_do_not_fit_its_types__fails_with_no_transaction_left_open(shop: SnowflakeProject) -> None:
+    shop.write("models/value.yml", CONTRACT.replace("number(20,4)", "number(4,1)"))
+    assert shop.dbt("run", "--select", "value").success
+    shop.write("models/value.sql", predict(VALUE.replace("30, days", "360, days")))
+
+    with failures() as failed_in_transaction:
+        built = shop.dbt("run", "--select", "value")
+
+    shop.write("models/value.sql", predict(VALUE))
+    assert not built.success and "version 3 serving" not in built.log
+    # dbt would hand a session with an open one on to its next model.
+    assert failed_in_transaction and not any(failed_in_transaction)
+    assert versions(shop, "value") == [(1, "retired"), (2, "serving"), (3, "ready")]
+    assert set(shop.rows("select model_version from value")) == {(2,)}
+
+
+def test__name__with_capitals__is_that_of_the_registry_without_them(
+    shop: SnowflakeProject, capsys: pytest.CaptureFixture
+) -> None:
+    shop.write("models/Churn_30D.sql", predict())
+
+    built = shop.dbt("run", "--select", "Churn_30D")
+
+    assert built.success, built.log
+    assert "churn_30d version 1 serving" in built.log
+    assert versions(shop, "churn_30d") == [(1, "serving")]
+    listed = shop.dbt("run-operation", "rfm_versions", "--args", "{model: Churn_30D}")
+    assert "serving" in listed.log, listed.log
+    assert "serving" in printed(shop, capsys, "versions", "Churn_30D")
+    assert "serves version 1 again" in printed(shop, capsys, "rollback", "Churn_30D", "--version", "1")
+
+
 def test__empty__columns_without_rows_and_no_version(shop: SnowflakeProject) -> None:
     built = shop.dbt("run", "--select", "churn", "--empty")
 
@@ -133,19 +168,12 @@ def test__empty__columns_without_rows_and_no_version(shop: SnowflakeProject) -> 
 
 
 def test__command_line__opens_the_same_warehouse(shop: SnowflakeProject, capsys: pytest.CaptureFixture) -> None:
-    def printed(*arguments: str) -> str:
-        with pytest.raises(SystemExit) as left:
-            main([*arguments, "--project-dir", str(shop.path), "--profiles-dir", str(shop.path)])
-        out, err = capsys.readouterr()
-        assert not left.value.code, err
-        return out
-
     assert shop.dbt("parse").success
-    assert "customer_id" in printed("schema")
-    assert "serving" in printed("versions", "churn")
-    assert "churn serves version 2 again" in printed("rollback", "churn", "--version", "2")
+    assert "customer_id" in printed(shop, capsys, "schema")
+    assert "serving" in printed(shop, capsys, "versions", "churn")
+    assert "churn serves version 2 again" in printed(shop, capsys, "rollback", "churn", "--version", "2")
     assert set(shop.rows("select model_version from churn")) == {(2,)}
-    assert "1 predictions as of" in printed("predict", CHURN, "--entity", "2")
+    assert "1 predictions as of" in printed(shop, capsys, "predict", CHURN, "--entity", "2")
 
 
 def test__hostile_text__of_a_query__stays_a_text(shop: SnowflakeProject) -> None:
@@ -161,6 +189,38 @@ def test__hostile_text__of_a_query__stays_a_text(shop: SnowflakeProject) -> None
     [(query,)] = shop.rows(f"select query from {rfm(shop)}.rfm_versions where model_name = 'hostile'")
     assert HOSTILE.replace("'", "''") in query
     assert len(shop.rows("select order_id from orders")) > 1000
+
+
+def printed(shop: SnowflakeProject, capsys: pytest.CaptureFixture, *arguments: str) -> str:
+    """What a command of the command line prints."""
+    with pytest.raises(SystemExit) as left:
+        main([*arguments, "--project-dir", str(shop.path), "--profiles-dir", str(shop.path)])
+    out, err = capsys.readouterr()
+    assert not left.value.code, err
+    return out
+
+
+@contextmanager
+def failures() -> Iterator[list[bool]]:
+    """Whether each statement that fails meanwhile is one of a transaction that was begun before."""
+    plain, begun, found = FakeSnowflakeCursor.execute, set(), []
+
+    def execute(cursor: FakeSnowflakeCursor, command: str, *arguments: Any, **named: Any) -> Any:
+        word = command.split(None, 1)[0].upper().strip(";")
+        try:
+            done = plain(cursor, command, *arguments, **named)
+        except Exception:
+            found.append(cursor._conn in begun)
+            raise
+        if word == "BEGIN":
+            begun.add(cursor._conn)
+        elif word in ("COMMIT", "ROLLBACK"):
+            begun.discard(cursor._conn)
+        return done
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeSnowflakeCursor, "execute", execute)
+        yield found
 
 
 def answered_by_duckdb() -> list[tuple]:
