@@ -76,5 +76,5 @@ def help_with_job(place: Place, home: JobTarget, claim: Claim, terms: Terms) -> 
     """The task. It ends with the last free shard; errors are told by their type, because a message may name a row."""
     end = End()
     with private_folder() as folder:
-        end.of(Work(Site(place.target, place.open, ()), home, claim, folder, terms, Stage(), helps=True))
+        end.of(Work(Site(place.target, place.open, tuple), home, claim, folder, terms, Stage(), helps=True))
     return {"ended": end.event, **end.fields}

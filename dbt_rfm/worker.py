@@ -54,6 +54,8 @@ class Worker:
         self._stopping = threading.Event()
         self._stop_at = float("inf")
         self._links = {site.name: _Link(site) for site in sites}
+        self._told: dict[str, tuple[JobTarget, ...]] = {}  # where the log says that it looks
+        self._there: set[tuple[str, JobTarget]] = set()  # where there are jobs, or have been
         self.jobs = 0  # that were ours to the end
 
     def stop(self) -> None:
@@ -66,7 +68,7 @@ class Worker:
         """Until stopped, or as `once` and `max_jobs` say. Raises RfmError where a warehouse cannot be used at all."""
         self._log("started", version=__version__, pid=os.getpid(), targets=",".join(site.name for site in self._sites))
         for site in self._sites:
-            self._log("looking", target=site.name, schemas=",".join(home.schema for home in site.homes))
+            self._homes(site)
         self._health("started")
         self._check_work_dir()
         pause = SHORTEST_IDLE
@@ -88,24 +90,44 @@ class Worker:
 
     def _look(self, site: Site) -> bool:
         """Answer or help with one job of a site, if there is one. A warehouse that is away is looked at again later."""
-        link = self._links[site.name]
-        try:
-            for home in site.homes:
+        for home in self._homes(site):
+            try:
                 bus = self._bus(site, home)
-                if self._stopping.is_set() or not bus.is_there() or not bus.any_open():
+                if self._stopping.is_set() or not self._is_there(bus, site, home) or not bus.any_open():
                     continue
                 claim = self._next(bus)
                 helps = claim is None
-                claim = claim or self._unfinished(bus, link.warehouse(), home)
+                claim = claim or self._unfinished(bus, self._links[site.name].warehouse(), home)
                 if claim is not None:
                     return self._do(site, home, claim, helps=helps)
-        except RfmError as error:
-            link.close()
-            event = "right_missing" if isinstance(error, RightMissing) else "warehouse_away"
-            self._log(event, target=site.name, error=type(error).__name__, reason=fit_to_log(error))
-            if self._settings.once:
-                raise
+            except RfmError as error:
+                self._there.discard((site.name, home))
+                self._cannot_look(site, error)
+                if not isinstance(error, RightMissing):
+                    break  # what is not granted in one schema may be in the next
         return False
+
+    def _is_there(self, bus: Bus, site: Site, home: JobTarget) -> bool:
+        """Asked of the catalogue until it is so: that takes a virtual warehouse of Snowflake each time."""
+        if (site.name, home) not in self._there and bus.is_there():
+            self._there.add((site.name, home))
+        return (site.name, home) in self._there
+
+    def _cannot_look(self, site: Site, error: RfmError) -> None:
+        self._links[site.name].close()
+        event = "right_missing" if isinstance(error, RightMissing) else "warehouse_away"
+        self._log(event, target=site.name, error=type(error).__name__, reason=fit_to_log(error))
+        if self._settings.once:
+            raise error
+
+    def _homes(self, site: Site) -> tuple[JobTarget, ...]:
+        """Where to look now; the log says so when it is somewhere new."""
+        homes = tuple(site.homes())
+        if homes != self._told.get(site.name):
+            self._told[site.name] = homes
+            schemas = ",".join(f"{home.database}.{home.schema}" if home.database else home.schema for home in homes)
+            self._log("looking", target=site.name, schemas=schemas)
+        return homes
 
     def _bus(self, site: Site, home: JobTarget) -> Bus:
         return Bus(self._links[site.name].warehouse(), home, self._settings.terms)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,7 +48,7 @@ class Site:
 
     name: str
     open: Callable[[], AbstractContextManager[Warehouse]]
-    homes: tuple[JobTarget, ...]  # database and schema of each place where jobs may be
+    homes: Callable[[], Sequence[JobTarget]]  # database and schema of each place where jobs may be by now
     helpers: Helpers | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dbt_rfm.cli.arguments import ProfilesDir, ProjectDir, Target
+from dbt_rfm.errors import ProjectError
+from dbt_rfm.job import JobTarget
 
 if TYPE_CHECKING:
     from dbt_rfm.project import Project
@@ -129,8 +132,6 @@ def _with_ray(site: Site, tasks: int, project: Project, profiles_dir: Path | Non
 
 def site_of(project: Project, schemas: Sequence[str]) -> Site:
     """A target as a place to work for. Raises ProjectError for DuckDB, which needs no worker."""
-    from dbt_rfm.errors import ProjectError
-    from dbt_rfm.job import JobTarget
     from dbt_rfm.project import DUCKDB, plain_name
     from dbt_rfm.worker_job import Site
 
@@ -139,14 +140,38 @@ def site_of(project: Project, schemas: Sequence[str]) -> Site:
             f"target {project.target} is a DuckDB file, where dbt answers predictions itself",
             hint="Choose a target of type postgres or snowflake with --target.",
         )
-    given = [plain_name(schema, project.adapter) for schema in schemas]
-    homes = tuple(JobTarget(project.catalog, schema, "") for schema in given or _schemas(project))
-    return Site(project.target, project.open, homes)
+    return Site(project.target, project.open, _Homes(project, [plain_name(s, project.adapter) for s in schemas]))
 
 
-def _schemas(project: Project) -> list[str]:
-    """Where dbt leaves jobs. A worker takes no job from elsewhere: whoever may write one borrows its rights."""
-    from dbt_rfm.cli.project import homes_of
+class _Homes:
+    """Where dbt leaves jobs, by the project's manifest as it is by now: beside a worker dbt may write the first one, or
+    one with new predictions. A worker takes no job from elsewhere: whoever may write one borrows its rights."""
 
-    built = (project.target_path / "manifest.json").is_file()
-    return [home.schema for home in homes_of(project, project.manifest() if built else {"nodes": {}})]
+    def __init__(self, project: Project, schemas: Sequence[str]) -> None:
+        """`schemas` instead of those of the project, if any are given."""
+        self._project, self._schemas = project, schemas
+        self._written = self._written_at()
+        self._homes = self._read()
+
+    def __call__(self) -> Sequence[JobTarget]:
+        written = self._written_at()
+        if written not in (None, self._written):
+            # While dbt writes it, it cannot be read: the next look will.
+            with suppress(ProjectError):
+                self._homes, self._written = self._read(), written
+        return self._homes
+
+    def _read(self) -> list[JobTarget]:
+        from dbt_rfm.cli.project import homes_of
+
+        homes = homes_of(self._project, self._project.manifest() if self._written_at() else {"nodes": {}})
+        if not self._schemas:
+            return homes
+        databases = dict.fromkeys(home.database for home in homes)
+        return [JobTarget(database, schema, "") for database in databases for schema in self._schemas]
+
+    def _written_at(self) -> int | None:
+        try:
+            return (self._project.target_path / "manifest.json").stat().st_mtime_ns
+        except OSError:
+            return None

@@ -66,6 +66,10 @@ _MISSING, _BAD_NAME, _NO_DATABASE, _NO_SCHEMA, _NO_WAREHOUSE = 2003, 904, 90105,
 _NO_RIGHT = 3001
 
 
+class _NotThere(ProjectError):
+    """A table, schema or database that is not there, or that the role may not see: Snowflake makes no difference."""
+
+
 class Snowflake:
     """A `Warehouse` on one session of Snowflake."""
 
@@ -166,7 +170,9 @@ class Snowflake:
         """BASE TABLE or VIEW, by name, of what is in a schema; of the one of that name only, if it is given."""
         source = exp.table_("tables", db="information_schema", catalog=database, quoted=True)
         stored = [other_case(text) if text else None for text in (schema, name)]
-        found = kinds(self.query(listed(None, stored[0] or "", stored[1], source)).to_pylist())
+        found = {}
+        with suppress(_NotThere):  # of the database itself: as of a schema, there is nothing in it for this role
+            found = kinds(self.query(listed(None, stored[0] or "", stored[1], source)).to_pylist())
         return {other_case(text): kind for text, kind in found.items()}
 
     def _copy(self, name: str, relation: str, at: str) -> None:
@@ -279,7 +285,7 @@ def _by_number(number: int, line: str) -> RfmError:
     name = _QUOTED.search(line)
     if number == _MISSING:
         shown = other_case(name[1].rsplit(".", 1)[-1].strip('"')) if name else "a table"
-        return ProjectError(
+        return _NotThere(
             f"{shown} does not exist in Snowflake, or the role may not see it",
             hint="Build it first, e.g. with `dbt build`, or grant SELECT on it to the role of the worker.",
         )

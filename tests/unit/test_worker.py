@@ -62,7 +62,9 @@ class Bench:
         return self.run(f"select status, message from rfm_jobs where job_id = '{job_id}'")[0]
 
     def worker(self, *, helpers: Helpers | None = None, **settings: Any) -> Worker:
-        site = Site("dev", lambda: Shared.open(self.path, read_only=False), (JobTarget(None, "main", ""),), helpers)
+        site = Site(
+            "dev", lambda: Shared.open(self.path, read_only=False), lambda: [JobTarget(None, "main", "")], helpers
+        )
         return Worker([site], Settings(**settings), Log(as_json=True, stream=self.log))
 
     def events(self) -> list[str]:
@@ -311,10 +313,46 @@ def test__looking__fails__log_says_which_right_is_missing_and_no_other_message(
     answered()
     bench.queue()
     kinds = [Refusing, Shared, Shared]
-    site = Site("dev", lambda: kinds.pop(0).open(bench.path, read_only=False), (JobTarget(None, "main", ""),))
+    site = Site("dev", lambda: kinds.pop(0).open(bench.path, read_only=False), lambda: [JobTarget(None, "main", "")])
     Worker([site], Settings(max_jobs=1, idle=0.1), Log(as_json=True, stream=bench.log)).run()
     (line,) = [json.loads(text) for text in bench.log.getvalue().splitlines() if f'"{event}"' in text]
     assert (reason in line["reason"] if reason else "reason" not in line) and "4711" not in bench.log.getvalue()
+
+
+def test__right_missing__in_one_schema__jobs_of_the_next_are_done(bench: Bench, answered: Any) -> None:
+    class Refusing(Shared):
+        def tables(self, database: str | None, schema: str, name: str | None = None) -> dict[str, str]:
+            if schema == "secret":
+                raise RightMissing("Postgres says permission denied for schema secret")
+            return super().tables(database, schema, name)
+
+    answered()
+    bench.queue()
+    homes = [JobTarget(None, "secret", ""), JobTarget(None, "main", "")]
+    site = Site("dev", lambda: Refusing.open(bench.path, read_only=False), lambda: homes)
+    Worker([site], Settings(max_jobs=1, idle=0.1), Log(as_json=True, stream=bench.log)).run()
+    assert bench.state()[0] == "done" and "right_missing" in bench.events()
+
+
+def test__jobs_table__found_once__the_catalogue_is_not_asked_again(bench: Bench) -> None:
+    asked: list[str] = []
+
+    class Counting(Shared):
+        def tables(self, database: str | None, schema: str, name: str | None = None) -> dict[str, str]:
+            asked.append(schema)
+            return super().tables(database, schema, name)
+
+        def query(self, sql: Any) -> Any:
+            looks.append(sql)
+            if len(looks) == 5:
+                worker.stop()
+            return super().query(sql)
+
+    looks: list[Any] = []
+    site = Site("dev", lambda: Counting.open(bench.path, read_only=False), lambda: [JobTarget(None, "main", "")])
+    worker = Worker([site], Settings(idle=0.1), Log(as_json=True, stream=bench.log))
+    worker.run()
+    assert asked == ["main"] and len(looks) >= 5
 
 
 def test__warehouse_away__after_the_start__is_opened_anew(bench: Bench, answered: Any) -> None:
@@ -325,7 +363,7 @@ def test__warehouse_away__after_the_start__is_opened_anew(bench: Bench, answered
     answered()
     bench.queue()
     kinds = [Gone, Shared, Shared]
-    site = Site("dev", lambda: kinds.pop(0).open(bench.path, read_only=False), (JobTarget(None, "main", ""),))
+    site = Site("dev", lambda: kinds.pop(0).open(bench.path, read_only=False), lambda: [JobTarget(None, "main", "")])
     Worker([site], Settings(max_jobs=1, idle=0.1), Log(as_json=True, stream=bench.log)).run()
     assert "warehouse_away" in bench.events() and bench.state()[0] == "done"
 
@@ -334,7 +372,7 @@ def test__warehouse_away__at_the_start__is_told(tmp_path: Path, bench: Bench) ->
     def open_it() -> DuckDB:
         return DuckDB.open(tmp_path / "missing.duckdb")
 
-    site = Site("dev", open_it, (JobTarget(None, "main", ""),))
+    site = Site("dev", open_it, lambda: [JobTarget(None, "main", "")])
     with pytest.raises(ProjectError, match="there is no DuckDB file"):
         Worker([site], Settings(), Log(stream=bench.log)).run()
 

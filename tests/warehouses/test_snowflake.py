@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from snowflake.connector.auth import AuthByKeyPair
 from snowflake.connector.errors import OperationalError, ProgrammingError
 
-from dbt_rfm.warehouse.snowflake import _as_ours, _not_connected, connection_arguments
+from dbt_rfm.warehouse.snowflake import _as_ours, _not_connected, _NotThere, connection_arguments
 
 
 def sql(text: str) -> exp.Expression:
@@ -187,6 +187,19 @@ def test__tables__of_a_schema_or_one__spelled_as_here(customers, snowflake_outpu
     assert customers.tables(database, schema, "Customers") == {}
 
 
+def test__tables__of_a_database_that_is_not_there__none(snowflake, monkeypatch):
+    # fakesnow finds an empty schema in any database; Snowflake says this.
+    message = "SQL compilation error:\nDatabase 'NOBODYS' does not exist or not authorized."
+
+    def refuse(text):
+        raise ProgrammingError(msg=message, errno=2003, sqlstate="02000", send_telemetry=False)
+
+    monkeypatch.setattr(snowflake, "_ran", refuse)
+    assert snowflake.tables("nobodys", "marts") == {}
+    with pytest.raises(ProjectError, match="nobodys does not exist in Snowflake"):
+        snowflake.query(sql("select 1 from nobodys.marts.customers"))
+
+
 def test__query__value_that_cannot_be_cast__data_error_without_the_value(customers):
     with pytest.raises(DataError) as caught:
         customers.query(sql("select 'secret-77'::int as a"))
@@ -205,7 +218,7 @@ def test__describe__no_relation__refused(snowflake):
             2003,
             "42S02",
             "SQL compilation error:\nObject 'DB.MARTS.CUSTOMERS' does not exist or not authorized.",
-            ProjectError,
+            _NotThere,
             "customers does not exist in Snowflake, or the role may not see it",
         ),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -9,10 +10,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dbt_rfm.cli.beside import run_beside
+from dbt_rfm.cli.project import OpenedProject
 from dbt_rfm.cli.worker import site_of
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.job import JobTarget
@@ -46,7 +49,15 @@ def site(tmp_path: Path) -> Site:
     def open_it() -> DuckDB:
         return DuckDB.open(tmp_path / "shop.duckdb", read_only=False)
 
-    return Site("dev", open_it, (JobTarget(None, "main", ""),))
+    return Site("dev", open_it, lambda: [JobTarget(None, "main", "")])
+
+
+def write_manifest(root: Path, predictions: list[dict[str, Any]]) -> None:
+    """As dbt leaves it, as far as predictions go."""
+    common = {"resource_type": "model", "database": "DWH", "name": "churn", "config": {"materialized": "prediction"}}
+    (root / "target").mkdir(exist_ok=True)
+    nodes = {str(number): common | prediction for number, prediction in enumerate(predictions)}
+    (root / "target" / "manifest.json").write_text(json.dumps({"nodes": nodes}))
 
 
 def test__worker__duckdb__needs_none(own_project: Path, command: Command) -> None:
@@ -69,15 +80,43 @@ def test__server_away__one_message_and_no_password(root: Path, command: Command,
 
 def test__site__postgres__looks_where_dbt_leaves_jobs(root: Path) -> None:
     project = find_project(root)
-    assert site_of(project, ()).homes == (JobTarget("dwh", "mart", ""),)
-    assert site_of(project, ["a", "b"]).homes == (JobTarget("dwh", "a", ""), JobTarget("dwh", "b", ""))
+    assert site_of(project, ()).homes() == [JobTarget("dwh", "mart", "")]
+    assert site_of(project, ["a", "b"]).homes() == [JobTarget("dwh", "a", ""), JobTarget("dwh", "b", "")]
     (root / "dbt_project.yml").write_text("name: shop\nprofile: shop\nvars: {dbt_rfm_schema: rfm}\n")
-    assert site_of(find_project(root), ()).homes == (JobTarget("dwh", "rfm", ""),)
+    assert site_of(find_project(root), ()).homes() == [JobTarget("dwh", "rfm", "")]
     assert "secret-word" not in repr(project)
 
 
 def test__site__snowflake__names_are_spelt_as_elsewhere_in_the_package(root: Path) -> None:
-    assert site_of(find_project(root, target="cold"), ()).homes == (JobTarget("dwh", "mart", ""),)
+    assert site_of(find_project(root, target="cold"), ()).homes() == [JobTarget("dwh", "mart", "")]
+
+
+def test__site__snowflake__schemas_and_databases_of_predictions_as_dbt_makes_them(root: Path) -> None:
+    write_manifest(root, [{"schema": "MART_scores"}, {"schema": "MART", "database": "LAB"}])
+    project = find_project(root, target="cold")
+    assert site_of(project, ()).homes() == [
+        JobTarget("dwh", "mart", ""),
+        JobTarget("dwh", "mart_scores", ""),
+        JobTarget("lab", "mart", ""),
+    ]
+    assert site_of(project, ["RFM"]).homes() == [JobTarget("dwh", "rfm", ""), JobTarget("lab", "rfm", "")]
+
+
+def test__prediction__snowflake__has_one_spelling_whoever_asks(root: Path) -> None:
+    write_manifest(root, [{"schema": "MART_scores", "name": "Churn_30D"}])
+    project = find_project(root, target="cold")
+    opened = OpenedProject(project, project.manifest(), None)
+    assert opened.home("Churn_30D") == JobTarget("dwh", "mart_scores", "churn_30d")
+
+
+def test__site__manifest_is_written_later__looks_there_from_then_on(root: Path) -> None:
+    homes = site_of(find_project(root), ()).homes
+    assert homes() == [JobTarget("dwh", "mart", "")]
+    write_manifest(root, [{"schema": "mart_scores", "database": "dwh"}])
+    both = [JobTarget("dwh", "mart", ""), JobTarget("dwh", "mart_scores", "")]
+    assert homes() == both
+    (root / "target" / "manifest.json").write_text('{"nodes": {"half')
+    assert homes() == both
 
 
 @pytest.mark.parametrize("code", [0, 3])
