@@ -29,7 +29,8 @@
 {% endmacro %}
 
 
-{# The job as it is now, as a mapping; looking says that somebody waits. `trouble`: unclaimed, left or overdue. #}
+{# The job as it is now, as a mapping; looking says that somebody waits. `trouble`: unclaimed, left or overdue. As long as
+   any worker of our version gives a sign of life in this table, a job waits for its turn. #}
 {% macro look_at_job(jobs, job_id) %}
   {%- set claim_timeout = dbt_rfm.seconds_var('dbt_rfm_claim_timeout', 600) -%}
   {%- set job_timeout = dbt_rfm.seconds_var('dbt_rfm_job_timeout', 21600) -%}
@@ -38,11 +39,16 @@
     select
         status, message, result, progress,
         case
+            when status in ('queued', 'running') and created_at < current_timestamp - interval '{{ job_timeout }} seconds' then 'overdue'
+            when workers.seen_at > current_timestamp - interval '{{ claim_timeout }} seconds' then null
             when status = 'queued' and updated_at < current_timestamp - interval '{{ claim_timeout }} seconds' then 'unclaimed'
             when status = 'running' and lease_until < current_timestamp - interval '{{ claim_timeout }} seconds' then 'left'
-            when status in ('queued', 'running') and created_at < current_timestamp - interval '{{ job_timeout }} seconds' then 'overdue'
         end
     from {{ jobs }}
+    cross join (
+        select max(heartbeat_at) as seen_at from {{ jobs }}
+        where package_version = {{ dbt_rfm.text(dbt_rfm.package_version()) }}
+    ) as workers
     where job_id = {{ dbt_rfm.text(job_id) }}
   {%- endset -%}
   {%- set rows = dbt_rfm.run_fresh(sql).rows -%}

@@ -456,6 +456,25 @@ class TestVersions:
         assert "dbt-rfm worker" in failed.messages["churn"]
         assert nothing_published(shop)
 
+    def test__workers_are_busy_with_other_jobs__dbt_waits_beyond_the_claim_timeout(self, shop: WorkerProject) -> None:
+        other = queue(shop)
+        shop.execute(
+            "update rfm_jobs set status = 'running', worker = 'busy', target = 'another', "
+            "lease_until = now() + interval '1 hour', heartbeat_at = now() + interval '1 hour' "
+            f"where job_id = '{other}'"
+        )
+        runs: list[Any] = []
+        timeout = json.dumps({"dbt_rfm_claim_timeout": 1})
+        dbt = threading.Thread(target=lambda: runs.append(shop.dbt("run", "--select", "churn", "--vars", timeout)))
+        dbt.start()
+        long = "select job_id from rfm_jobs where status = 'queued' and polled_at > created_at + interval '4 seconds'"
+        until(lambda: shop.rows(long) or runs)
+
+        with shop.worker():
+            dbt.join()
+
+        assert runs[0].success, runs[0].messages["churn"]
+
 
 def parse(sql: str) -> Any:
     from sqlglot import parse_one
