@@ -69,7 +69,7 @@ def collect(
     """The snapshot of a query at the anchor of the options; `labels` is the relation of a label table.
 
     `kept`: what earlier predictions of the same run have computed. `tables`: where a large answer keeps its examples;
-    the snapshot has the first shard of them only. `brief`: fewer features, for a quick answer of classes or numbers.
+    the snapshot has the first shard of them only. `brief`: a quick answer, for which less is told.
 
     Raises DataError where the rows do not allow an answer.
     """
@@ -81,7 +81,7 @@ def collect(
         if task.kind == TaskKind.FORECAST:
             return forecast_snapshot(session, graph, task, options, anchor, notes, with_rows=with_rows, tables=tables)
         if task.kind == TaskKind.LINK:
-            return ranking_snapshot(session, graph, task, options, anchor, notes, tables=tables)
+            return ranking_snapshot(session, graph, task, options, anchor, notes, tables=tables, brief=brief)
         choice = choose_labels(session, graph, task, options, anchor, labels)
         notes += choice.notes
         notes += draw_examples(session, task, options, choice)

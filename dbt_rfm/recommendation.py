@@ -24,7 +24,7 @@ from dbt_rfm.errors import DataError
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import shifted
-from dbt_rfm.plan.candidates import Limits, candidate_steps, history_steps
+from dbt_rfm.plan.candidates import QUICK_WITNESSES, WITNESSES, Limits, candidate_steps, history_steps
 from dbt_rfm.plan.examples import drawn_select, examples_select, of_split, query_examples
 from dbt_rfm.plan.interactions import (
     amounts_of,
@@ -58,6 +58,7 @@ class _Run:
     graph: Graph
     task: Task
     options: Options
+    witnesses: int = WITNESSES
 
 
 def sizes_of(task: Task) -> Task:
@@ -76,12 +77,14 @@ def ranking_snapshot(
     notes: Sequence[str],
     *,
     tables: RunTables | None = None,
+    brief: bool = False,
 ) -> Snapshot:
     """The snapshot of a recommendation as of `anchor`. Raises DataError where the rows do not allow an answer.
 
-    `tables`: where a large answer keeps its pairs; the snapshot has the first shard of them only.
+    `tables`: where a large answer keeps its pairs; the snapshot has the first shard of them only. `brief`: fewer
+    entities tell which items go together.
     """
-    run = _Run(session, graph, task, options)
+    run = _Run(session, graph, task, options, QUICK_WITNESSES if brief else WITNESSES)
     require_entities(session, graph, task)
     if not session.count(graph.read(parts_of(task)[1].items, "i")):
         raise DataError(f"table {parts_of(task)[1].items.name} has no rows, so there is nothing to recommend")
@@ -233,7 +236,7 @@ def _snapshot(
     groups = session.count(sql.temporary(names.examples))
     session.create(names("catalogue"), found.select)
     amounts = [v.label for v in amounts_of(task, run.graph)]
-    steps = history_steps(names, len(found.kinds), len(amounts))
+    steps = history_steps(names, len(found.kinds), len(amounts), witnesses=run.witnesses)
     limits = Limits.of(groups, ranking.number)
     steps += candidate_steps(names, limits, len(found.kinds), exclude_seen=ranking.exclude_seen)
     session.run(steps)

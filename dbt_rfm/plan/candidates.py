@@ -2,8 +2,9 @@
 
 In: session tables `interactions`, `moments` (the distinct as_of of the groups with the starts of three windows before
 each), `catalogue`, and `examples` (the groups). Out: steps that make
-    history      (at, entity, item): how often and when, with the item's place among the entity's own
     habits       (at, entity): how many items, occasions and visits
+    history      (at, entity, item): how often and when, with the item's place among the entity's own, of the groups and
+                 of the entities whose items are counted together
     shelf        the catalogue with popularity over several windows, repeat share, age and places
     together     (at, a, b, score): items that the same entities have, by cosine of their counts
     suggested    (group_id, item): what the entity's newest items go together with
@@ -28,7 +29,8 @@ MAX_PAIRS = 2_000_000  # candidates of all groups together
 _USUAL = 250  # candidates of a group without a limit
 SEEDS = 30  # newest own items that suggest others
 NEIGHBOURS = 40  # suggested by an item at most
-_WITNESSES = 10_000  # entities, the latest active, whose items are counted together
+WITNESSES = 10_000  # entities, the latest active, whose items are counted together
+QUICK_WITNESSES = 1_000  # the same for a quick answer
 _WITNESSED = 40  # newest items of each
 
 
@@ -53,13 +55,14 @@ class Limits:
         return cls(**{**less, "own": max(less["own"], min(number, 200)), "popular": max(less["popular"], number)})
 
 
-def history_steps(names: Names, kinds: int, amounts: int) -> list[Step]:
-    """history, habits, shelf; so many category columns has the catalogue, so many amounts each interaction."""
+def history_steps(names: Names, kinds: int, amounts: int, *, witnesses: int = WITNESSES) -> list[Step]:
+    """habits, history, shelf; so many category columns has the catalogue, so many amounts each interaction."""
     sums = "".join(f", SUM(i.q{j}) AS q{j}" for j in range(amounts))
     return [
         Step(names("counted"), statement(_COUNTED.format(sums=sums), names, "interactions", "moments", "catalogue")),
-        Step(names("history"), statement(_HISTORY, names, "counted")),
         Step(names("habits"), statement(_HABITS, names, "counted", "interactions", "moments", "catalogue")),
+        Step(names("witnesses"), statement(_WITNESSES.format(n=witnesses), names, "habits")),
+        Step(names("history"), statement(_HISTORY, names, "counted", "witnesses", "examples")),
         Step(names("shelf"), statement(_SHELF, names, "catalogue", "counted")),
         *(Step(names(f"taste{j}"), statement(_TASTE.format(j=j), names, "history", "catalogue")) for j in range(kinds)),
     ]
@@ -68,7 +71,7 @@ def history_steps(names: Names, kinds: int, amounts: int) -> list[Step]:
 def candidate_steps(names: Names, limits: Limits, kinds: int, *, exclude_seen: bool) -> list[Step]:
     """together, suggested, candidates."""
     return [
-        Step(names("witnessed"), statement(_WITNESSED_ITEMS, names, "history", "habits")),
+        Step(names("witnessed"), statement(_WITNESSED_ITEMS, names, "history", "witnesses")),
         Step(names("together"), statement(_TOGETHER, names, "witnessed")),
         Step(names("suggested"), statement(_SUGGESTED, names, "examples", "history", "together")),
         Step(names("candidates"), _candidates(names, limits, kinds, exclude_seen)),
@@ -100,11 +103,22 @@ JOIN moments AS m ON i.known <= m.at AND (i.until IS NULL OR i.until > m.at)
 JOIN catalogue AS g ON g.at = m.at AND g.item = i.item
 GROUP BY m.at, i.entity, i.item
 """
+_WITNESSES = """
+SELECT t.at, t.entity
+FROM (
+    SELECT t.at, t.entity, ROW_NUMBER() OVER (PARTITION BY t.at ORDER BY t.latest DESC, t.entity) AS place
+    FROM habits AS t
+) AS t
+WHERE t.place <= {n}
+"""
 _HISTORY = """
 SELECT c.*,
     ROW_NUMBER() OVER (PARTITION BY c.at, c.entity ORDER BY c.latest DESC, c.occasions DESC, c.item) AS newest,
     ROW_NUMBER() OVER (PARTITION BY c.at, c.entity ORDER BY c.occasions DESC, c.latest DESC, c.item) AS oftenest
 FROM counted AS c
+JOIN (
+    SELECT w.at, w.entity FROM witnesses AS w UNION SELECT e.as_of AS at, e.entity FROM examples AS e
+) AS t ON t.at = c.at AND t.entity = c.entity
 """
 _HABITS = """
 SELECT c.*, v.visits, v.visits_3
@@ -165,10 +179,7 @@ SELECT w.at, w.entity, w.item, COUNT(*) OVER (PARTITION BY w.at, w.item) AS enti
 FROM (
     SELECT h.at, h.entity, h.item
     FROM history AS h
-    JOIN (
-        SELECT t.at, t.entity, ROW_NUMBER() OVER (PARTITION BY t.at ORDER BY t.latest DESC, t.entity) AS place
-        FROM habits AS t
-    ) AS t ON t.at = h.at AND t.entity = h.entity AND t.place <= {_WITNESSES}
+    JOIN witnesses AS t ON t.at = h.at AND t.entity = h.entity
     WHERE h.newest <= {_WITNESSED}
 ) AS w
 """
