@@ -17,6 +17,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from dbt_rfm.errors import DataError, ProjectError
+from dbt_rfm.options import read_horizon
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import grid, oldest_event
 from dbt_rfm.plan.examples import held_out, known_by, with_known_at
@@ -26,6 +27,7 @@ from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.attributes import own_columns
 from dbt_rfm.pql.scope import joined
 from dbt_rfm.pql.task import BoundAnd, BoundColumn, BoundComparison, BoundOr, Task
+from dbt_rfm.pql.windows import length
 from dbt_rfm.schema.types import Column, Table
 from dbt_rfm.session import Session
 
@@ -73,7 +75,7 @@ def from_windows(session: Session, graph: Graph, task: Task, anchor: datetime) -
     anchors = grid(anchor, horizon.end, horizon.unit, start=start, limit=limit)
     if not anchors:
         raise DataError(
-            f"there is no window of {horizon.end} {horizon.unit} to learn from: the rows the target asks about begin "
+            f"there is no window of {length(horizon)} to learn from: the rows the target asks about begin "
             f"at {start:%Y-%m-%d %H:%M}, the anchor is {anchor:%Y-%m-%d %H:%M}",
             hint="Predict a shorter window, or bring more history.",
         )
@@ -146,20 +148,6 @@ def from_label_table(session: Session, graph: Graph, task: Task, anchor: datetim
     )
 
 
-def read_horizon(text: str) -> Window | None:
-    """'30 days' as a window; None for ''. Raises ProjectError."""
-    if not text:
-        return None
-    parts = text.split()
-    units = ("seconds", "minutes", "hours", "days", "weeks", "months")
-    unit = f"{parts[-1].rstrip('s').lower()}s"
-    if len(parts) != 2 or not parts[0].isdecimal() or int(parts[0]) < 1 or unit not in units:
-        raise ProjectError(
-            f"option meta.rfm.horizon is {text!r}", hint=f"Write a number and one of {', '.join(units)}."
-        )
-    return Window(0, int(parts[0]), unit)
-
-
 def load_anchors(session: Session, what: str, anchors: Sequence[datetime]) -> None:
     session.load(session.names(what), pa.table({"anchor_time": pa.array(anchors, type=pa.timestamp("us"))}))
 
@@ -220,7 +208,7 @@ def _label_rows(
             exp.EQ(this=sql.column("anchor_time", "e"), expression=at.copy()),
         ]
         sql.join(query, sql.temporary(session.names("eligible"), "e"), sql.every(on))
-    return query.where(exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null())), copy=False)
+    return query.where(sql.given(value), copy=False)
 
 
 def _distinct_anchors(graph: Graph, table: Table, at: exp.Expression) -> exp.Select:

@@ -16,9 +16,8 @@ from datetime import datetime
 
 from sqlglot import exp
 
-from dbt_rfm.choice import MAX_LABELS, Choice, read_horizon
-from dbt_rfm.errors import ProjectError
-from dbt_rfm.options import Options
+from dbt_rfm.choice import MAX_LABELS, Choice
+from dbt_rfm.options import Options, read_delay
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.event_labels import event_labels_select, nth_newest_select, unknown_events_select
 from dbt_rfm.plan.examples import known_by
@@ -66,19 +65,6 @@ def events_sql(
 ) -> exp.Select:
     """(entity, anchor_time, known_at, label) of the events whose outcome is known at the anchor."""
     return event_labels_select(task, graph, anchor, read_delay(options.label_delay) or _AT_ONCE, since)
-
-
-def read_delay(text: str) -> Window | None:
-    """'7 days' as a window, '0 days' as one that closes at once; None for ''. Raises ProjectError."""
-    if text.split()[:1] == ["0"]:
-        return _AT_ONCE
-    try:
-        return read_horizon(text)
-    except ProjectError as error:
-        raise ProjectError(
-            f"option meta.rfm.label_delay is {text!r}",
-            hint="Write how long after an event its outcome is known: '7 days', or '0 days' if it is at once.",
-        ) from error
 
 
 def _since(session: Session, graph: Graph, task: Task, anchor: datetime) -> datetime | None:

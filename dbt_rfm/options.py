@@ -11,6 +11,7 @@ from typing import Any
 
 from dbt_rfm.errors import ProjectError, did_you_mean
 from dbt_rfm.model import MODELS, can_fine_tune, max_context
+from dbt_rfm.pql.ast import LONGEST, UNIT_SECONDS, UNITS, Window
 
 AUTO = "auto"  # no model of its own: the best of them all
 _UNLESS_EMPTY = ("fine_tune", "retrain", "weights")  # recorded only where they are given
@@ -38,6 +39,8 @@ class Options:
     @classmethod
     def read(cls, given: Mapping[str, Any] | None, *, where: str = "") -> Options:
         """Options from `meta.rfm`. Raises ProjectError for an unknown name or a value of the wrong form."""
+        if given is not None and not isinstance(given, Mapping):
+            raise ProjectError(f"meta.rfm is {given!r}, expected a mapping of options", where=where)
         given = dict(given or {})
         known = [f.name for f in fields(cls)]
         for name in given:
@@ -94,8 +97,12 @@ class Options:
         )
         expect(_whole(self.keep_snapshots) and self.keep_snapshots >= 0, "keep_snapshots", "0 or more")
         self._check_training(expect, where)
-        expect(isinstance(self.horizon, str), "horizon", "a text such as '30 days'")
-        expect(isinstance(self.label_delay, str), "label_delay", "a text such as '7 days', or '0 days' for at once")
+        for name, read in (("horizon", read_horizon), ("label_delay", read_delay)):
+            expect(isinstance(getattr(self, name), str), name, "a text such as '7 days'")
+            try:
+                read(getattr(self, name))
+            except ProjectError as error:
+                raise ProjectError(error.problem, where=where, hint=error.hint) from None
 
     def _check_training(self, expect: Callable[[bool, str, str], None], where: str) -> None:
         minutes = "a mapping such as {minutes: 2}, with a number of minutes from 0.01 to 1440"
@@ -120,6 +127,37 @@ class Options:
         expect(set(asked) <= {"days", "drop"}, "retrain", when)
         expect(_between(asked.get("days", 1), 1, 36_500) and _between(asked.get("drop", 0), 0, 100), "retrain", when)
         expect(isinstance(self.weights, str), "weights", "the path or URL of a folder")
+
+
+def read_horizon(text: str) -> Window | None:
+    """'30 days' as a window; None for ''. Raises ProjectError."""
+    window = _window(text)
+    if text and (window is None or not window.end):
+        raise ProjectError(
+            f"option meta.rfm.horizon is {text!r}",
+            hint=f"Write a number and one of {', '.join(UNITS)}: at least 1, at most 200 years.",
+        )
+    return window
+
+
+def read_delay(text: str) -> Window | None:
+    """'7 days' as a window, '0 days' as one that closes at once; None for ''. Raises ProjectError."""
+    window = _window("0 days" if text == "0" else text)
+    if text and window is None:
+        raise ProjectError(
+            f"option meta.rfm.label_delay is {text!r}",
+            hint="Write how long after an event its outcome is known: '7 days', or '0 days' if it is at once.",
+        )
+    return window
+
+
+def _window(text: str) -> Window | None:
+    """A number and a unit; None if it is anything else, or longer than a window may be."""
+    number, _, name = " ".join(text.split()).partition(" ")
+    unit = f"{name.lower().removesuffix('s')}s"
+    if not number.isdecimal() or unit not in UNITS or int(number) * UNIT_SECONDS[unit] > LONGEST:
+        return None
+    return Window(0, int(number), unit)
 
 
 def _between(value: object, least: float, most: float) -> bool:

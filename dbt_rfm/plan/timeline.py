@@ -17,10 +17,9 @@ import pyarrow as pa
 
 from dbt_rfm.errors import DataError
 from dbt_rfm.plan.anchors import shifted
-from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.ast import UNIT_SECONDS, Window
 
-_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400, "weeks": 604_800}
-_DAY, _WEEK, _YEAR = 86_400, 604_800, 52 * 604_800
+_DAY, _WEEK, _YEAR = UNIT_SECONDS["days"], UNIT_SECONDS["weeks"], 52 * UNIT_SECONDS["weeks"]
 _LEAST_IN_YEAR = 4  # a year of fewer windows tells no season
 
 
@@ -79,7 +78,7 @@ def seasons(horizon: Window) -> tuple[Season, ...]:
     """
     if horizon.unit == "months":
         return (Season("year", 12 // math.gcd(12, horizon.end)),) if 12 // math.gcd(12, horizon.end) > 1 else ()
-    length = horizon.end * _SECONDS[horizon.unit]
+    length = horizon.end * UNIT_SECONDS[horizon.unit]
     found = []
     for name, period in (("day", _DAY), ("week", _WEEK)):
         if length < period:

@@ -39,13 +39,18 @@ class Literal:
     span: Span = _span()
 
 
+UNIT_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400, "weeks": 604_800, "months": 2_629_746}
+UNITS = tuple(UNIT_SECONDS)
+LONGEST = 200 * 12 * UNIT_SECONDS["months"]  # beyond, dates leave what warehouses can hold; -INF means since ever
+
+
 @dataclass(frozen=True)
 class Window:
     """(anchor + start, anchor + end], in `unit`. `start` None means since ever."""
 
     start: int | None
     end: int
-    unit: str = "days"  # seconds minutes hours days weeks months
+    unit: str = "days"  # one of UNITS
     span: Span = _span()
 
 

@@ -16,8 +16,9 @@ from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
 from dbt_rfm.errors import QueryError, nearest
+from dbt_rfm.pql.ast import UNITS
 from dbt_rfm.pql.hints import ARITHMETIC, COMPARISON, hint_at_end, hint_for
-from dbt_rfm.pql.tree import AGGREGATIONS, UNITS
+from dbt_rfm.pql.tree import AGGREGATIONS
 
 EXAMPLE = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id"
 

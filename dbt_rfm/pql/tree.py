@@ -17,7 +17,6 @@ from dbt_rfm.pql import ast
 from dbt_rfm.pql.literals import MAX_DIGITS, read_moment
 
 AGGREGATIONS = ("SUM", "AVG", "MIN", "MAX", "COUNT", "COUNT_DISTINCT", "FIRST", "LAST", "LIST_DISTINCT")
-UNITS = ("seconds", "minutes", "hours", "days", "weeks", "months")
 # Of parentheses, NOTs and arithmetic signs in each other: far beyond what is written by hand, far below Python's stack.
 MAX_DEPTH = 50
 
@@ -174,12 +173,12 @@ class _Builder:
 
     def _unit(self, word: Token) -> str:
         name = word.lower()
-        for unit in UNITS:
+        for unit in ast.UNITS:
             if name in (unit, unit[:-1]):
                 return unit
         known = _NOT_UNITS.get(name.rstrip("s"))
-        near = nearest(name, UNITS, n=1)
-        hint = f"Write {known}." if known else f"Did you mean {near[0]}?" if near else f"Units: {', '.join(UNITS)}."
+        near = nearest(name, ast.UNITS, n=1)
+        hint = f"Write {known}." if known else f"Did you mean {near[0]}?" if near else f"Units: {', '.join(ast.UNITS)}."
         raise self._error(f"{word} is no unit of time", word, hint=hint)
 
     def _column(self, tree: Tree[Token]) -> ast.ColumnRef:

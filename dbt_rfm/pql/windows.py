@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.ast import LONGEST, UNIT_SECONDS, Window
 from dbt_rfm.pql.scope import Scope
 
-_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400, "weeks": 604_800, "months": 2_629_746}
 _MONTHS_VARY = 3 * 86_400  # n calendar months are within three days of n mean ones
-_LONGEST = 200 * 12 * _SECONDS["months"]  # beyond, dates leave what warehouses can hold; -INF means since ever
 
 
 class Place(StrEnum):
@@ -34,7 +32,7 @@ def check_window(scope: Scope, window: Window, place: Place) -> None:
         raise scope.error(
             f"the window {shown_window(window)} is empty", window.span, f"It starts before it ends.{swapped}"
         )
-    if max(abs(n) for n in (window.start or 0, window.end)) * _SECONDS[window.unit] > _LONGEST:
+    if max(abs(n) for n in (window.start or 0, window.end)) * UNIT_SECONDS[window.unit] > LONGEST:
         raise scope.error("a window reaches 200 years at most", window.span, "Since ever is written -INF.")
     if place is Place.TARGET and window.end <= 0:
         return  # a look-back beside a window that looks forward: the binder asks for one
@@ -78,7 +76,7 @@ def length(window: Window) -> str:
 
 
 def _end(window: Window) -> int:
-    return window.end * _SECONDS[window.unit]
+    return window.end * UNIT_SECONDS[window.unit]
 
 
 def shown_window(window: Window) -> str:

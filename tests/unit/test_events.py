@@ -14,9 +14,8 @@ from small_schema import schema, table
 from dbt_rfm.collect import collect
 from dbt_rfm.errors import DataError, ProjectError, QueryError
 from dbt_rfm.evaluate import backtest
-from dbt_rfm.events import read_delay
 from dbt_rfm.model.interface import Predictions
-from dbt_rfm.options import Options
+from dbt_rfm.options import Options, read_delay
 from dbt_rfm.plan.event_history import KNOWN_MEAN
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.binder import bind
@@ -303,7 +302,7 @@ def test__collect__delay_for_a_question_about_the_future__is_refused() -> None:
         collected(BY_HAND, query)
 
 
-@pytest.mark.parametrize("text", ["7", "week", "-3 days", "7 fortnights"])
+@pytest.mark.parametrize("text", ["7", "week", "-3 days", "7 fortnights", " ", "0 bananas", "201 years", "2401 months"])
 def test__read_delay__no_time__says_what_to_write(text: str) -> None:
     with pytest.raises(ProjectError, match="label_delay") as caught:
         read_delay(text)

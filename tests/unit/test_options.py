@@ -32,9 +32,14 @@ def test__options__list_of_neighbors__becomes_a_tuple() -> None:
         ({"neighbors": [1, 2, 3]}, "neighbors is"),
         ({"keep_snapshots": -1}, "keep_snapshots is -1, expected 0 or more"),
         ({"device": "tpu"}, "device is 'tpu'"),
+        ({"horizon": 30}, "horizon is 30, expected a text such as"),
+        ({"horizon": "  "}, "horizon is '  '\n  Write a number and one of seconds, minutes"),
+        ({"horizon": "0 days"}, "horizon is '0 days'"),
+        ({"label_delay": "a week"}, "label_delay is 'a week'\n  Write how long after"),
+        ("context_size", "meta.rfm is 'context_size', expected a mapping of options"),
     ],
 )
-def test__options__value_of_the_wrong_form__says_what_is_expected(given: dict, expected: str) -> None:
+def test__options__value_of_the_wrong_form__says_what_is_expected(given: object, expected: str) -> None:
     with pytest.raises(ProjectError) as error:
         Options.read(given, where="model.shop.churn")
     assert expected in str(error.value)
@@ -73,7 +78,7 @@ def test__options__of_the_model__are_kept_with_the_snapshot_and_reach_the_model(
         ({"weights": 7}, "weights is 7, expected the path or URL of a folder"),
     ],
 )
-def test__options__of_training__wrong_form__says_what_is_expected(given: dict, expected: str) -> None:
+def test__options__of_training__wrong_form__says_what_is_expected(given: object, expected: str) -> None:
     with pytest.raises(ProjectError) as error:
         Options.read(given)
     assert expected in str(error.value)

@@ -28,12 +28,13 @@ from dbt_rfm.errors import QueryError
 from dbt_rfm.plan.features import derived_of
 from dbt_rfm.plan.labels import eligible_select, labels_select
 from dbt_rfm.plan.paths import Graph
+from dbt_rfm.pql.ast import UNITS
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.describe import describe
 from dbt_rfm.pql.keys import schema_for
 from dbt_rfm.pql.parser import _grammar, parse
 from dbt_rfm.pql.task import Task
-from dbt_rfm.pql.tree import AGGREGATIONS, UNITS
+from dbt_rfm.pql.tree import AGGREGATIONS
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.snowflake_sql import SnowflakeRfm

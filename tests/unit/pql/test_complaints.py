@@ -4,9 +4,10 @@ import pytest
 from golden_messages import read_messages
 
 from dbt_rfm.errors import QueryError
+from dbt_rfm.pql.ast import UNITS
 from dbt_rfm.pql.complaints import KEYWORDS
 from dbt_rfm.pql.parser import parse
-from dbt_rfm.pql.tree import AGGREGATIONS, UNITS
+from dbt_rfm.pql.tree import AGGREGATIONS
 
 MESSAGES = read_messages("syntax_errors.txt")
 

@@ -12,11 +12,12 @@ from shop_schema import LABELS, SHOP, column, key, table
 
 from dbt_rfm.errors import QueryError
 from dbt_rfm.options import Options
+from dbt_rfm.pql.ast import UNITS
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.describe import describe
 from dbt_rfm.pql.keys import schema_for
 from dbt_rfm.pql.parser import parse
-from dbt_rfm.pql.tree import AGGREGATIONS, UNITS
+from dbt_rfm.pql.tree import AGGREGATIONS
 from dbt_rfm.schema.types import Link, RelationalSchema
 from dbt_rfm.survey import survey
 from dbt_rfm.warehouse.duckdb import DuckDB
