@@ -12,7 +12,7 @@ from dbt_rfm.pql import ast
 from dbt_rfm.pql.scope import Scope
 from dbt_rfm.pql.task import BoundColumn
 from dbt_rfm.schema.combined import combined_name, with_combined_key
-from dbt_rfm.schema.types import RelationalSchema, Table
+from dbt_rfm.schema.types import Column, RelationalSchema, SemanticType, Table
 
 
 def schema_for(query: ast.Query, schema: RelationalSchema, dialect: str) -> RelationalSchema:
@@ -43,8 +43,20 @@ def bind_entity(scope: Scope, query: ast.Query) -> BoundColumn:
         raise scope.error(f"the key of {table.name} has several columns: {combined_name(several)}", ref.span, hint)
     if column.name != key[0]:
         problem = f"{name} is not the key of {table.name}: the key is {key[0]}"
-        raise scope.error(problem, ref.span, f"Write FOR EACH {table.name}.{key[0]}.")
+        raise scope.error(problem, ref.span, _rather(scope, table, column))
     return BoundColumn(table, column, ref.span)
+
+
+def _rather(scope: Scope, table: Table, column: Column) -> str:
+    """What to write instead of a column that is no key: the key it points at, or how to ask for groups of rows."""
+    name, key = f"{table.name}.{column.name}", f"{table.name}.{table.primary_key[0]}"
+    for link in scope.schema.parents(table.name):
+        if link.child_column == column.name:
+            return f"Write FOR EACH {link.parent}.{link.parent_column}, which {column.name} points at, or FOR EACH {key}."
+    if column.semantic_type is SemanticType.CATEGORICAL:
+        groups = f"make a model with one row per {column.name} and point a relationships test of {name} at it"
+        return f"Write FOR EACH {key}. To ask about each {column.name}, {groups}."
+    return f"Write FOR EACH {key}."
 
 
 def _combined_key(scope: Scope, query: ast.Query, table: Table) -> BoundColumn:
