@@ -7,7 +7,12 @@ features in their unit are divided by the entity's recent mean plus everybody's;
 at all, where a linear reading of the older part of the context foretells the newer part clearly better that way. Shares
 and margins were chosen on the suite's databases before their test splits (docs/LOG.md).
 
-Where the context holds nothing below zero, nothing below zero is forecast.
+A series that begins or wakes is many times a scale that is nearly all everybody's. As such a multiple it would lift
+the upper end, and so the mean, of series with a scale of their own; so it counts as at most the largest multiple that
+those came to.
+
+Where the context holds nothing below zero, nothing below zero is forecast, and where it holds whole numbers only,
+quantiles are whole.
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ from dbt_rfm.task_kind import TaskKind
 _SHARE = 1.0  # of everybody's level in an entity's scale
 #: Others, each with the part of both losses by which it has to be better; None: no scale of its own.
 _OTHER_SHARES: tuple[tuple[float | None, float], ...] = ((0.2, 0.1), (None, 0.03))
+_LEAST_SETTLED = 10  # examples whose scale is at least half their own
 _LEVELS = (0.1, 0.5, 0.9)
 _COLUMNS = 64
 
@@ -39,6 +45,7 @@ class PreparedForecast:
     everybody: float
     share: float | None
     least: float
+    whole: bool
     read: Prepared
 
     @property
@@ -51,6 +58,7 @@ class PreparedForecast:
         assert found.mean is not None and found.quantiles is not None, "a number has a mean and quantiles"
         mean = np.maximum(found.mean * size, self.least)
         quantiles = np.maximum(found.quantiles * size[:, None], self.least)
+        quantiles = np.round(quantiles) if self.whole else quantiles
         return replace(found, kind=TaskKind.FORECAST, mean=mean, quantiles=quantiles)
 
 
@@ -63,12 +71,17 @@ def prepare_forecast(
     seed: int,
     ends: np.ndarray,  # [C] when each window ends: its label is known from then on
 ) -> PreparedForecast:
-    everybody = float(_sizes(context, LEVEL).mean() or 1.0)
-    share = _best_share(context, everybody, sources, labels, ends, seed)
+    everybody = float(_sizes(context, LEVEL).mean())
+    # Before anybody has a past there is no scale, and one of the future would be another than that learnt on.
+    share = _best_share(context, everybody, sources, labels, ends, seed) if everybody else None
+    everybody = everybody or 1.0
     scale = _scale(context, everybody, share)
-    scaled = _scaled(context, sources, scale)
-    read = model.prepare(Labelled(scaled, labels / scale, TaskKind.REGRESSION, (), ends), seed=seed)
-    return PreparedForecast(sources, everybody, share, 0.0 if labels.min() >= 0 else -np.inf, read)
+    scaled, targets = _scaled(context, sources, scale), labels / scale
+    if share is not None:
+        targets = _within_reach(targets, settled=_own(context) >= share * everybody)
+    read = model.prepare(Labelled(scaled, targets, TaskKind.REGRESSION, (), ends), seed=seed)
+    least, whole = 0.0 if labels.min() >= 0 else -np.inf, bool((labels == np.round(labels)).all())
+    return PreparedForecast(sources, everybody, share, least, whole, read)
 
 
 def _best_share(
@@ -97,7 +110,20 @@ def _scale(table: FeatureTable, everybody: float, share: float | None) -> np.nda
     """[rows] the entity's recent mean plus a share of everybody's, always above 0; None: the same for all."""
     if share is None:
         return np.full(table.num_rows, everybody)
-    return (_sizes(table, RECENT) + _sizes(table, LEVEL)) / 2 + share * everybody
+    return _own(table) + share * everybody
+
+
+def _own(table: FeatureTable) -> np.ndarray:
+    """[rows] the entity's recent mean."""
+    return (_sizes(table, RECENT) + _sizes(table, LEVEL)) / 2
+
+
+def _within_reach(targets: np.ndarray, settled: np.ndarray) -> np.ndarray:
+    """Labels as multiples of their scale, none beyond the largest of the `settled` examples, or once the scale."""
+    if settled.sum() < _LEAST_SETTLED:
+        return targets
+    reach = max(float(np.abs(targets[settled]).max()), 1.0)
+    return np.clip(targets, -reach, reach)
 
 
 def _scaled(table: FeatureTable, sources: tuple[str, ...], scale: np.ndarray) -> FeatureTable:

@@ -70,6 +70,33 @@ def test__forecast__nothing_but_zeros_before__has_a_scale() -> None:
     assert np.isfinite(found.mean).all()
 
 
+def test__forecast__nobody_has_a_past_yet__labels_are_read_as_they_are() -> None:
+    """The first windows of all: whoever is asked has a past by now, which those learnt from had not."""
+    model = Constant(5.0)
+    found = forecast(model, np.array([0.0] * 4 + [90.0] * 2), np.array([3.0, 9.0, 6.0, 2.0]), 2)
+    assert model.seen[0][1].tolist() == [3.0, 9.0, 6.0, 2.0]
+    assert found.mean.tolist() == [5.0, 5.0]
+
+
+def test__forecast__series_that_begin__count_as_no_larger_than_those_with_a_past() -> None:
+    """Five of 105 examples sell 300 after nothing, 30 times everybody's mean; the others twice their own at most."""
+    levels = np.array([10.0] * 100 + [0.0] * 5 + [10.0])
+    labels = np.array([*np.linspace(0, 20, 100), *[300.0] * 5])
+    model = Constant()
+    forecast(model, levels, labels, 1)
+    ((_, scaled, query, _),) = model.seen
+    scale = float(query.columns[-1][0])
+    assert scaled[:100] == pytest.approx(labels[:100] / scale)
+    assert scaled[100:] == pytest.approx(20 / scale)
+
+
+def test__forecast__labels_are_whole__quantiles_are_and_the_mean_is_not() -> None:
+    found = forecast(Constant(0.26), np.full(6, 10.0), np.array([3.0, 9.0, 6.0, 2.0]), 2)
+    assert found.quantile(0.5).tolist() == [5.0, 5.0] and found.mean == pytest.approx(5.2)
+    found = forecast(Constant(0.26), np.full(6, 10.0), np.array([3.5, 9.0, 6.0, 2.0]), 2)
+    assert found.quantile(0.5) == pytest.approx(5.2)
+
+
 def test__forecast__sizes_apart_and_steady__are_read_on_their_own_scale() -> None:
     """Labels are the entity's level times a factor that a feature tells; levels differ twentyfold."""
     rng = np.random.default_rng(0)
