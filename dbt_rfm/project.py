@@ -29,8 +29,8 @@ if TYPE_CHECKING:
         def __exit__(self, *error: object) -> None: ...
 
 
-DUCKDB = "duckdb"
-ADAPTERS = (DUCKDB, "postgres", "snowflake")
+DUCKDB, SNOWFLAKE = "duckdb", "snowflake"
+ADAPTERS = (DUCKDB, "postgres", SNOWFLAKE)
 _REMOTE = ("md:", "motherduck:", "http://", "https://", "s3://", "ducklake:")
 
 
@@ -96,7 +96,7 @@ class Project:
             from dbt_rfm.warehouse.postgres import Postgres
 
             return Postgres.open(self.output)
-        if self.adapter == "snowflake":
+        if self.adapter == SNOWFLAKE:
             from dbt_rfm.warehouse.snowflake import Snowflake
 
             return Snowflake.open(self.output)
@@ -108,7 +108,7 @@ class Project:
 
 def plain_name(name: str, adapter: str) -> str:
     """A name that dbt does not quote, as the rest of the package spells it: Snowflake makes no difference of case."""
-    return name.lower() if adapter == "snowflake" else name
+    return name.lower() if adapter == SNOWFLAKE else name
 
 
 def find_project(

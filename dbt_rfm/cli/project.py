@@ -10,7 +10,7 @@ from typing import Any
 
 from dbt_rfm.job import Job, JobTarget
 from dbt_rfm.manifest import job_from_manifest
-from dbt_rfm.project import DUCKDB, Project, find_project, plain_name
+from dbt_rfm.project import SNOWFLAKE, Project, find_project, plain_name
 from dbt_rfm.warehouse.base import Warehouse
 
 #: Identifier of a target of which only the schema matters.
@@ -63,9 +63,9 @@ def homes_of(project: Project, manifest: Mapping[str, Any]) -> list[JobTarget]:
     the target's and those of the project's prediction models."""
     published = [_target_of(project, node) for node in _models(manifest) if _may_predict(node)]
     places = [JobTarget(project.catalog, project.schema, _NO_TABLE), *published]
-    # The database of a DuckDB file is the one connected to, whatever its name.
-    connected = project.adapter == DUCKDB
-    kept = dict.fromkeys((None if connected else at.database, project.rfm_schema or at.schema) for at in places)
+    # Postgres and DuckDB reach none but the one connected to, whatever its name in the manifest.
+    others = project.adapter == SNOWFLAKE
+    kept = dict.fromkeys((at.database if others else project.catalog, project.rfm_schema or at.schema) for at in places)
     return [JobTarget(database, schema, _NO_TABLE) for database, schema in kept]
 
 

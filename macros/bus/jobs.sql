@@ -71,7 +71,9 @@
 {# The schema of a table of ours. It is not created where it is there, since a role may use it that may not create it. #}
 {% macro make_rfm_schema(relation) %}
   {%- if not adapter.check_schema_exists(relation.database, relation.schema) -%}
-    {%- set sql = 'create schema if not exists ' ~ relation.without_identifier() -%}
+    {#- Postgres takes no database before the name of a schema, and has no other one than ours. -#}
+    {%- set schema = relation.without_identifier().include(database=target.type != 'postgres') -%}
+    {%- set sql = 'create schema if not exists ' ~ schema -%}
     {%- do dbt_rfm.run_committed(dbt_rfm.one_at_a_time() ~ sql) -%}
   {%- endif -%}
 {% endmacro %}

@@ -93,7 +93,7 @@
   {%- elif row.status == 'cancelled' -%}
     {%- do return('the job was cancelled: ' ~ row.message) -%}
   {%- endif -%}
-  {%- set start = 'Start one where it can reach the warehouse: `dbt-rfm worker`, or `dbt-rfm run -- dbt build` for both at once. One that runs has to look in schema ' ~ jobs.schema ~ ', and its log says what keeps it from the job.' -%}
+  {%- set start = 'Start one where it can reach the warehouse: `dbt-rfm worker`, or `dbt-rfm run -- dbt build` for both at once. One that runs has to look in schema ' ~ jobs.database ~ '.' ~ jobs.schema ~ ', and its log says what keeps it from the job.' -%}
   {%- set claim_timeout, job_timeout = var('dbt_rfm_claim_timeout', 600), var('dbt_rfm_job_timeout', 21600) -%}
   {%- set problem, hint = {
       'unclaimed': ('no worker took the job within ' ~ claim_timeout ~ ' seconds' ~ (': ' ~ row.message if row.message else ''),

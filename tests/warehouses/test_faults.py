@@ -456,6 +456,14 @@ class TestVersions:
         assert "dbt-rfm worker" in failed.messages["churn"]
         assert nothing_published(shop)
 
+    def test__no_rfm_schema__dbt_makes_it_and_says_where_a_worker_has_to_look(self, shop: WorkerProject) -> None:
+        given = json.dumps({"dbt_rfm_claim_timeout": 2, "dbt_rfm_schema": "new rfm"})
+        failed = shop.dbt("run", "--select", "churn", "--vars", given)
+
+        assert "has to look in schema postgres.new rfm" in failed.messages["churn"]
+        assert shop.rows('select status from "new rfm".rfm_jobs') == [("cancelled",)]
+        shop.execute('drop schema "new rfm" cascade')
+
     def test__workers_are_busy_with_other_jobs__dbt_waits_beyond_the_claim_timeout(self, shop: WorkerProject) -> None:
         other = queue(shop)
         shop.execute(

@@ -112,7 +112,7 @@ def test__prediction__snowflake__has_one_spelling_whoever_asks(root: Path) -> No
 def test__site__manifest_is_written_later__looks_there_from_then_on(root: Path) -> None:
     homes = site_of(find_project(root), ()).homes
     assert homes() == [JobTarget("dwh", "mart", "")]
-    write_manifest(root, [{"schema": "mart_scores", "database": "dwh"}])
+    write_manifest(root, [{"schema": "mart_scores", "database": "of another target"}])
     both = [JobTarget("dwh", "mart", ""), JobTarget("dwh", "mart_scores", "")]
     assert homes() == both
     (root / "target" / "manifest.json").write_text('{"nodes": {"half')
