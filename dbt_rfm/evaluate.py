@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from dbt_rfm.evaluate_forecast import forecast_figures
+from dbt_rfm.evaluate_forecast import tested_steps
 from dbt_rfm.evaluate_ranking import tested_lists
-from dbt_rfm.model.interface import Predictions
+from dbt_rfm.model.interface import LEVELS, Predictions
 from dbt_rfm.model.step import label_array, split_rows
 from dbt_rfm.plan.event_history import KNOWN_LATEST, KNOWN_MEAN
 from dbt_rfm.plan.past_labels import HISTORY_LATEST, HISTORY_MEAN
-from dbt_rfm.scores import LOWER_IS_BETTER, is_better, primary_of, score
+from dbt_rfm.scores import LOWER_IS_BETTER, Tested, is_better, numbers_of, primary_of, score
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, Snapshot
 from dbt_rfm.task_kind import TaskKind
 
@@ -31,15 +31,17 @@ CONSTANT, ENTITY_HISTORY = "constant", "entity history"
 
 
 @dataclass(frozen=True)
-class Backtest:
-    """`metrics` of the model; `baselines` name -> the same metrics; `primary` decides `beats`."""
+class Backtest(Tested):
+    """How it did, and on how many examples of context."""
 
-    metrics: dict[str, float]
-    baselines: dict[str, dict[str, float]]
-    primary: str
-    beats: bool
-    rows: int
     context: int
+
+    @property
+    def beats(self) -> bool:
+        """Whether the model is ahead of every baseline."""
+        return all(
+            is_better(self.primary, self.metrics[self.primary], b[self.primary]) for b in self.baselines.values()
+        )
 
     @property
     def best_baseline(self) -> tuple[str, float]:
@@ -66,28 +68,22 @@ def backtest(snapshot: Snapshot, predictions: Predictions | None) -> Backtest | 
     if predictions is None or not len(rows) or not len(context):
         return None
     if snapshot.kind == TaskKind.LINK:
-        return _tested_lists(snapshot, predictions, rows, len(context))
-    if snapshot.kind == TaskKind.FORECAST:
-        test = forecast_figures(snapshot, predictions)
-        beats = all(test.figures[test.primary] < figures[test.primary] for figures in test.baselines.values())
-        return Backtest(test.figures, test.baselines, test.primary, beats, rows=len(rows), context=len(context))
+        test = tested_lists(snapshot, predictions, rows)
+    elif snapshot.kind == TaskKind.FORECAST:
+        test = tested_steps(snapshot, predictions, rows)
+    else:
+        test = _tested(snapshot, predictions, rows, label_array(snapshot, context))
+    return Backtest(test.metrics, test.baselines, test.primary, test.rows, len(context))
+
+
+def _tested(snapshot: Snapshot, predictions: Predictions, rows: np.ndarray, context_labels: np.ndarray) -> Tested:
     labels = label_array(snapshot, rows)
-    context_labels = label_array(snapshot, context)
     figures = score(snapshot.kind, labels, predictions)
     baselines = {
         CONSTANT: score(snapshot.kind, labels, _constant(snapshot, context_labels, len(rows))),
         **{name: score(snapshot.kind, labels, p) for name, p in _histories(snapshot, context_labels, rows).items()},
     }
-    primary = primary_of(snapshot.kind, figures)
-    beats = all(is_better(primary, figures[primary], b[primary]) for b in baselines.values())
-    return Backtest(figures, baselines, primary, beats, rows=len(rows), context=len(context))
-
-
-def _tested_lists(snapshot: Snapshot, predictions: Predictions, rows: np.ndarray, context: int) -> Backtest:
-    assert predictions.probabilities is not None, "pairs are ranked by their probabilities"
-    test = tested_lists(snapshot, predictions.probabilities, rows)
-    beats = all(test.figures[test.primary] > figures[test.primary] for figures in test.baselines.values())
-    return Backtest(test.figures, test.baselines, test.primary, beats, rows=test.lists, context=context)
+    return Tested(figures, baselines, primary_of(snapshot.kind, figures), len(rows))
 
 
 def _constant(snapshot: Snapshot, context_labels: np.ndarray, rows: int) -> Predictions:
@@ -110,7 +106,7 @@ def _histories(snapshot: Snapshot, context_labels: np.ndarray, rows: np.ndarray)
 def _history(snapshot: Snapshot, feature: str, context_labels: np.ndarray, rows: np.ndarray) -> Predictions:
     if snapshot.kind == TaskKind.MULTICLASS:
         return _latest_class(snapshot, feature, context_labels, rows)
-    history = _feature(snapshot, feature, rows, np.float64)
+    history = numbers_of(snapshot, feature, rows)
     if snapshot.kind == TaskKind.REGRESSION:
         known = ~np.isnan(history)
         median = np.where(known, history, np.median(context_labels))
@@ -122,8 +118,11 @@ def _history(snapshot: Snapshot, feature: str, context_labels: np.ndarray, rows:
 def _latest_class(snapshot: Snapshot, feature: str, context_labels: np.ndarray, rows: np.ndarray) -> Predictions:
     rates = _class_rates(context_labels, len(snapshot.classes))
     probabilities = np.tile(rates, (len(rows), 1))
+    if feature not in snapshot.features.column_names:  # of an attribute
+        return Predictions(snapshot.kind, snapshot.classes, probabilities=probabilities)
     position = {name: i for i, name in enumerate(snapshot.classes)}
-    for row, latest in enumerate(_feature(snapshot, feature, rows, object)):
+    known = snapshot.features.column(feature).take(pa.array(rows)).cast(pa.string())
+    for row, latest in enumerate(known.to_pylist()):
         if latest in position:  # mixed with the base rates, so that log loss stays finite
             probabilities[row] = 0.5 * rates
             probabilities[row, position[latest]] += 0.5
@@ -135,20 +134,10 @@ def _class_rates(labels: np.ndarray, classes: int) -> np.ndarray:
     return (counts + 0.5) / (counts.sum() + 0.5 * classes)
 
 
-def _feature(snapshot: Snapshot, name: str, rows: np.ndarray, dtype: type) -> np.ndarray:
-    """A feature's values, missing where the task has no past labels (an attribute)."""
-    if name not in snapshot.features.column_names:
-        return np.full(len(rows), None if dtype is object else np.nan, dtype=dtype)
-    values = snapshot.features.column(name).take(pa.array(rows))
-    if dtype is object:
-        return np.array(values.cast(pa.string()).to_pylist(), dtype=object)
-    return values.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
-
-
 def point_prediction(median: np.ndarray, mean: np.ndarray) -> Predictions:
     """A regression that knows only its point: every quantile is the median."""
     return Predictions(
-        TaskKind.REGRESSION, (), mean=mean, levels=(0.1, 0.5, 0.9), quantiles=np.repeat(median[:, None], 3, axis=1)
+        TaskKind.REGRESSION, (), mean=mean, levels=LEVELS, quantiles=np.repeat(median[:, None], len(LEVELS), 1)
     )
 
 

@@ -13,33 +13,24 @@ to, the sum of the means, against the one window over the whole horizon; it is t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from dbt_rfm import metrics as m
 from dbt_rfm.forecast_names import LAST, MEAN, SEASONS
-from dbt_rfm.model.interface import Predictions
+from dbt_rfm.model.interface import LEVELS, Predictions
 from dbt_rfm.model.step import label_array, split_rows
 from dbt_rfm.pql.ast import Aggregation
 from dbt_rfm.pql.parser import parse
-from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, Snapshot
+from dbt_rfm.scores import Tested, numbers_of
+from dbt_rfm.snapshot import BACKTEST_CONTEXT, Snapshot
 
 SEASONAL_NAIVE, LAST_VALUE, ENTITY_MEAN = "seasonal naive", "last value", "entity mean"
-LEVELS = (0.1, 0.5, 0.9)
 
 
-@dataclass(frozen=True)
-class ForecastFigures:
-    figures: dict[str, float]
-    baselines: dict[str, dict[str, float]]
-    primary: str
-
-
-def forecast_figures(snapshot: Snapshot, predictions: Predictions) -> ForecastFigures:
-    """Figures of the backtest's rows, which there are."""
-    rows = split_rows(snapshot, BACKTEST)
+def tested_steps(snapshot: Snapshot, predictions: Predictions, rows: np.ndarray) -> Tested:
+    """Figures of the steps `rows`, which there are."""
     labels = label_array(snapshot, rows)
     assert predictions.mean is not None, "a forecast has a mean"
     quantiles = np.stack([predictions.quantile(level) for level in LEVELS], 1)
@@ -53,7 +44,8 @@ def forecast_figures(snapshot: Snapshot, predictions: Predictions) -> ForecastFi
             baselines[name]["total_wape"] = _total_wape(labels, values, totals)
     if totals is not None:
         figures["total_wape"] = _total_wape(labels, predictions.mean, totals)
-    return ForecastFigures(figures, baselines, "mae" if math.isnan(figures["wape"]) else "wape")
+    primary = "mae" if math.isnan(figures["wape"]) else "wape"
+    return Tested(figures, baselines, primary, len(rows))
 
 
 def _figures(labels: np.ndarray, quantiles: np.ndarray) -> dict[str, float]:
@@ -67,9 +59,9 @@ def _figures(labels: np.ndarray, quantiles: np.ndarray) -> dict[str, float]:
 
 def _baselines(snapshot: Snapshot, rows: np.ndarray) -> dict[str, np.ndarray]:
     median = float(np.median(label_array(snapshot, split_rows(snapshot, BACKTEST_CONTEXT))))
-    last = _first_known([_feature(snapshot, LAST, rows), np.full(len(rows), median)])
-    mean = _first_known([_feature(snapshot, MEAN, rows), np.full(len(rows), median)])
-    seasons = [_feature(snapshot, name, rows) for name in SEASONS if name in snapshot.features.column_names]
+    last = _first_known([numbers_of(snapshot, LAST, rows), np.full(len(rows), median)])
+    mean = _first_known([numbers_of(snapshot, MEAN, rows), np.full(len(rows), median)])
+    seasons = [numbers_of(snapshot, name, rows) for name in SEASONS if name in snapshot.features.column_names]
     found = {LAST_VALUE: last, ENTITY_MEAN: mean}
     if not all(np.isnan(season).all() for season in seasons):
         found = {SEASONAL_NAIVE: _first_known([*seasons, last])} | found
@@ -99,8 +91,3 @@ def _first_known(candidates: list[np.ndarray]) -> np.ndarray:
     for candidate in candidates[1:]:
         found = np.where(np.isnan(found), candidate, found)
     return found
-
-
-def _feature(snapshot: Snapshot, name: str, rows: np.ndarray) -> np.ndarray:
-    values = snapshot.features.column(name).take(pa.array(rows))
-    return values.to_numpy().astype(np.float64)

@@ -18,22 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from dbt_rfm.model.interface import Predictions
 from dbt_rfm.model.ranking import group_numbers, places_in
 from dbt_rfm.plan.pairs import OWN_AGE, OWN_TIMES, POPULARITY, TOGETHER
+from dbt_rfm.scores import Tested, numbers_of
 from dbt_rfm.snapshot import Snapshot
 
 POPULAR, OWN_REPEAT, CO_OCCURRENCE = "popularity", "own repeat", "co-occurrence"
 USUAL = 12  # the length at which lists are compared in public
-
-
-@dataclass(frozen=True)
-class Tested:
-    """`primary` is the figure that decides; `baselines` name -> the same figures."""
-
-    figures: dict[str, float]
-    baselines: dict[str, dict[str, float]]
-    primary: str
-    lists: int
 
 
 @dataclass(frozen=True)
@@ -86,8 +78,9 @@ class Lists:
         return float((sums / per_group).mean())
 
 
-def tested_lists(snapshot: Snapshot, probabilities: np.ndarray, rows: np.ndarray) -> Tested:
+def tested_lists(snapshot: Snapshot, predictions: Predictions, rows: np.ndarray) -> Tested:
     """Figures of the lists that the probabilities of the pairs `rows` make, and of the baselines' lists."""
+    assert predictions.probabilities is not None, "pairs are ranked by their probabilities"
     examples = snapshot.examples.take(pa.array(rows))
     lists = Lists(
         group_numbers(snapshot, rows),
@@ -98,21 +91,19 @@ def tested_lists(snapshot: Snapshot, probabilities: np.ndarray, rows: np.ndarray
     )
     number = int(snapshot.ranking["number"])
     baselines = {name: lists.figures(scores, number) for name, scores in baseline_scores(snapshot, rows).items()}
-    return Tested(lists.figures(probabilities[:, 1], number), baselines, f"map@{number}", len(np.unique(lists.groups)))
+    metrics = lists.figures(predictions.probabilities[:, 1], number)
+    return Tested(metrics, baselines, f"map@{number}", len(np.unique(lists.groups)))
 
 
 def baseline_scores(snapshot: Snapshot, rows: np.ndarray) -> dict[str, np.ndarray]:
     """[rows] scores by which each baseline ranks the pairs."""
-
-    def feature(name: str) -> np.ndarray:
-        values = snapshot.features.column(name).take(pa.array(rows))
-        return values.to_numpy(zero_copy_only=False).astype(np.float64)
-
-    popular = -feature(POPULARITY)
-    times, age, together = feature(OWN_TIMES), np.nan_to_num(feature(OWN_AGE), nan=np.inf), feature(TOGETHER)
+    popularity, times, age, together = (
+        numbers_of(snapshot, name, rows) for name in (POPULARITY, OWN_TIMES, OWN_AGE, TOGETHER)
+    )
+    popular = -popularity
     return {
         POPULAR: popular,
-        OWN_REPEAT: _by(times, -age, popular),
+        OWN_REPEAT: _by(times, -np.nan_to_num(age, nan=np.inf), popular),
         CO_OCCURRENCE: _by(together, popular),
     }
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from dbt_rfm import metrics as m
 from dbt_rfm.model.interface import Predictions
+from dbt_rfm.snapshot import Snapshot
 from dbt_rfm.task_kind import TaskKind
 
 #: The figures that decide between model and baseline, best first; the first that is defined counts.
@@ -22,6 +25,16 @@ PRIMARY = {
     TaskKind.REGRESSION: ("mae",),
 }
 LOWER_IS_BETTER = frozenset({"mae", "rmse", "logloss", "ece", "wape", "pinball", "total_wape"})
+
+
+@dataclass(frozen=True)
+class Tested:
+    """`metrics` of the model; `baselines` name -> the same metrics; `primary` decides."""
+
+    metrics: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+    primary: str
+    rows: int  # tested on; of a ranking, lists
 
 
 def score(kind: TaskKind, labels: np.ndarray, predictions: Predictions) -> dict[str, float]:
@@ -59,3 +72,11 @@ def primary_of(kind: TaskKind, figures: Mapping[str, float]) -> str:
 
 def is_better(figure: str, one: float, other: float) -> bool:
     return one < other if figure in LOWER_IS_BETTER else one > other
+
+
+def numbers_of(snapshot: Snapshot, feature: str, rows: np.ndarray) -> np.ndarray:
+    """[rows] a feature by which a baseline answers, NaN for missing; an attribute has no past labels at all."""
+    if feature not in snapshot.features.column_names:
+        return np.full(len(rows), np.nan)
+    values = snapshot.features.column(feature).take(pa.array(rows)).cast(pa.float64())
+    return values.to_numpy(zero_copy_only=False)

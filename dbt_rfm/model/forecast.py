@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dbt_rfm.forecast_names import LEVEL, RECENT, SERIES
-from dbt_rfm.model.interface import NUMERICAL, FeatureTable, Labelled, Predictions, Provenance, RelationalModel
+from dbt_rfm.model.interface import LEVELS, NUMERICAL, FeatureTable, Labelled, Predictions, Provenance, RelationalModel
 from dbt_rfm.model.linear import NumberLine
 from dbt_rfm.model.prepared import Prepared
 from dbt_rfm.model.reading import Question
@@ -33,7 +33,6 @@ _SHARE = 1.0  # of everybody's level in an entity's scale
 #: Others, each with the part of both losses by which it has to be better; None: no scale of its own.
 _OTHER_SHARES: tuple[tuple[float | None, float], ...] = ((0.2, 0.1), (None, 0.03))
 _LEAST_SETTLED = 10  # examples whose scale is at least half their own
-_LEVELS = (0.1, 0.5, 0.9)
 _COLUMNS = 64
 
 
@@ -145,12 +144,12 @@ def _loss(context: FeatureTable, labels: np.ndarray, scale: np.ndarray, ends: np
     question = Question(context.take(older), labels[older] / scale[older], TaskKind.REGRESSION, 0, seed, None)
     reading = question.read(context_size=int(older.sum()), columns=_COLUMNS)
     line = NumberLine.fit(reading.matrix, reading.categorical, reading.targets[:, 0], abs(seed))
-    scores = line.quantiles(reading.matrix_of(context.take(~older)), _LEVELS)
+    scores = line.quantiles(reading.matrix_of(context.take(~older)), LEVELS)
     found = TargetScale.of(reading.labels).to_label(scores) * scale[~older][:, None]
     error = labels[~older][:, None] - found
-    levels = np.array(_LEVELS)
+    levels = np.array(LEVELS)
     pinball = np.maximum(levels * error, (levels - 1) * error).mean()
-    return np.array([np.abs(error[:, _LEVELS.index(0.5)]).mean(), pinball])
+    return np.array([np.abs(error[:, LEVELS.index(0.5)]).mean(), pinball])
 
 
 def _older_half(ends: np.ndarray) -> np.ndarray | None:

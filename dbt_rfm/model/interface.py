@@ -3,7 +3,7 @@
 In: a `FeatureTable` of labelled context examples, their labels, and a `FeatureTable` of query examples with the same
 columns. Out: `Predictions`, one row per query example, in the order given.
 Time rule: none here. Whoever builds the tables answers for it that no column of an example looks past its anchor;
-`times_*` (any numbers that grow with time) only let a model prefer recent context.
+the `times` of examples (any numbers that grow with time) only let a model prefer recent context.
 The convention follows in-context learners (context, labels, query), so that other models can stand in for ours.
 """
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NUMERICAL = "numerical"
 CATEGORICAL = "categorical"
+LEVELS = (0.1, 0.5, 0.9)  # of a quantile where three are enough: the middle and four fifths around it
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import torch
 from dbt_rfm.model.linear import ClassLine, NumberLine
 from dbt_rfm.model.log_odds import normalised
 from dbt_rfm.model.memory import LACK, halved
-from dbt_rfm.model.network import IDENTITY, QUANTILE_LEVELS, Context, RelationalTransformer
+from dbt_rfm.model.network import IDENTITY, MEDIAN, QUANTILE_LEVELS, Context, RelationalTransformer
 from dbt_rfm.model.reading import Question, Reading
 from dbt_rfm.model.spread import carried
 from dbt_rfm.model.target_scale import TargetScale
@@ -30,7 +30,6 @@ from dbt_rfm.model.unit_line import UnitLine
 #: How many opinions a quick answer has, and a thorough one of classes and of a number.
 QUICK, CLASSES, NUMBERS = 2, 3, 4
 
-_MEDIAN = QUANTILE_LEVELS.index(0.5)
 _CATEGORY_VECTORS = 64
 _CELL_KEYS = 512  # context rows that cells attend to; attention among all of them would be most of the time
 
@@ -103,10 +102,10 @@ class NumberOpinions:
         errors = self.line.errors if tree_errors is None else tree_errors
         about = np.quantile(errors, QUANTILE_LEVELS) - np.median(errors)
         trees = self.scale.to_label(self.more.trees.medians(rows)[:, None] + about)
-        lines = (self.scale.to_label(line[:, _MEDIAN]) + self._within(self.more.line.medians(rows))) / 2
+        lines = (self.scale.to_label(line[:, MEDIAN]) + self._within(self.more.line.medians(rows))) / 2
         unit_trees = self._within(self.more.unit_trees.medians(rows))
         floor = bool(self.scale.ordered[0] >= 0)
-        moved = [carried(network, network[:, _MEDIAN], medians, floor=floor) for medians in (lines, unit_trees)]
+        moved = [carried(network, network[:, MEDIAN], medians, floor=floor) for medians in (lines, unit_trees)]
         return [network, moved[0], trees, moved[1]]
 
     def _normal(self, labels: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from dbt_rfm.model.interface import FeatureTable, Predictions, Provenance
 from dbt_rfm.model.log_odds import normalised
 from dbt_rfm.model.mixing import Mix
-from dbt_rfm.model.network import QUANTILE_LEVELS
+from dbt_rfm.model.network import MEDIAN, QUANTILE_LEVELS
 from dbt_rfm.model.opinions import ClassOpinions, NumberOpinions
 from dbt_rfm.model.reading import ClassSlots, Reading
 from dbt_rfm.model.tail import Tail
@@ -21,7 +21,6 @@ from dbt_rfm.model.usual import Usual
 from dbt_rfm.task_kind import TaskKind
 
 _CHUNK = 8192
-_MEDIAN = QUANTILE_LEVELS.index(0.5)
 
 
 class Prepared(Protocol):
@@ -93,10 +92,10 @@ class PreparedNumber:
     def _quantiles(self, query: FeatureTable) -> np.ndarray:
         """[Q, L]"""
         said = self.opinions.quantiles(self.reading.matrix_of(query), self.tree_errors)
-        quantiles = self.mix.quantiles(said, _MEDIAN)
+        quantiles = self.mix.quantiles(said, MEDIAN)
         if self.tail is not None:
-            quantiles = self.tail.raise_to(quantiles, _MEDIAN, query.select(self.numbers).columns)
-        return quantiles if self.usual is None else self.usual.raise_to(quantiles, _MEDIAN, query)
+            quantiles = self.tail.raise_to(quantiles, MEDIAN, query.select(self.numbers).columns)
+        return quantiles if self.usual is None else self.usual.raise_to(quantiles, MEDIAN, query)
 
 
 def number_predictions(quantiles: np.ndarray, levels: tuple[float, ...] = QUANTILE_LEVELS) -> Predictions:

@@ -17,7 +17,15 @@ import pyarrow.compute as pc
 
 from dbt_rfm.model.blas import one_blas_thread
 from dbt_rfm.model.forecast import PreparedForecast, prepare_forecast
-from dbt_rfm.model.interface import CATEGORICAL, FeatureTable, Labelled, Predictions, Provenance, RelationalModel
+from dbt_rfm.model.interface import (
+    CATEGORICAL,
+    LEVELS,
+    FeatureTable,
+    Labelled,
+    Predictions,
+    Provenance,
+    RelationalModel,
+)
 from dbt_rfm.model.neighbourhood import neighbourhood
 from dbt_rfm.model.prepared import Prepared
 from dbt_rfm.model.ranking import PreparedRanking, group_numbers, prepare_ranking, ranked_rows
@@ -221,7 +229,7 @@ def _class_rows(keys: dict[str, pa.ChunkedArray], predictions: Predictions) -> p
 def _nothing(snapshot: Snapshot) -> Predictions:
     classes = snapshot.classes
     if snapshot.kind in (TaskKind.REGRESSION, TaskKind.FORECAST):
-        return Predictions(snapshot.kind, (), mean=np.empty(0), levels=(0.1, 0.5, 0.9), quantiles=np.empty((0, 3)))
+        return Predictions(snapshot.kind, (), mean=np.empty(0), levels=LEVELS, quantiles=np.empty((0, len(LEVELS))))
     return Predictions(snapshot.kind, classes, probabilities=np.empty((0, max(len(classes), 2))))
 
 

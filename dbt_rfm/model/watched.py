@@ -15,7 +15,7 @@ import numpy as np
 
 from dbt_rfm.model.in_context import InContextModel
 from dbt_rfm.model.mixing import Mix
-from dbt_rfm.model.network import QUANTILE_LEVELS, RelationalTransformer
+from dbt_rfm.model.network import MEDIAN, QUANTILE_LEVELS, RelationalTransformer
 from dbt_rfm.model.opinions import (
     ClassOpinions,
     NumberOpinions,
@@ -29,7 +29,6 @@ from dbt_rfm.model.reading import HeldOut, Question, Reading
 from dbt_rfm.task_kind import TaskKind
 
 _HELD_ROWS = 1000
-_MEDIAN = QUANTILE_LEVELS.index(0.5)
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,8 @@ class Watched:
         said = list(self.said) if tuned is None else [self._beside(tuned), *self.said[1:]]
         labels = self.held.labels
         if self.question.kind is TaskKind.REGRESSION:
-            quantiles = Mix.of_numbers(said, labels, QUANTILE_LEVELS).quantiles(said, _MEDIAN)
-            return np.abs(labels - quantiles[:, _MEDIAN])
+            quantiles = Mix.of_numbers(said, labels, QUANTILE_LEVELS).quantiles(said, MEDIAN)
+            return np.abs(labels - quantiles[:, MEDIAN])
         odds = Mix.of_classes(said, labels).log_odds(said)
         return -odds[np.arange(len(labels)), labels]
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from dbt_rfm.model.encoding import ColumnStatistics
-from dbt_rfm.model.network import QUANTILE_LEVELS, RelationalTransformer
+from dbt_rfm.model.network import MEDIAN, RelationalTransformer
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.pretrain.losses import loss_of, masked, outputs
 from dbt_rfm.pretrain.prior import Batch, draw_batch
@@ -41,7 +41,7 @@ def score_network(network: RelationalTransformer, batches: dict[str, Batch]) -> 
         found = outputs(network, batch, torch.Generator().manual_seed(0))
         loss = float(loss_of(found, batch))
         if batch.kind is TaskKind.REGRESSION:
-            answer = found[..., QUANTILE_LEVELS.index(0.5)].cpu().numpy()
+            answer = found[..., MEDIAN].cpu().numpy()
         else:
             answer = masked(found, batch).softmax(-1).cpu().numpy()
         scores[name] = {"loss": round(loss, 4), "metric": round(_metric(batch, answer), 4)}

@@ -111,5 +111,5 @@ def test__score__perfect_regression__has_no_error() -> None:
 
 
 def test__best_baseline__of_an_error__is_the_smaller() -> None:
-    found = Backtest({"mae": 1.0}, {CONSTANT: {"mae": 3.0}, ENTITY_HISTORY: {"mae": 2.0}}, "mae", True, 1, 1)
+    found = Backtest({"mae": 1.0}, {CONSTANT: {"mae": 3.0}, ENTITY_HISTORY: {"mae": 2.0}}, "mae", 1, 1)
     assert found.best_baseline == (ENTITY_HISTORY, 2.0)

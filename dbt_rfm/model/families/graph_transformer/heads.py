@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dbt_rfm.model.interface import Predictions
-from dbt_rfm.model.network import QUANTILE_LEVELS
+from dbt_rfm.model.network import MEDIAN, QUANTILE_LEVELS
 from dbt_rfm.model.prepared import number_predictions
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.task_kind import TaskKind
@@ -106,7 +106,7 @@ class NumberHead:
 
     def level(self, said: np.ndarray, targets: np.ndarray) -> float:
         """The median distance of the targets from the medians said; few targets move it less."""
-        medians = said[:, QUANTILE_LEVELS.index(0.5)]
+        medians = said[:, MEDIAN]
         apart = np.clip(medians, targets[:, 0], targets[:, 1]) - medians
         return float(np.median(apart)) * len(apart) / (len(apart) + _PRIOR_ROWS)
 
