@@ -70,10 +70,11 @@ def tables_on(graph: Graph, path: Path) -> tuple[Table, ...]:
 
 
 def tables_of_time(graph: Graph, path: Path) -> tuple[Table, ...]:
-    """The tables whose times may say when a row of the path happened."""
-    if path.table.own_time is not None or path.table.time_link is None:
-        return tables_on(graph, path)
-    return tuple(graph.schema.table(way[-1].parent) for way in timed_ways(graph.schema, path.table.name))
+    """The tables whose times say when a row of the path happened; without any, those that could have."""
+    if path.table.own_time is None and path.table.time_link is not None:
+        return tuple(graph.schema.table(way[-1].parent) for way in timed_ways(graph.schema, path.table.name))
+    on_path = tables_on(graph, path)
+    return next(((table,) for table in on_path if table.own_time is not None), on_path)
 
 
 def own_time(table: Table, alias: str) -> exp.Expression | None:

@@ -100,6 +100,23 @@ def test__collect__session_tables__are_gone_afterwards(connection) -> None:
     assert connection.execute("select count(*) from duckdb_tables() where temporary").fetchall() == [(0,)]
 
 
+def test__collect__windows_over_two_links__begin_with_the_rows_that_are_counted(connection) -> None:
+    """Customers have been there for three years; before the first order there was nothing to count."""
+    connection.execute("create table regions as select i::int as region_id from range(3) t(i)")
+    connection.execute("alter table customers add column region_id int")
+    connection.execute("alter table customers add column joined_at timestamp")
+    connection.execute("update customers set region_id = customer_id % 3, joined_at = timestamp '2021-07-01'")
+    company = schema(
+        table("regions", region_id="INTEGER"),
+        table("customers", time="joined_at", customer_id="INTEGER", region_id="INTEGER", joined_at="TIMESTAMP"),
+        ORDERS,
+        links={"orders.customer_id": "customers.customer_id", "customers.region_id": "regions.region_id"},
+    )
+    task = bind(parse("PREDICT SUM(orders.amount, 0, 30, days) FOR EACH regions.region_id"), company)
+    found = collect(task, company, DuckDB(connection), Options(backtest=False))
+    assert min(anchors(found, "context")) == A - 5 * timedelta(days=30)
+
+
 def test__collect__same_seed__gives_the_same_snapshot_and_another_seed_another(connection) -> None:
     first, again = snapshot(connection, context_size=20), snapshot(connection, context_size=20)
     other = snapshot(connection, context_size=20, seed=1)
