@@ -149,7 +149,10 @@ def _find(manifest: Mapping[str, Any], name: str, aliases: Sequence[str] = ()) -
             listed = ", ".join(n["unique_id"] for n in own)
             raise ProjectError(f"{name} may be any of {listed}", hint="Name a source as source_name.table.")
     names = [f"{n['source_name']}.{n['name']}" if n["resource_type"] == "source" else n["name"] for n in nodes]
+    of_source = [n["name"] for n in nodes if n.get("source_name") == name]
     hint = did_you_mean(name, dict.fromkeys((*aliases, *names)))
+    if of_source:
+        hint = f"{name} is a source: in a query its tables are written alone, such as {of_source[0]}."
     raise ProjectError(f"the dbt project has no model, seed, snapshot or source {name}", hint=hint)
 
 

@@ -131,6 +131,11 @@ def test__names__source__by_group_or_alone(shop):
         assert (job.tables[0].alias, job.tables[0].resource_type) == ("events", "source")
 
 
+def test__names__source_in_front_of_its_table__says_how_a_query_names_it(shop):
+    with pytest.raises(ProjectError, match=r"app is a source: in a query its tables are written alone, such as events\."):
+        job_from_manifest(shop, QUERY.replace("orders.", "app.events."))
+
+
 def test__names__model_before_the_source_of_the_same_name():
     both = manifest(node("orders"), source("app", "orders"))
     job = job_from_manifest(both, "PREDICT orders.x FOR EACH orders.id")
