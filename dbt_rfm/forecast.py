@@ -41,6 +41,7 @@ from dbt_rfm.plan.series import series_select
 from dbt_rfm.plan.timeline import Season, Timeline, seasons, steps_table, windows_table
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.pql.task import Task
+from dbt_rfm.pql.windows import length
 from dbt_rfm.rows_around import rows_around
 from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.session import Session
@@ -140,7 +141,7 @@ def prepare(session: Session, graph: Graph, task: Task, options: Options, anchor
     timeline = Timeline.of(anchor, horizon, steps=steps, start=start, limit=limit)
     if not timeline.closed:
         raise DataError(
-            f"there is no window of {horizon.end} {horizon.unit} to learn from: the rows the target asks about begin "
+            f"there is no window of {length(horizon)} to learn from: the rows the target asks about begin "
             f"at {start:%Y-%m-%d %H:%M}, the anchor is {anchor:%Y-%m-%d %H:%M}",
             hint="Forecast shorter windows, or bring more history.",
         )

@@ -129,6 +129,8 @@ def test__forecast__no_sale__says_so(connection) -> None:
 def test__forecast__window_longer_than_the_history__says_so(connection) -> None:
     with pytest.raises(DataError, match="no window of 365 days to learn from"):
         snapshot(connection, FORECAST.replace("0, 1, days", "0, 365, days"))
+    with pytest.raises(DataError, match="no window of 1 day to learn from"):
+        snapshot(connection, anchor="2024-03-01")
 
 
 def test__forecast__nobody_passes_where__is_an_error_without_context_and_a_note_without_query(connection) -> None:

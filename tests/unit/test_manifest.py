@@ -132,7 +132,9 @@ def test__names__source__by_group_or_alone(shop):
 
 
 def test__names__source_in_front_of_its_table__says_how_a_query_names_it(shop):
-    with pytest.raises(ProjectError, match=r"app is a source: in a query its tables are written alone, such as events\."):
+    with pytest.raises(
+        ProjectError, match=r"app is a source: in a query its tables are written alone, such as events\."
+    ):
         job_from_manifest(shop, QUERY.replace("orders.", "app.events."))
 
 
