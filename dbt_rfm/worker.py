@@ -33,6 +33,7 @@ from dbt_rfm.worker_log import Log, fit_to_log
 
 BEATS = 4  # heartbeats per lease
 TICK = 0.2  # seconds between two looks at whether the job has ended
+ALIVE = 15.0  # seconds between two signs of life for a probe, however long the pauses and the lease
 SHORTEST_IDLE = 0.5  # seconds; doubled while nothing is to do, up to the worker's `idle`
 
 
@@ -82,11 +83,17 @@ class Worker:
                     continue
                 if self._settings.once:
                     break
-                self._health("idle")
-                self._stopping.wait(pause)
+                self._rest(pause)
                 pause = min(pause * 2, self._settings.idle)
         self._health("stopped")
         self._log("stopped", jobs=self.jobs)
+
+    def _rest(self, pause: float) -> None:
+        """A pause between two looks, with signs of life."""
+        until = time.monotonic() + pause
+        while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
+            self._health("idle")
+            self._stopping.wait(min(left, ALIVE))
 
     def _look(self, site: Site) -> bool:
         """Answer or help with one job of a site, if there is one. A warehouse that is away is looked at again later."""
@@ -193,12 +200,14 @@ class Worker:
 
     def _keep(self, work: Work, thread: threading.Thread) -> bool:
         """Renew the lease until the thread ends. True if the grace time was over first and the job is given back."""
-        beat, due, told = self._settings.terms.lease / BEATS, 0.0, None
+        beat, due, alive, told = self._settings.terms.lease / BEATS, 0.0, 0.0, None
         while thread.is_alive():
             said = work.stage.said()
+            if time.monotonic() >= alive or said["stage"] != told:
+                alive = time.monotonic() + ALIVE
+                self._health("working", job=work.claim.job_id, **said)
             if work.stage.lost is None and (time.monotonic() >= due or said["stage"] != told):
                 due, told = time.monotonic() + beat, said["stage"]
-                self._health("working", job=work.claim.job_id, **said)
                 self._log("stage", job=work.claim.job_id, **said)
                 self._beat(work, said)
             if time.monotonic() >= self._stop_at and work.stage.lost is None:

@@ -290,6 +290,30 @@ def test__health_file__that_cannot_be_made__is_told_at_once(bench: Bench, tmp_pa
         bench.worker(health_file=tmp_path / "missing" / "health.json").run()
 
 
+@pytest.mark.parametrize("works", [True, False])
+def test__health_file__long_pauses_and_leases__is_rewritten_all_the_same(
+    bench: Bench, answered: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, works: bool
+) -> None:
+    monkeypatch.setattr("dbt_rfm.worker.ALIVE", 0.05)
+    monkeypatch.setattr("dbt_rfm.worker.SHORTEST_IDLE", 3600)
+    health, states, enough, write = tmp_path / "health.json", [], threading.Event(), Worker._health
+
+    def noted(self: Worker, state: str, **fields: Any) -> None:
+        write(self, state, **fields)
+        states.append(json.loads(health.read_text())["state"])
+        if states.count("working" if works else "idle") == 4:
+            enough.set()
+            if not works:
+                self.stop()
+
+    monkeypatch.setattr(Worker, "_health", noted)
+    answered(lambda job, progress: enough.wait(60) or None)
+    if works:
+        bench.queue()
+    bench.worker(terms=Terms(lease=3600), health_file=health, max_jobs=1, idle=3600).run()
+    assert enough.is_set() and states[-1] == "stopped"
+
+
 def test__start__log_says_in_which_schemas_it_looks(bench: Bench) -> None:
     bench.worker(once=True).run()
     (line,) = [json.loads(text) for text in bench.log.getvalue().splitlines() if '"looking"' in text]
