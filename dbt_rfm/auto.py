@@ -25,12 +25,11 @@ from dbt_rfm.model.step import label_array, learn, seconds_of, split_rows
 from dbt_rfm.options import Options
 from dbt_rfm.scores import is_better, primary_of, score
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
-from dbt_rfm.task_kind import TaskKind
+from dbt_rfm.task_kind import ONE_LABEL
 
 FALLBACK = "rfm"
 MOST_ASKED = 2000
 _LEAST = 30  # examples on either side
-_KINDS = (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.REGRESSION)
 
 
 @dataclass(frozen=True)
@@ -45,10 +44,10 @@ class Trial:
 
 def choose(snapshot: Snapshot, options: Options, *, progress: Callable[[str], None]) -> tuple[Options, tuple[str, ...]]:
     """The options of the best model for this task, and the table of the trials, line by line."""
-    trial = _trial(snapshot, options.seed) if snapshot.kind in _KINDS else None
+    trial = _trial(snapshot, options.seed) if snapshot.kind in ONE_LABEL else None
     if trial is None:
         reason = "there are too few closed examples to compare models on"
-        if snapshot.kind not in _KINDS:
+        if snapshot.kind not in ONE_LABEL:
             reason = f"models are compared for yes or no, classes and numbers, not for a {snapshot.kind}"
         return replace(options, model=FALLBACK), (f"auto took {FALLBACK}: {reason}",)
     minutes = float(options.auto.get("minutes", 10))

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dbt_rfm.metrics import spearman
 from dbt_rfm.snapshot import CONTEXT, QUERY, Feature
 from dbt_rfm.task_kind import TaskKind
 
@@ -94,13 +95,7 @@ def _same_order(values: pa.ChunkedArray, labels: pa.ChunkedArray) -> bool:
     number, label = values.to_numpy(), labels.cast(pa.float64()).to_numpy(zero_copy_only=False)
     if len(np.unique(number)) < _LEAST_ROWS or len(np.unique(label)) < _LEAST_ROWS:
         return False
-    return bool(abs(np.corrcoef(_ranks(number), _ranks(label))[0, 1]) >= _SAME_ORDER)
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Mid-ranks."""
-    _, place, size = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(size) - (size - 1) / 2)[place]
+    return abs(spearman(label, number)) >= _SAME_ORDER
 
 
 def _goes_missing(values: pa.ChunkedArray, known: np.ndarray, asked: np.ndarray) -> bool:

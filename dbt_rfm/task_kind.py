@@ -11,3 +11,7 @@ class TaskKind(StrEnum):
     REGRESSION = "regression"
     LINK = "link"
     FORECAST = "forecast"
+
+
+#: One label per example; lists and forecasts are made of several. The order is that of the network's weights.
+ONE_LABEL = (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.REGRESSION)

@@ -25,9 +25,7 @@ from dbt_rfm.model.network import RelationalTransformer
 from dbt_rfm.model.step import labelled, split_rows
 from dbt_rfm.model.store import Card, WeightStore
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, Snapshot
-from dbt_rfm.task_kind import TaskKind
-
-KINDS = (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.REGRESSION)
+from dbt_rfm.task_kind import ONE_LABEL
 
 
 def adapt(
@@ -41,10 +39,10 @@ def adapt(
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[InContextModel, str]:
     """The model to answer with and what to tell of it. Raises ModelError for a kind that is not fine-tuned."""
-    if snapshot.kind not in KINDS:
+    if snapshot.kind not in ONE_LABEL:
         raise ModelError(
             f"a {snapshot.kind} is not fine-tuned (option meta.rfm.fine_tune)",
-            hint=f"Leave fine_tune out. It is for: {', '.join(KINDS)}.",
+            hint=f"Leave fine_tune out. It is for: {', '.join(ONE_LABEL)}.",
         )
     lesson = Lesson(snapshot, _untested(snapshot), model.name, model.version, {"minutes": minutes}, seed)
     store = WeightStore(keeping.root, snapshot.prediction)

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dbt_rfm.forecast_names import LEVEL, RECENT, SERIES
+from dbt_rfm.metrics import mae, pinball
 from dbt_rfm.model.interface import LEVELS, NUMERICAL, FeatureTable, Labelled, Predictions, Provenance, RelationalModel
 from dbt_rfm.model.linear import NumberLine
 from dbt_rfm.model.prepared import Prepared
@@ -146,10 +147,8 @@ def _loss(context: FeatureTable, labels: np.ndarray, scale: np.ndarray, ends: np
     line = NumberLine.fit(reading.matrix, reading.categorical, reading.targets[:, 0], abs(seed))
     scores = line.quantiles(reading.matrix_of(context.take(~older)), LEVELS)
     found = TargetScale.of(reading.labels).to_label(scores) * scale[~older][:, None]
-    error = labels[~older][:, None] - found
-    levels = np.array(LEVELS)
-    pinball = np.maximum(levels * error, (levels - 1) * error).mean()
-    return np.array([np.abs(error[:, LEVELS.index(0.5)]).mean(), pinball])
+    newer = labels[~older]
+    return np.array([mae(newer, found[:, LEVELS.index(0.5)]), pinball(newer, found, LEVELS)])
 
 
 def _older_half(ends: np.ndarray) -> np.ndarray | None:

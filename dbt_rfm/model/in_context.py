@@ -24,9 +24,8 @@ from dbt_rfm.model.prepared import Prepared, PreparedClasses, PreparedConstant, 
 from dbt_rfm.model.reading import ClassSlots, HeldOut, Question, Reading
 from dbt_rfm.model.tail import Tail
 from dbt_rfm.model.usual import Usual
-from dbt_rfm.task_kind import TaskKind
+from dbt_rfm.task_kind import ONE_LABEL, TaskKind
 
-_KINDS = (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.REGRESSION)
 _HELD_ROWS = 500  # asked to learn what the opinions are worth
 
 
@@ -104,7 +103,7 @@ class InContextModel:
         question, slots = self.question(known, seed=seed)
         if slots is None:
             return self._prepare_number(question)
-        reading, fit = self.read(question), self._fitting(question)
+        reading, fit = self.read(question), self._fitting()
         mix = Mix.equal(CLASSES if self.options.thorough else QUICK)
         if (held := self._held_out(question, reading)) is not None:
             said = ClassOpinions.fit(self.networks, question, held.inner, **fit).log_odds(held.asked)
@@ -121,7 +120,7 @@ class InContextModel:
         return Question(context, slots.position[labels], kind, slots.number, seed, times, chunk), slots
 
     def _prepare_number(self, question: Question) -> Prepared:
-        reading, fit = self.read(question), self._fitting(question)
+        reading, fit = self.read(question), self._fitting()
         mix, errors = Mix.equal(NUMBERS if self.options.thorough else QUICK), None
         if (held := self._held_out(question, reading)) is not None:
             inner = NumberOpinions.fit(self.networks, question, held.inner, **fit)
@@ -141,7 +140,7 @@ class InContextModel:
     def _held_out(self, question: Question, reading: Reading) -> HeldOut | None:
         return reading.held_out(_HELD_ROWS, question.rng(0, "held out")) if self.options.thorough else None
 
-    def _fitting(self, question: Question) -> dict[str, Any]:
+    def _fitting(self) -> dict[str, Any]:
         options = self.options
         return {"attended": options.attended, "members": options.members, "thorough": options.thorough}
 
@@ -149,8 +148,8 @@ class InContextModel:
 def checked(known: Labelled) -> Labelled:
     """With labels as int64 or float64. Raises ModelError or DataError for what no answer can be given to."""
     context, labels, kind, classes = known.examples, known.labels, known.kind, known.classes
-    if kind not in _KINDS:
-        raise ModelError(f"the model 'rfm' does not answer {kind} tasks", hint=f"It answers: {', '.join(_KINDS)}.")
+    if kind not in ONE_LABEL:
+        raise ModelError(f"the model 'rfm' does not answer {kind} tasks", hint=f"It answers: {', '.join(ONE_LABEL)}.")
     if len(labels) == 0:
         raise DataError(
             "there are no labelled examples to learn from",

@@ -20,6 +20,7 @@ from itertools import product
 
 import numpy as np
 
+from dbt_rfm.metrics import pinball
 from dbt_rfm.model.log_odds import normalised
 
 _STEPS = 4  # weights are multiples of a quarter
@@ -67,7 +68,7 @@ class Mix:
         best = max(min(value for _, value in losses), 1e-12)
         weights = _average(losses, [-_NUMBERS_EXPONENT * len(labels) * np.log(max(v, 1e-12) / best) for _, v in losses])
         mixed = _weighted(said, weights)
-        tried = {s: _pinball(_stretched(mixed, middle, s), labels, levels) for s in _STRETCHES}
+        tried = {s: pinball(labels, _stretched(mixed, middle, s), levels) for s in _STRETCHES}
         found = min(tried, key=lambda s: tried[s])
         worth_it = tried[found] < (1 - _LEAST_GAIN) * tried[1.0]
         return cls(weights, stretch=found if worth_it else 1.0, nothing=_nothing(mixed[:, middle], labels))
@@ -115,12 +116,6 @@ def _nothing(medians: np.ndarray, labels: np.ndarray) -> float:
     tried = {s * unit: np.abs(labels - np.where(np.abs(medians) < s * unit, 0.0, medians)).mean() for s in _NOTHING}
     found = min(tried, key=lambda s: tried[s])
     return found if tried[found] < (1 - _LEAST_GAIN) * np.abs(labels - medians).mean() else 0.0
-
-
-def _pinball(quantiles: np.ndarray, labels: np.ndarray, levels: tuple[float, ...]) -> float:
-    off = labels[:, None] - quantiles
-    share = np.array(levels)
-    return float(np.maximum(share * off, (share - 1) * off).mean())
 
 
 def _confidence(odds: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

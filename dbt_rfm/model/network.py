@@ -22,12 +22,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dbt_rfm.model.encoding import COLUMN_FEATURES, ColumnStatistics
+from dbt_rfm.task_kind import ONE_LABEL
 
 MAX_CLASSES = 10
 IDENTITY = 16  # length of the random vectors that tell columns and categories apart
 QUANTILE_LEVELS = (0.005, 0.02, *(round(0.05 * i, 2) for i in range(1, 20)), 0.98, 0.995)
 MEDIAN = QUANTILE_LEVELS.index(0.5)
-_KINDS = ("binary", "multiclass", "regression")
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class RelationalTransformer(nn.Module):
         self.column_input = Linear(config.group * COLUMN_FEATURES, cell)
         self.identity_input = Linear(config.group * IDENTITY, cell)
         self.category_input = Linear(config.group * IDENTITY, cell)
-        self.kind_embedding = nn.Embedding(len(_KINDS), cell)
+        self.kind_embedding = nn.Embedding(len(ONE_LABEL), cell)
         self.cell_label, self.row_label = LabelEmbedding(cell), LabelEmbedding(row)
         self.summary = nn.Parameter(torch.randn(config.summaries, cell) * 0.3)
         self.cell_layers = nn.ModuleList(CellLayer(cell, config.cell_heads) for _ in range(config.cell_layers))
@@ -286,7 +286,7 @@ class RelationalTransformer(nn.Module):
         x = self.column_input(_grouped(context.statistics.features(columns), group))  # [B, R, G, D]
         x = x + self.identity_input(_grouped(context.identities, group)).unsqueeze(1)
         x = x + self.category_input(_grouped(context.statistics.category_vectors(columns, context.categories), group))
-        x = x + self.kind_embedding.weight[_KINDS.index(kind)]
+        x = x + self.kind_embedding.weight[ONE_LABEL.index(kind)]
         label = self.cell_label(slots, numbers).unsqueeze(2)
         summary = (self.summary + label).expand(*columns.shape[:2], -1, -1)
         return torch.cat([summary, x + label], 2).transpose(1, 2).contiguous()

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from dbt_rfm.model.adapt import KINDS
 from dbt_rfm.model.checkpoint import packed, unpacked
 from dbt_rfm.model.interface import Provenance
 from dbt_rfm.model.keeping import Keeping, Lesson, told, worse
@@ -23,6 +22,7 @@ from dbt_rfm.model.step import Learnt, labelled, learn, split_rows
 from dbt_rfm.model.store import Card, WeightStore
 from dbt_rfm.model.trainable import Trainable, Trained
 from dbt_rfm.snapshot import Snapshot
+from dbt_rfm.task_kind import ONE_LABEL
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Shelf:
 
     def learnt(self, snapshot: Snapshot, split: str, *, seed: int) -> Learnt:
         """From a split that has examples. Lists and forecasts are learnt anew: a context scales what they ask for."""
-        if snapshot.kind not in KINDS:
+        if snapshot.kind not in ONE_LABEL:
             return learn(snapshot, self.model, split, seed=seed)
         options = {**self.model.asked, **self.asked}
         lesson = Lesson(snapshot, split, self.model.name, self.model.version, options, seed)

@@ -10,24 +10,24 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from dbt_rfm.metrics import auroc
 from dbt_rfm.model.encoding import ColumnStatistics
 from dbt_rfm.model.network import MEDIAN, RelationalTransformer
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.pretrain.losses import loss_of, masked, outputs
 from dbt_rfm.pretrain.prior import Batch, draw_batch
-from dbt_rfm.task_kind import TaskKind
+from dbt_rfm.task_kind import ONE_LABEL, TaskKind
 
 _SEED = 99_991
-_KINDS = (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.REGRESSION)
 
 
 def held_out_batches(tasks: int = 24, context: int = 256, query: int = 128) -> dict[str, Batch]:
     """Per kind and source, in two widths half each; the same on every machine."""
     made: dict[str, Batch] = {}
-    for kind in _KINDS:
+    for kind in ONE_LABEL:
         for source, share in (("tables", 0.0), ("relational", 1.0)):
             for width in (10, 32):
-                rng = np.random.default_rng([_SEED, _KINDS.index(kind), int(share), width])
+                rng = np.random.default_rng([_SEED, ONE_LABEL.index(kind), int(share), width])
                 name = f"{kind}_{source}_{width}"
                 made[name] = draw_batch(rng, kind, tasks // 2, context, query, width, relational=share)
     return made
@@ -55,17 +55,6 @@ def score_baselines(batches: dict[str, Batch]) -> dict[str, dict[str, float]]:
         simple = {"majority_or_median": _simple(batch), "ridge": _metric(batch, _ridge(batch))}
         scores[name] = {k: round(v, 4) for k, v in simple.items()}
     return scores
-
-
-def auroc(truth: np.ndarray, score: np.ndarray) -> float:
-    """Area under the ROC curve, ties counted half; 0.5 if one class is absent."""
-    _, place, size = np.unique(score, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(size) - (size - 1) / 2)[place]
-    positives = truth.sum()
-    negatives = len(truth) - positives
-    if positives == 0 or negatives == 0:
-        return 0.5
-    return float((rank[truth > 0].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
 def _metric(batch: Batch, answer: np.ndarray) -> float:

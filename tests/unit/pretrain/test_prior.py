@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from dbt_rfm.pretrain.batches import Step
-from dbt_rfm.pretrain.held_out import auroc
 from dbt_rfm.pretrain.prior import KIND_SHARES, draw_batch
 from dbt_rfm.pretrain.prior_relational import _past_labels, _window_columns
 from dbt_rfm.pretrain.targets import Target, draw_target
@@ -82,8 +81,3 @@ def test__draw_target__window_beyond_the_world__no_label(world):
         target = draw_target(np.random.default_rng(seed), world, TaskKind.REGRESSION)
         assert np.isnan(target.values[:, world.steps - target.horizon :]).all()
         assert np.isnan(target.values[np.arange(world.steps) < world.born[:, None]]).all()
-
-
-def test__auroc__by_hand__ties_count_half():
-    assert auroc(np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.4, 0.9])) == pytest.approx(3.5 / 4)
-    assert auroc(np.zeros(3), np.arange(3.0)) == 0.5
