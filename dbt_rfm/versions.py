@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import pyarrow as pa
 from sqlglot import exp
@@ -183,7 +184,7 @@ def _clock(warehouse: Warehouse) -> datetime:
     return warehouse.query(sql.select(sql.aliased(now, "now"))).column(0)[0].as_py()
 
 
-def _count(warehouse: Warehouse, source: exp.Table) -> int:
+def _count(warehouse: Warehouse, source: exp.Expression) -> int:
     counted = sql.select(sql.aliased(exp.Count(this=exp.Star()), "n")).from_(source.copy(), copy=False)
     return int(warehouse.query(counted).column(0)[0].as_py())
 
@@ -204,16 +205,24 @@ def rollback(
     """
     home = home or target
     with _publishing:
-        number, kind = _rollback_to(warehouse, home, version)
+        chosen = _rollback_to(warehouse, home, version)
+        number = chosen["version"]
+        rows = _history_select(warehouse, home, number, TaskKind(chosen["kind"]))
+        if chosen["num_rows"] and not _count(warehouse, sql.subquery(rows.copy(), "kept")):
+            raise DataError(
+                f"the rows of {home.identifier} version {number} are gone from {_history(home).identifier}",
+                hint="Name another version with its number.",
+            )
         now = _clock(warehouse)
         with warehouse.transaction():
-            _serve_again(warehouse, target, _history_select(warehouse, home, number, kind))
+            _serve_again(warehouse, target, rows)
             registry.set_status(warehouse, home, RETIRED, matching(status=SERVING))
             registry.set_status(warehouse, home, SERVING, matching(version=number), served_at=now)
     return number
 
 
-def _rollback_to(warehouse: Warehouse, target: JobTarget, version: int | None) -> tuple[int, TaskKind]:
+def _rollback_to(warehouse: Warehouse, target: JobTarget, version: int | None) -> dict[str, Any]:
+    """The version's row of the registry."""
     known = [r for r in registry.list_versions(warehouse, target, target.identifier).to_pylist()]
     if not known:
         raise DataError(
@@ -228,10 +237,10 @@ def _rollback_to(warehouse: Warehouse, target: JobTarget, version: int | None) -
                 f"{target.identifier} has no retired version before {serving} to go back to",
                 hint="Name one with its number.",
             )
-        return older[0]["version"], TaskKind(older[0]["kind"])
+        return older[0]
     for row in known:
         if row["version"] == version:
-            return version, TaskKind(row["kind"])
+            return row
     numbers = ", ".join(str(r["version"]) for r in known)
     raise DataError(f"{target.identifier} has no version {version}", hint=f"Versions: {numbers}.")
 

@@ -12,13 +12,29 @@
   {%- endif -%}
   {%- set target = dbt_rfm.published_relation(model) -%}
   {%- set chosen = dbt_rfm.rollback_version(target, version) -%}
-  {%- if dbt_rfm.relation_kind(dbt_rfm.beside(target, target.identifier ~ '__history')) is none -%}
-    {%- do dbt_rfm.raise_error('the history of ' ~ target.identifier ~ ' is gone: there is nothing to go back to') -%}
-  {%- endif -%}
+  {%- do dbt_rfm.require_rows_of_version(target, chosen) -%}
   {{ dbt_rfm.begin() }}
   {%- do dbt_rfm.serve_version(target, chosen, dbt_rfm.version_columns(target, chosen), typed=false) -%}
   {{ dbt_rfm.commit() }}
   {%- do log(target.identifier ~ ' serves version ' ~ chosen ~ ' again', info=true) -%}
+{% endmacro %}
+
+
+{# Refuses a version whose rows somebody has deleted: serving it would empty the table. #}
+{% macro require_rows_of_version(target, version) %}
+  {%- set history = dbt_rfm.beside(target, target.identifier ~ '__history') -%}
+  {%- if dbt_rfm.relation_kind(history) is none -%}
+    {%- do dbt_rfm.raise_error('the history of ' ~ target.identifier ~ ' is gone: there is nothing to go back to') -%}
+  {%- endif -%}
+  {%- set sql -%}
+    select 1 from {{ dbt_rfm.beside(target, 'rfm_versions') }}
+    where
+        model_name = {{ dbt_rfm.model_name(target) }} and version = {{ version }} and num_rows > 0
+        and not exists (select 1 from {{ history }} where model_version = {{ version }})
+  {%- endset -%}
+  {%- if run_query(sql).rows | length -%}
+    {%- do dbt_rfm.raise_error('the rows of ' ~ target.identifier ~ ' version ' ~ version ~ ' are gone from ' ~ history.identifier, 'Name another one with version.') -%}
+  {%- endif -%}
 {% endmacro %}
 
 

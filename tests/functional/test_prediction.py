@@ -179,3 +179,12 @@ class TestSchemaForWhatIsKept:
         assert shop.rows(
             "select table_name from information_schema.tables where table_schema = 'rfm' order by table_name"
         ) == [("churn__history",), ("rfm_metrics",), ("rfm_versions",)]
+
+    def test__rollback__to_rows_that_somebody_deleted__refused_and_the_table_stays(self, shop: Project) -> None:
+        shop.execute("delete from rfm.churn__history where model_version = 2")
+
+        arguments = ("--args", "{model: churn, version: 2}", "--vars", "{dbt_rfm_schema: rfm}")
+        refused = shop.dbt("run-operation", "rfm_rollback", *arguments)
+
+        assert "the rows of churn version 2 are gone from churn__history" in refused.log
+        assert shop.rows("select distinct model_version from churn") == [(1,)]

@@ -284,6 +284,15 @@ def test__rollback__nothing_to_go_back_to__says_so(warehouse: DuckDB) -> None:
         versions.rollback(warehouse, TARGET, 7)
 
 
+def test__rollback__rows_deleted_from_the_history__refused_and_the_table_stays(warehouse: DuckDB) -> None:
+    publish(warehouse, rows(0.25))
+    publish(warehouse, rows(0.5))
+    warehouse.execute(parse_one("delete from churn__history where model_version = 1"))
+    with pytest.raises(DataError, match="rows of churn version 1 are gone from churn__history"):
+        versions.rollback(warehouse, TARGET)
+    assert served(warehouse) == [(1, 0.5, 2)]
+
+
 def test__list_versions__nothing_published__is_empty(warehouse: DuckDB) -> None:
     assert len(list_versions(warehouse, TARGET)) == 0
 
