@@ -25,7 +25,6 @@ from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Feature
 
 #: Features that by themselves rank: what the baselines go by.
 POPULARITY, OWN_TIMES, OWN_AGE, TOGETHER = "item.popular", "own.times", "own.age", "together.total"
-_SPLITS = (CONTEXT, QUERY, BACKTEST_CONTEXT, BACKTEST)
 _AGE = "DATE_DIFF('second', {0}, e.as_of) / 86400.0"
 
 

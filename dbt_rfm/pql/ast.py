@@ -39,6 +39,7 @@ class Literal:
     span: Span = _span()
 
 
+ZERO_OF_NOTHING = ("COUNT", "COUNT_DISTINCT", "SUM")  # aggregations that are never null
 UNIT_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400, "weeks": 604_800, "months": 2_629_746}
 UNITS = tuple(UNIT_SECONDS)
 LONGEST = 200 * 12 * UNIT_SECONDS["months"]  # beyond, dates leave what warehouses can hold; -INF means since ever

@@ -62,7 +62,7 @@ class _Binder:
         self.query, self.scope = query, scope
 
     def task(self) -> Task:
-        self._refuse_what_is_not_executed()
+        self._refuse_command()
         query, entity = self.query, bind_entity(self.scope, self.query)
         target, kind = self._target(entity)
         horizon = None if own_columns(target, entity.table) else self._horizon(target)
@@ -84,7 +84,7 @@ class _Binder:
             classes_shown=classes_shown(self.scope, query, kind),
         )
 
-    def _refuse_what_is_not_executed(self) -> None:
+    def _refuse_command(self) -> None:
         query, error = self.query, self.scope.error
         if query.command is not None:
             hint = f"Leave it out here, and run dbt-rfm {_INSTEAD_OF[query.command]} with it or without."

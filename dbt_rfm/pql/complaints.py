@@ -17,7 +17,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
 from dbt_rfm.errors import QueryError, nearest
 from dbt_rfm.pql.ast import UNITS
-from dbt_rfm.pql.hints import ARITHMETIC, COMPARISON, hint_at_end, hint_for
+from dbt_rfm.pql.hints import ARITHMETIC, COMPARISON, VALUE, hint_at_end, hint_for
 from dbt_rfm.pql.tree import AGGREGATIONS
 
 EXAMPLE = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id"
@@ -44,7 +44,6 @@ KEYWORDS = frozenset(
 )
 # Those that may follow a finished part are listed last, in this order.
 _FOLLOWING = ("EACH", "FOR", "AND", "OR", "WHERE", "ASSUMING", "TOP", "RANK", "CLASSIFY", "FORECAST", "$END")
-_VALUE = frozenset({"STRING", "DATETIME", "DECIMAL", "INT", "TRUE", "FALSE", "NULL"})
 _VALUES = "a number, a 'text', a date, TRUE, FALSE or NULL"
 _OPERAND = frozenset({"WORD", "QUOTED", "LPAR", "INT", "DECIMAL"})
 _COLUMN = frozenset({"WORD", "QUOTED", "STAR"})
@@ -129,7 +128,7 @@ def _expected(accepts: Collection[str], last: Token | None) -> str:
     rest, words = set(accepts), []
     if not rest <= _COLUMN | ARITHMETIC:  # signs may stand almost everywhere: naming them would hide what is missing
         rest -= ARITHMETIC
-    for group, phrase in _phrases(rest, last):
+    for group, phrase in _phrases(last):
         if group <= rest:
             rest -= group
             words.append(phrase)
@@ -140,24 +139,24 @@ def _expected(accepts: Collection[str], last: Token | None) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def _phrases(accepts: Collection[str], last: Token | None) -> list[tuple[frozenset[str], str]]:
+def _phrases(last: Token | None) -> list[tuple[frozenset[str], str]]:
     """Groups of terminals that stand for one thing, with its name."""
     return [
         (frozenset({"EXPLAIN", "EVALUATE", "PREDICT"}), "PREDICT"),
-        (_VALUE | _OPERAND, f"a value ({_VALUES}), an aggregation or a column"),
+        (VALUE | _OPERAND, f"a value ({_VALUES}), an aggregation or a column"),
         (COMPARISON, "a comparison (=, !=, <, <=, >, >=, IS, IN, …)"),
-        (_VALUE, f"a value ({_VALUES})"),
+        (VALUE, f"a value ({_VALUES})"),
         (frozenset({"INT", "DECIMAL", "INFINITY"}), "a whole number or -INF"),
         (_OPERAND | {"NOT"}, "an aggregation such as COUNT(…) or a column (table.column)"),
         (_OPERAND, "an aggregation such as COUNT(…), a column (table.column) or a number"),
         (_COLUMN, "a column or *"),
-        (frozenset({"WORD", "QUOTED"}), _name_phrase(accepts, last)),
+        (frozenset({"WORD", "QUOTED"}), _name_phrase(last)),
         (frozenset({"WORD"}), f"a unit ({', '.join(UNITS)})"),
         (frozenset({"INT"}), "a whole number"),
     ]
 
 
-def _name_phrase(accepts: Collection[str], last: Token | None) -> str:
+def _name_phrase(last: Token | None) -> str:
     if last is not None and last.type == "DOT":
         return "a column"
     if last is not None and last.type in ("FOR", "EACH"):

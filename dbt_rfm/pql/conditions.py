@@ -37,7 +37,6 @@ _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _NUMBERS = {Family.INTEGER, Family.NUMBER}
 _TEXTS = {Family.STRING, Family.ENUM}
 _SAME = {"IS": "=", "IS NOT": "!="}
-_NEVER_NULL = ("COUNT", "COUNT_DISTINCT", "SUM")
 _OF_ROWS = ("FIRST", "LAST", "MIN", "MAX")  # aggregations whose value is one of the column's own
 
 
@@ -98,7 +97,7 @@ def bind_comparison(scope: Scope, comparison: ast.Comparison, left: BoundLeaf | 
     if isinstance(value, tuple):
         return BoundComparison(left, operator, tuple(_value(scope, v, name, side, span) for v in value))
     if value is None and operator in ("IS", "IS NOT"):
-        if isinstance(left, BoundAggregation) and left.function in _NEVER_NULL:
+        if isinstance(left, BoundAggregation) and left.function in ast.ZERO_OF_NOTHING:
             raise scope.error(
                 f"{left.function} is never null: it is 0 where there are no rows", span, "Compare with 0."
             )

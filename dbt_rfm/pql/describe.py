@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from dbt_rfm.pql.ast import Scalar, Window
+from dbt_rfm.pql.ast import ZERO_OF_NOTHING, Scalar, Window
 from dbt_rfm.pql.attributes import hidden_columns
 from dbt_rfm.pql.literals import shown
 from dbt_rfm.pql.paths import way
@@ -60,7 +60,6 @@ _OPERATORS = {
     "ENDS WITH": "ends with",
 }
 _SIGNS = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}
-_ZERO_OF_NOTHING = ("COUNT", "COUNT_DISTINCT", "SUM")
 
 
 def describe(task: Task) -> str:
@@ -122,7 +121,7 @@ def _on_nothing(task: Task) -> Iterator[str]:
     tested = [part for part in parts if isinstance(part, BoundComparison) and part.operator in ("IS", "IS NOT")]
     compared = [part for part in parts if part not in tested]
     functions = _functions(parts)
-    zero = [f for f in functions if f in _ZERO_OF_NOTHING]
+    zero = [f for f in functions if f in ZERO_OF_NOTHING]
     null, undefined = ([f for f in _functions(of) if f not in zero] for of in (tested, compared))
     if zero:
         yield f"{joined(zero)} of no rows {'is 0, and counts' if len(zero) == 1 else 'are 0, and count'}."

@@ -12,7 +12,7 @@ from lark import Token
 
 COMPARISON = frozenset({"EQ", "NE", "LT", "LE", "GT", "GE", "LIKE", "CONTAINS", "STARTS", "ENDS", "IN", "IS", "NOT"})
 ARITHMETIC = frozenset({"PLUS", "MINUS", "STAR", "SLASH"})
-_VALUES = ("STRING", "DATETIME", "DECIMAL", "INT", "TRUE", "FALSE", "NULL")
+VALUE = frozenset({"STRING", "DATETIME", "DECIMAL", "INT", "TRUE", "FALSE", "NULL"})
 _WORDS = {
     "BETWEEN": "Write it as two comparisons: t.x >= 1 AND t.x <= 5.",
     "GROUP": "There is no GROUP BY: FOR EACH says what one prediction is for.",
@@ -86,9 +86,9 @@ def _on_values(text: str, tokens: Sequence[Token], found: Token, accepts: Collec
         if following in (".", "("):
             return "IS, IN and the text operators are followed by values: aggregations and columns stand on the left."
         return f"A text goes in single quotes: '{found}'."
-    if found.type == "COMMA" and [t.type for t in tokens[-2:-1]] == ["LPAR"] and tokens[-1].type in _VALUES:
+    if found.type == "COMMA" and [t.type for t in tokens[-2:-1]] == ["LPAR"] and tokens[-1].type in VALUE:
         return "A list of values is compared with IN."
-    if "NOT" in accepts and "WORD" in accepts and found.type in _VALUES:
+    if "NOT" in accepts and "WORD" in accepts and found.type in VALUE:
         return "A value stands on the right side of a comparison: write the column or aggregation first."
     return ""
 
