@@ -159,17 +159,24 @@ def _eligible_at(session: Session, graph: Graph, task: Task, anchor: datetime) -
 
 def data_start(session: Session, graph: Graph, task: Task) -> datetime:
     """The oldest event of the tables the target looks at: before it there is nothing to learn."""
-    tables = {t.name: t for a in aggregations_of(task) for t in tables_of_time(graph, Path(a.table, a.path))}
-    select = oldest_event(graph, list(tables.values()))
+    tables = tables_of_target(graph, task)
+    names = ", ".join(sorted(t.name for t in tables))
+    select = oldest_event(graph, tables)
     if select is None:
         raise ProjectError(
-            f"none of the tables {', '.join(sorted(tables))} has a time, so a window has no meaning",
+            f"none of the tables {names} has a time, so a window has no meaning",
             hint="Set event_time or meta.rfm.time_column on the table the target aggregates.",
         )
     start = session.value(select)
     if start is None:
-        raise DataError(f"there is no history: {', '.join(sorted(tables))} has no row with a time")
+        raise DataError(f"there is no history: {names} has no row with a time")
     return start
+
+
+def tables_of_target(graph: Graph, task: Task) -> list[Table]:
+    """The tables whose times say when the rows of the target happened."""
+    found = {t.name: t for a in aggregations_of(task) for t in tables_of_time(graph, Path(a.table, a.path))}
+    return list(found.values())
 
 
 def _label_rows(

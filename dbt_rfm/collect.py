@@ -77,7 +77,7 @@ def collect(
     graph = Graph(schema, warehouse.dialect)
     with Session(warehouse) as session:
         anchor, notes = anchor_of(session, graph, options)
-        notes += notes_on_age(session, graph, task, options, anchor)
+        notes += notes_on_age(session, graph, task, anchor)
         if task.kind == TaskKind.FORECAST:
             return forecast_snapshot(session, graph, task, options, anchor, notes, with_rows=with_rows, tables=tables)
         if task.kind == TaskKind.LINK:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from dbt_rfm.choice import tables_of_target
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import newest_event, shifted
 from dbt_rfm.plan.paths import Graph
+from dbt_rfm.pql.scope import joined
 from dbt_rfm.pql.task import Task
 from dbt_rfm.session import Session
 
@@ -60,15 +62,28 @@ def _newest_by(session: Session, graph: Graph, newest: datetime, now: datetime) 
     ]
 
 
-def notes_on_age(session: Session, graph: Graph, task: Task, options: Options, anchor: datetime) -> list[str]:
-    """Whether the rows end so long before a named anchor that whole windows seem empty."""
-    if task.horizon is None or named_anchor(options) is None:
+def notes_on_age(session: Session, graph: Graph, task: Task, anchor: datetime) -> list[str]:
+    """Tables of the target whose rows end so long before the anchor that whole windows seem empty.
+
+    A named anchor may lie beyond all rows; the newest event of the graph lies beyond those of a table that came late.
+    """
+    horizon = task.horizon
+    if horizon is None:
         return []
-    select = newest_event(graph, graph.schema.tables, until=anchor)
-    newest = session.value(select) if select is not None else None
-    if newest is None or shifted(newest, task.horizon.end, task.horizon.unit) >= anchor:
-        return []
-    return [
-        f"the newest row before the anchor is of {newest:%Y-%m-%d %H:%M}, {(anchor - newest).days} days before it: "
-        "windows in between count as empty, as if nothing had happened. Bring newer rows, or take the anchor 'latest'"
-    ]
+    ended: dict[datetime, list[str]] = {}
+    for table in tables_of_target(graph, task):
+        select = newest_event(graph, [table], until=anchor)
+        newest = session.value(select) if select is not None else None
+        if newest is not None and shifted(newest, horizon.end, horizon.unit) < anchor:
+            ended.setdefault(newest, []).append(table.name)
+    return [_say_age(newest, anchor, tables) for newest, tables in ended.items()]
+
+
+def _say_age(newest: datetime, anchor: datetime, tables: list[str]) -> str:
+    gap = anchor - newest
+    hours = gap // timedelta(hours=1)
+    long = f"{gap.days} days" if gap.days > 1 else f"{hours} hours" if hours > 1 else f"{gap.seconds // 60} minutes"
+    return (
+        f"the newest row of {joined(tables)} before the anchor is of {newest:%Y-%m-%d %H:%M}, {long} before it: "
+        "windows in between count as empty, as if nothing had happened. Bring newer rows, or name an anchor they reach"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import duckdb
@@ -308,6 +309,21 @@ def test__collect__rows_end_long_before_a_named_anchor__is_noted(connection) -> 
     assert note in snapshot(connection, CHURN, anchor=late).notes  # rows after the anchor change nothing
     near = snapshot(connection, CHURN, anchor=str(A + timedelta(days=10)))
     assert not [n for n in near.notes if "newest row" in n]
+
+
+def test__collect__rows_of_the_target_end_before_those_of_another_table__is_noted(connection) -> None:
+    """The newest event of the graph is a visit, and the orders of its last 40 days have not come yet."""
+    connection.execute("create table visits as select 1 as visit_id, timestamp '2024-08-10 06:00' as visited_at")
+    visits = table("visits", time="visited_at", visit_id="INTEGER", visited_at="TIMESTAMP")
+    both = replace(SCHEMA, tables=(*SCHEMA.tables, visits))
+
+    def notes(query: str) -> list[str]:
+        found = collect(bind(parse(query), both), both, DuckDB(connection), Options())
+        return [note for note in found.notes if "newest row" in note]
+
+    (note,) = notes(CHURN)
+    assert note.startswith("the newest row of orders before the anchor is of 2024-07-01 00:00, 40 days before it")
+    assert notes(SPENDING.replace("30, days", "2, months")) == [], "no whole window is empty"
 
 
 def given_labels(known_after: timedelta = timedelta(days=30)) -> pa.Table:
