@@ -46,9 +46,9 @@ class Scope:
         if found is not None:
             return found
         if ref.column.casefold() in (name.casefold() for name in table.left_out):
-            problem = f"{table.name}.{ref.column} is left out: its type is not read, or meta.rfm.ignore is set on it"
+            problem = f"{table.name}.{ref.column} is left out, by its type, as overwritten or by meta.rfm.ignore"
             raise self.error(
-                problem, ref.span, "A model may cast it, or hold what is needed of it as a column of its own."
+                problem, ref.span, "`dbt-rfm schema` says why. A model may cast it, or hold what is needed of it."
             )
         hint = did_you_mean(ref.column, [c.name for c in table.columns])
         elsewhere = self._tables_with(ref.column)

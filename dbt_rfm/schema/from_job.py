@@ -20,7 +20,7 @@ from dbt_rfm.schema.meta import TableMeta, read_meta
 from dbt_rfm.schema.probe import Probe
 from dbt_rfm.schema.semantics import by_data_type, key_columns, with_semantics
 from dbt_rfm.schema.time_links import timed_ways, with_time_links
-from dbt_rfm.schema.times import with_time
+from dbt_rfm.schema.times import SeveralTimes, is_overwritten, of_all, with_time
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 from dbt_rfm.warehouse.base import Warehouse
 
@@ -33,7 +33,7 @@ def schema_from_job(job: Job, warehouse: Warehouse, *, as_of: datetime | None = 
     _check_aliases(job.tables)
     probe = Probe(warehouse, as_of)
     metas = {given.alias: read_meta(given) for given in job.tables}
-    drafts = {given.alias: _draft(given, metas[given.alias], warehouse) for given in job.tables}
+    drafts = _drafts(job.tables, metas, warehouse)
     keys = {given.alias: declared.primary_key(job, given, drafts[given.alias]) for given in job.tables}
     tables = [replace(drafts[alias], primary_key=key.columns) if key else drafts[alias] for alias, key in keys.items()]
     found = declared.links(job, drafts)
@@ -42,7 +42,7 @@ def schema_from_job(job: Job, warehouse: Warehouse, *, as_of: datetime | None = 
     finished = [_finish(table, links, metas[table.name], probe) for table in inferred.tables]
     notes = [key.note for key in keys.values() if key and key.note]
     notes += [*found.notes, *inferred.notes, *cut]
-    notes += _unread(finished, inferred.tables)
+    notes += _unread(finished, inferred.tables, metas)
     schema = RelationalSchema(tuple(finished), links)
     for link in (link for link in found.combined if not _lacks_a_column(finished, link)):
         schema = with_combined_link(schema, link, warehouse.dialect)
@@ -73,6 +73,19 @@ def _check_aliases(tables: Sequence[JobTable]) -> None:
                 f"two tables have the alias {table.alias}: {other.relation} and {table.relation}",
                 hint=f"Give one another name: tables={{'{table.alias}_2': ref(…)}}.",
             )
+
+
+def _drafts(tables: Sequence[JobTable], metas: Mapping[str, TableMeta], warehouse: Warehouse) -> dict[str, Table]:
+    """Each table by its alias. Those with several times are asked about together."""
+    drafts, several = {}, []
+    for given in tables:
+        try:
+            drafts[given.alias] = _draft(given, metas[given.alias], warehouse)
+        except SeveralTimes as error:
+            several.append(error)
+    if several:
+        raise of_all(several)
+    return drafts
 
 
 def _draft(given: JobTable, meta: TableMeta, warehouse: Warehouse) -> Table:
@@ -121,18 +134,30 @@ def _finish(table: Table, links: Sequence[Link], meta: TableMeta, probe: Probe) 
 
 def _left_out(table: Table, column: Column, meta: TableMeta) -> bool:
     technical = table.valid_from is not None and column.name.casefold() in _SNAPSHOT_COLUMNS
-    return meta.of(column.name).ignore or technical or by_data_type(column.data_type) is None
+    unread = technical or by_data_type(column.data_type) is None or _is_lost(table, column, meta)
+    return meta.of(column.name).ignore or unread
 
 
-def _unread(tables: Sequence[Table], drafts: Sequence[Table]) -> list[str]:
-    """Columns left out because of their data type."""
-    left = [
-        f"{draft.name}.{column.name} ({column.data_type})"
-        for table, draft in zip(tables, drafts, strict=True)
-        for column in draft.columns
-        if by_data_type(column.data_type) is None and column.name not in {c.name for c in table.columns}
-    ]
-    return [f"left out, values of these types are not read: {', '.join(left)}"] if left else []
+def _is_lost(table: Table, column: Column, meta: TableMeta) -> bool:
+    """Whether what the column held at an anchor is lost. A snapshot has it, and the project may know better."""
+    return is_overwritten(column) and table.valid_from is None and meta.of(column.name).semantic_type is None
+
+
+def _unread(tables: Sequence[Table], drafts: Sequence[Table], metas: Mapping[str, TableMeta]) -> list[str]:
+    """Columns left out because of their data type, or because they are overwritten."""
+    types, lost = [], []
+    for table, draft in zip(tables, drafts, strict=True):
+        meta = metas[draft.name]
+        for column in (c for c in draft.columns if c.name in table.left_out and not meta.of(c.name).ignore):
+            if by_data_type(column.data_type) is None:
+                types.append(f"{draft.name}.{column.name} ({column.data_type})")
+            elif _is_lost(draft, column, meta):
+                lost.append(f"{draft.name}.{column.name}")
+    notes = [f"left out, values of these types are not read: {', '.join(types)}"] if types else []
+    if lost:
+        keep = "meta.rfm.semantic_type: timestamp on the column keeps one that is not"
+        notes.append(f"left out, moments that are overwritten by later ones: {', '.join(lost)}; {keep}")
+    return notes
 
 
 def _on_keys_and_times(schema: RelationalSchema, metas: Mapping[str, TableMeta]) -> list[str]:

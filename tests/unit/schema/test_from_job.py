@@ -72,7 +72,9 @@ def test__query__column_that_is_left_out__says_so_instead_of_denying_it(shop):
     schema = shop.schema()
     assert schema.table("a").left_out == ("tags", "later")
     for name in ("Tags", "later"):
-        with pytest.raises(QueryError, match=f"a.{name} is left out: its type is not read, or meta.rfm.ignore"):
+        with pytest.raises(
+            QueryError, match=f"a.{name} is left out, by its type, as overwritten or by meta.rfm.ignore"
+        ):
             bind(parse(f"PREDICT a.{name} FOR EACH a.id"), schema)
 
 

@@ -83,6 +83,47 @@ def test__time__birthdays_and_load_times__never_taken(shop, other):
     assert schema.table("posts").time_column == "written_at"
 
 
+def test__time__changed_at__does_not_count_beside_another_and_is_left_out(shop):
+    shop.table("orders", "select 1 as id, now() as created_at, now() as updated_at, now() as last_modified")
+    schema = shop.schema()
+    assert schema.table("orders").time_column == "created_at"
+    assert [c.name for c in schema.table("orders").columns] == ["id", "created_at"]
+    assert any("overwritten by later ones: orders.updated_at, orders.last_modified;" in note for note in schema.notes)
+
+
+def test__time__only_changed_at__is_the_time(shop):
+    shop.table("products", "select 1 as id, now() as updated_at")
+    assert shop.schema().table("products").time_column == "updated_at"
+
+
+@pytest.mark.parametrize("column", ["last_seen_at", "lastLogin", "latest_order_on", "most_recent_visit"])
+def test__time__the_last_of_something__is_no_time_and_left_out(shop, column):
+    """By its last visit a customer would begin to exist when it ended, and its age would tell who came again."""
+    shop.table("customers", f"select 1 as customer_id, now() as {column}")
+    table = shop.schema().table("customers")
+    assert (table.time_column, table.left_out) == (None, (column,))
+
+
+def test__time__the_last_of_something__kept_where_declared_or_in_a_snapshot(shop):
+    declared = {"columns": {"last_day": {"meta": {"rfm": {"semantic_type": "timestamp"}}}}}
+    shop.table("employees", "select 1 as id, date '2025-01-01' as last_day", **declared)
+    versions = "select 1 as id, now() as last_seen_at, now() as dbt_valid_from, null::timestamp as dbt_valid_to"
+    shop.table("customers", versions, resource_type="snapshot")
+    schema = shop.schema()
+    assert "last_day" in [c.name for c in schema.table("employees").columns]
+    assert "last_seen_at" in [c.name for c in schema.table("customers").columns]
+
+
+def test__time__several_in_several_tables__asked_about_together(shop):
+    shop.table("orders", TWO_TIMES)
+    shop.table("tickets", "select 1 as id, now() as opened_at, now() as closed_at")
+    message = (
+        r"of each table, but model\.shop\.orders has created_at and paid_at; model\.shop\.tickets has opened_at and cl"
+    )
+    with pytest.raises(ProjectError, match=message):
+        shop.schema()
+
+
 def test__time__text_column_declared__refused_with_a_cast(shop):
     shop.table("orders", "select 1 as id, '2025-01-01' as ordered_at", event_time="ordered_at")
     with pytest.raises(ProjectError, match=r"time column orders\.ordered_at is VARCHAR, expected a date(.|\n)*Cast"):
