@@ -38,7 +38,7 @@ def _run(job_json: str, warehouse: DuckDB) -> tuple[str, str]:
         job = Job.from_json(job_json)
         from dbt_rfm.pipeline import publish  # loads torch
 
-        _make_rfm_schema(job, warehouse)
+        make_rfm_schema(job, warehouse)
         outcome = publish(job, warehouse)
         return outcome.status, outcome.message
     except RfmError as error:
@@ -47,7 +47,7 @@ def _run(job_json: str, warehouse: DuckDB) -> tuple[str, str]:
         return FAILED, _unforeseen(error, job)
 
 
-def _make_rfm_schema(job: Job, warehouse: DuckDB) -> None:
+def make_rfm_schema(job: Job, warehouse: DuckDB) -> None:
     """Where registry and histories go. DuckDB lets two threads of dbt collide that make one schema."""
     target, home = job.target, job.home
     if target is None or home is None or home.schema == target.schema:

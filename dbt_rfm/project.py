@@ -67,11 +67,7 @@ class Project:
         return plain_name(str(self._variable("dbt_rfm_schema") or ""), self.adapter)
 
     def _variable(self, name: str) -> Any:
-        """A var as dbt would look it up: the project's own scope first."""
-        for scope in (self.variables.get(self.name), self.variables, self.variables.get("dbt_rfm")):
-            if isinstance(scope, Mapping) and scope.get(name):
-                return scope[name]
-        return None
+        return _scoped(self.variables, self.name, name)
 
     def manifest(self) -> dict[str, Any]:
         """`target/manifest.json`. Raises ProjectError if there is none yet."""
@@ -104,6 +100,12 @@ class Project:
 
         assert self.database is not None, "a DuckDB target has a file"
         return DuckDB.open(self.database, read_only=read_only, attach=self.attached, search_path=self.root)
+
+
+def variable(root: Path, given: Mapping[str, Any], name: str) -> Any:
+    """A var of the project in `root`, where dbt was given some on its command line."""
+    config = _read_yaml(root / "dbt_project.yml")
+    return _scoped({**(config.get("vars") or {}), **given}, str(config.get("name")), name)
 
 
 def plain_name(name: str, adapter: str) -> str:
@@ -139,6 +141,14 @@ def find_project(
         attached=_attached(root, output) if adapter == DUCKDB else {},
         variables=variables,
     )
+
+
+def _scoped(variables: Mapping[str, Any], project: str, name: str) -> Any:
+    """A var as dbt would look it up: the project's own scope first."""
+    for scope in (variables.get(project), variables, variables.get("dbt_rfm")):
+        if isinstance(scope, Mapping) and scope.get(name):
+            return scope[name]
+    return None
 
 
 def _root(directory: Path) -> Path:

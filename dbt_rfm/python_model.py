@@ -64,10 +64,13 @@ def predict(
 
 def _publish(job: Job, session: Any) -> pa.Table:
     # Torch and the driver are loaded by the models that need them only.
+    from dbt_rfm.embedded import make_rfm_schema
     from dbt_rfm.pipeline import predict_table
     from dbt_rfm.warehouse.duckdb import DuckDB
 
-    rows, outcome = predict_table(job, DuckDB(session))
+    warehouse = DuckDB(session)
+    make_rfm_schema(job, warehouse)
+    rows, outcome = predict_table(job, warehouse)
     _say(outcome.message)
     return rows
 
@@ -107,6 +110,7 @@ def _job(
         invocation_id=get_invocation_id(),
         package_version=__version__,
         target_path=str(target_path),
+        rfm_schema=_rfm_schema(target.schema),
     )
     return replace(job, tests=job_tests(manifest, {t.unique_id for t in job.tables if t.unique_id}))
 
@@ -191,7 +195,21 @@ def running_target_path() -> Path:
     from dbt.flags import get_flags
 
     flags = get_flags()
-    return Path(getattr(flags, "PROJECT_DIR", None) or ".") / (getattr(flags, "TARGET_PATH", None) or "target")
+    return _project_dir(flags) / (getattr(flags, "TARGET_PATH", None) or "target")
+
+
+def _rfm_schema(default: str) -> str:
+    """The var dbt_rfm_schema of the dbt that runs this model, which a Python model is not told."""
+    from dbt.flags import get_flags
+
+    from dbt_rfm.project import variable
+
+    flags = get_flags()
+    return str(variable(_project_dir(flags), getattr(flags, "VARS", None) or {}, "dbt_rfm_schema") or default)
+
+
+def _project_dir(flags: Any) -> Path:
+    return Path(getattr(flags, "PROJECT_DIR", None) or ".")
 
 
 def _manifest(target_path: Path) -> Mapping[str, Any]:

@@ -50,6 +50,16 @@ class TestPythonModel:
         assert rolled.success, rolled.log
         assert shop.rows("select distinct model_version from churn_py") == [(1,)]
 
+    def test__var_dbt_rfm_schema__history_and_versions_are_found_there(self, shop: Project) -> None:
+        kept = ("--vars", "{dbt_rfm_schema: kept here}")
+
+        built = shop.dbt("run", "--select", "churn_py", *kept)
+
+        assert built.success, built.log
+        listed = shop.dbt("run-operation", "rfm_versions", *kept).log
+        assert listed.count("churn_py") == listed.count("serving") == 1
+        assert len(shop.rows('select * from "kept here".churn_py__history')) > 10
+
     def test__filtered_relation__alias__still_finds_its_keys(self, shop: Project) -> None:
         shop.write("models/large.py", python_model(orders='dbt.ref("orders").filter("amount > 20")'))
 
