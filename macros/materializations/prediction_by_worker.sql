@@ -6,7 +6,7 @@
 #}
 {% materialization prediction, default, supported_languages=['sql'] %}
   {%- do dbt_rfm.require_worker_adapter() -%}
-  {%- do dbt_rfm.require_name_for_history(this) -%}
+  {%- do dbt_rfm.require_usable_name(this) -%}
   {%- set target_relation = this.incorporate(type='table') -%}
   {%- set existing = load_cached_relation(this) -%}
   {%- set grant_config = config.get('grants') -%}
@@ -69,20 +69,32 @@
 {% endmacro %}
 
 
-{# Refuses a name that leaves no room for that of the history. #}
-{% macro require_name_for_history(target) %}
-  {%- do adapter.dispatch('require_name_for_history', 'dbt_rfm')(target) -%}
+{# Refuses a name under which a worker would not find, or keep, what belongs to the prediction, before a job is left. #}
+{% macro require_usable_name(target) %}
+  {%- do adapter.dispatch('require_usable_name', 'dbt_rfm')(target) -%}
 {% endmacro %}
 
 
-{% macro default__require_name_for_history(target) %}
+{% macro default__require_usable_name(target) %}
 {% endmacro %}
 
 
 {# Postgres cuts a name that is too long: the history would not be found again, or be another prediction's. #}
-{% macro postgres__require_name_for_history(target) %}
+{% macro postgres__require_usable_name(target) %}
   {%- set room = target.relation_max_name_length() - '__history' | length -%}
   {%- if target.identifier.encode('utf-8') | length > room -%}
     {%- do dbt_rfm.raise_error(target.identifier ~ ' is too long a name: that of its history, ' ~ target.identifier ~ '__history, is longer than Postgres takes', 'Give it a name or an alias of at most ' ~ room ~ ' characters.') -%}
   {%- endif -%}
+{% endmacro %}
+
+
+{# The worker has the names as they are without quotes. #}
+{% macro snowflake__require_usable_name(target) %}
+  {%- set quoted = target.quote_policy -%}
+  {%- if quoted.identifier or quoted.schema -%}
+    {%- do dbt_rfm.raise_error('this project quotes the names of tables or schemas, and a prediction needs those that Snowflake finds without quotes', 'Set identifier and schema to false under quoting: in dbt_project.yml; sources may say otherwise.') -%}
+  {%- endif -%}
+  {%- for name in [target.schema, dbt_rfm.rfm_schema(target.schema), target.identifier] if not modules.re.match('[A-Za-z_][A-Za-z0-9_$]*$', name) -%}
+    {%- do dbt_rfm.raise_error(name ~ ' needs quotes in Snowflake, and a prediction has to be found without', 'Use letters, digits and underscores for its alias, its schema and the var dbt_rfm_schema.') -%}
+  {%- endfor -%}
 {% endmacro %}

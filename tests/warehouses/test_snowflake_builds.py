@@ -159,6 +159,23 @@ def test__name__with_capitals__is_that_of_the_registry_without_them(
     assert "serves version 1 again" in printed(shop, capsys, "rollback", "Churn_30D", "--version", "1")
 
 
+def test__name__that_needs_quotes__is_refused_before_a_job_is_left(shop: SnowflakeProject) -> None:
+    shop.write("models/quoted.sql", predict(config=", alias='Quoted Name'"))
+    project = (shop.path / "dbt_project.yml").read_text()
+    jobs = f"select count(*) from {rfm(shop)}.rfm_jobs"
+    before = shop.rows(jobs)
+
+    named = shop.dbt("run", "--select", "quoted")
+    shop.write("dbt_project.yml", project + "quoting: {identifier: true}\n")
+    quoting = shop.dbt("run", "--select", "quoted")
+
+    shop.write("dbt_project.yml", project)
+    shop.remove("models/quoted.sql")
+    assert "Quoted Name needs quotes in Snowflake" in named.messages["quoted"]
+    assert "under quoting: in dbt_project.yml" in quoting.messages["quoted"]
+    assert shop.rows(jobs) == before
+
+
 def test__empty__columns_without_rows_and_no_version(shop: SnowflakeProject) -> None:
     built = shop.dbt("run", "--select", "churn", "--empty")
 
