@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
 
 from sqlglot import exp
 
@@ -18,6 +19,7 @@ from dbt_rfm.schema.types import Link, Table
 from dbt_rfm.warehouse.base import Warehouse
 
 SAMPLE = 10_000  # rows per look; milliseconds on any warehouse
+PARENTS = 500  # rows whose children are added up
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,19 @@ class TextShape:
 
 
 @dataclass(frozen=True)
+class BesideChildren:
+    """Of one row with several children: numbers of its own, and COUNT and `Probe.AGGREGATES` of numbers of theirs."""
+
+    own: list[float | None]
+    children: list[float | None]
+
+
+@dataclass(frozen=True)
 class Probe:
     warehouse: Warehouse
     as_of: datetime | None = None
+
+    AGGREGATES: ClassVar = ("SUM", "AVG", "MIN", "MAX")
 
     def keys(self, table: Table, columns: Sequence[str]) -> dict[str, Spread]:
         """Spread over all rows; in a snapshot table over the rows valid at `as_of`, or now."""
@@ -111,6 +123,27 @@ class Probe:
         found = exp.Select(expressions=[column(key), first]).from_(self.rows(table).subquery("v"))
         return found.group_by(column(key))
 
+    def beside_children(
+        self, table: Table, own: Sequence[str], link: Link, child: Table, measures: Sequence[str]
+    ) -> list[BesideChildren]:
+        """Rows of a sample of the table that have two children or more, the last a day after them; of all times."""
+        read = exp.select("*").from_(table.relation, dialect=self.warehouse.dialect).limit(PARENTS)
+        keys = [column(name, "p") for name in dict.fromkeys((link.parent_column, *own))]
+        moments = [_time(table, table.own_time, "p")] if table.own_time else []
+        last = [exp.Max(this=_time(child, child.own_time, "c"))] if moments and child.own_time else []
+        counted: list[exp.Expression] = [exp.Count(this=exp.Star())]
+        for name in measures:
+            counted += [kind(this=column(name, "c")) for kind in (exp.Sum, exp.Avg, exp.Min, exp.Max)]
+        asked = [*(column(name, "p") for name in own), *counted, *(moments if last else []), *last]
+        query = exp.Select(expressions=[exp.alias_(e.copy(), f"a{i}") for i, e in enumerate(asked)])
+        on = exp.EQ(this=column(link.child_column, "c"), expression=column(link.parent_column, "p"))
+        children = exp.select("*").from_(child.relation, dialect=self.warehouse.dialect).subquery("c")
+        query = query.from_(read.subquery("p")).join(children, on=on)
+        rows = [[*row.values()] for row in self.warehouse.query(query.group_by(*keys, *moments)).to_pylist()]
+        size = len(own) + len(counted)
+        late = [row for row in rows if row[len(own)] > 1 and _are_apart(row[size:])]
+        return [BesideChildren(_floats(row[: len(own)]), _floats(row[len(own) : size])) for row in late]
+
     def rows(self, table: Table) -> exp.Select:
         """`select * from` the table, up to `as_of`."""
         select = exp.select("*").from_(table.relation, dialect=self.warehouse.dialect)
@@ -145,6 +178,16 @@ class Probe:
 
     def _one(self, select: exp.Expression) -> list:
         return [column[0].as_py() for column in self.warehouse.query(select).columns]
+
+
+def _floats(values: Sequence[Any]) -> list[float | None]:
+    return [None if value is None else float(value) for value in values]
+
+
+def _are_apart(moments: Sequence[datetime | None]) -> bool:
+    """Whether the last child came more than a day after its parent; so taken where a moment is not known."""
+    known = [moment for moment in moments if moment is not None]
+    return len(known) < 2 or known[1] - known[0] > timedelta(days=1)
 
 
 def _shape(name: str) -> list[exp.Expression]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -17,10 +18,11 @@ from sqlglot import exp
 
 from dbt_rfm import shards
 from dbt_rfm.answered import Answer
-from dbt_rfm.job import JobTarget
+from dbt_rfm.job import Job, JobTable, JobTarget
 from dbt_rfm.pipeline import answer, publish, understand
 from dbt_rfm.plan import sql
 from dbt_rfm.relations import named, names_beginning
+from dbt_rfm.schema.from_job import schema_from_job
 from dbt_rfm.schema.validate import validate
 from dbt_rfm.shard_board import ShardBoard
 from dbt_rfm.warehouse.base import Warehouse
@@ -86,6 +88,40 @@ def test__validate__other_warehouse__same_findings(other, world):
         known = understand(shop_world.job(QUESTIONS["binary"], relation), warehouse)
         found.append([str(finding) for finding in validate(known.schema, warehouse, entity="customers")])
     assert found[0] == found[1] and found[0]
+
+
+@OTHERS
+def test__schema__what_the_data_say_of_columns_and_times__same_as_duckdb(other, world):
+    """A customer's totals are left out, and items happen with their order, which comes after their product."""
+    began, days = datetime(2025, 1, 1, tzinfo=UTC), [*range(200)]
+    owners, amounts = [i % 30 for i in days], [i * 7 % 50 + 0.5 for i in days]
+    columns = {
+        "orders": {
+            "order_id": days,
+            "customer_id": owners,
+            "amount": amounts,
+            "ordered_at": [began + timedelta(days=i) for i in days],
+        },
+        "customers": {
+            "customer_id": [*range(30)],
+            "number_of_orders": [owners.count(c) for c in range(30)],
+            "lifetime_value": [sum(a for a, o in zip(amounts, owners, strict=True) if o == c) for c in range(30)],
+        },
+        "products": {"product_id": [*range(9)], "launched_on": [date(2024, 1, 1)] * 9},
+        "items": {"item_id": days, "order_id": days, "product_id": [i % 9 for i in days]},
+    }
+    tables = tuple(JobTable(alias=name, relation=f'"said_{name}"', unique_id=name) for name in columns)
+    found = []
+    for warehouse in (world, other):
+        for name, rows in columns.items():
+            warehouse.load_temporary(f"said_{name}", pa.table(rows))
+        found.append(schema_from_job(Job(query="", tables=tables, tests=()), warehouse))
+    ours, theirs = found
+    assert theirs.notes == ours.notes
+    assert (
+        ours.table("customers").left_out == theirs.table("customers").left_out == ("number_of_orders", "lifetime_value")
+    )
+    assert ours.table("items").time_link == theirs.table("items").time_link == "order_id"
 
 
 @OTHERS
