@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from dbt_rfm.schema import names
+from dbt_rfm.schema.data_types import Family, family
 from dbt_rfm.schema.probe import Probe
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 
@@ -52,7 +53,7 @@ def _totals(schema: RelationalSchema, table: Table, probe: Probe) -> Iterator[tu
         return
     for link in links:
         child = schema.table(link.child)
-        measures = [c.name for c in child.columns if c.semantic_type is SemanticType.NUMERICAL][:_MEASURES]
+        measures = [c.name for c in child.columns if _is_number(c)][:_MEASURES]
         rows = probe.beside_children(table, [c.name for c in suspects], link, child, measures)
         said = [f"COUNT of {child.name}", *(f"{f} of {child.name}.{m}" for m in measures for f in Probe.AGGREGATES)]
         for i, suspect in enumerate(suspects):
@@ -69,8 +70,15 @@ def _comes_later(schema: RelationalSchema, link: Link) -> bool:
 
 def _is_suspect(column: Column, links: Sequence[Link]) -> bool:
     of_children = {word for link in links for word in names.words(link.child) + names.entity_words(link.child)}
-    is_number = column.semantic_type is SemanticType.NUMERICAL and column.inferred
-    return is_number and bool({*names.words(column.name)} & (_SUSPECT | of_children))
+    return _is_number(column) and column.inferred and bool({*names.words(column.name)} & (_SUSPECT | of_children))
+
+
+def _is_number(column: Column) -> bool:
+    """A text may be declared to be one; it cannot be added up."""
+    return column.semantic_type is SemanticType.NUMERICAL and family(column.data_type) in (
+        Family.INTEGER,
+        Family.NUMBER,
+    )
 
 
 def _are_equal(own: Sequence[float | None], children: Sequence[float | None]) -> bool:

@@ -91,6 +91,13 @@ def test__total__declared__stays(shop):
     assert "orders" in columns(shop_with(shop, f"{OF_ORDERS.format('count(*)')} as orders", **declared).schema())
 
 
+def test__total__beside_a_text_that_is_declared_a_number__found(shop):
+    numbers = {"columns": {"weight": {"meta": {"rfm": {"semantic_type": "numerical"}}}}}
+    shop.table("orders", ORDERS.replace(" from range", ", '1.5 kg' as weight from range"), **numbers)
+    shop.table("customers", CUSTOMERS.format(f"{OF_ORDERS.format('count(*)')} as orders"), event_time="joined_at")
+    assert "orders" not in columns(shop.schema())
+
+
 def test__total__in_a_snapshot__stays(shop):
     shop.table("orders", ORDERS)
     total = f"{OF_ORDERS.format('count(*)')} as orders, timestamp '2024-12-01' as dbt_valid_from"
