@@ -124,7 +124,7 @@ def find_project(
     """The project in `directory` or the nearest folder above it. Raises ProjectError with what to do."""
     root = _root((directory or Path.cwd()).resolve())
     config = _read_yaml(root / "dbt_project.yml")
-    variables = {**(config.get("vars") or {}), **(variables or {})}
+    variables = {**_mapping(config.get("vars"), f"vars in {root / 'dbt_project.yml'}"), **(variables or {})}
     render = _renderer(variables)
     named = profile or os.environ.get("DBT_PROFILE") or render(config.get("profile"), "profile in dbt_project.yml")
     chosen, output = _output(_profiles_file(root, profiles_dir), named, target or os.environ.get("DBT_TARGET"), render)
@@ -185,14 +185,15 @@ def _output(path: Path, profile: str | None, target: str | None, render: Any) ->
         known = [name for name in profiles if name != "config"]
         named = f"no profile {profile}" if profile else "no profile, since dbt_project.yml names none"
         raise ProjectError(f"{path} has {named}", hint=did_you_mean(profile or "", known))
-    entry = profiles[profile] or {}
-    outputs = entry.get("outputs") or {}
+    entry = _mapping(profiles[profile], f"profile {profile} in {path}")
+    outputs = _mapping(entry.get("outputs"), f"outputs of profile {profile} in {path}")
     chosen = target or render(entry.get("target"), f"target of profile {profile}") or "default"
     if chosen not in outputs:
         raise ProjectError(
             f"profile {profile} has no target {chosen}", where=str(path), hint=did_you_mean(chosen, outputs)
         )
-    return chosen, _rendered(outputs[chosen] or {}, f"target {chosen} of profile {profile}", render)
+    where = f"target {chosen} of profile {profile}"
+    return chosen, _rendered(_mapping(outputs[chosen], f"{where} in {path}"), where, render)
 
 
 def _adapter(output: Mapping[str, Any], target: str) -> str:
@@ -221,6 +222,7 @@ def _attached(root: Path, output: Mapping[str, Any]) -> dict[str, Path]:
     """DuckDB files under `attach:`; databases of other kinds are dbt's business."""
     files = {}
     for entry in output.get("attach") or ():
+        entry = _mapping(entry, "an entry of attach")
         path = str(entry.get("path") or "")
         if entry.get("type") in (None, DUCKDB) and path and not path.startswith(_REMOTE):
             file = root / Path(path).expanduser()
@@ -270,6 +272,13 @@ def _renderer(variables: Mapping[str, Any]) -> Any:
             ) from error
 
     return render
+
+
+def _mapping(value: Any, what: str) -> Mapping[str, Any]:
+    """What stands there as a mapping; nothing is an empty one."""
+    if value is not None and not isinstance(value, Mapping):
+        raise ProjectError(f"{what} is {str(value)[:40]!r}, expected a mapping")
+    return value or {}
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -108,6 +108,27 @@ def test__database__not_a_file__says_so(root, path, said):
         find_project(root)
 
 
+@pytest.mark.parametrize(
+    ("profiles", "said"),
+    [
+        ("shop: dev\n", "profile shop in .* is 'dev', expected a mapping"),
+        ("shop: {target: dev, outputs: [dev]}\n", "outputs of profile shop in .* expected a mapping"),
+        ("shop: {target: dev, outputs: {dev: duckdb}}\n", "target dev of profile shop in .* is 'duckdb'"),
+        (PROFILE.replace("schema: mart", "attach: [other.duckdb]"), "an entry of attach is 'other.duckdb'"),
+    ],
+)
+def test__profiles__no_mapping__says_what_it_is(root, profiles, said):
+    (root / "profiles.yml").write_text(profiles)
+    with pytest.raises(ProjectError, match=said):
+        find_project(root)
+
+
+def test__project__vars_that_are_no_mapping__says_so(root):
+    (root / "dbt_project.yml").write_text("name: shop\nprofile: shop\nvars: [a]\n")
+    with pytest.raises(ProjectError, match=r"vars in .*dbt_project\.yml is \"\['a'\]\", expected a mapping"):
+        find_project(root)
+
+
 def test__attach__files_by_alias_or_name(root):
     attach = "attach: [{path: data/a.duckdb, alias: other}, {path: b.db}, {path: 'c.sqlite', type: sqlite}]"
     (root / "profiles.yml").write_text(PROFILE.replace("schema: mart", attach))

@@ -52,6 +52,14 @@ class KumoOptions:
             raise ModelError(
                 f"the model kumo has no option {unknown[0]}", hint=f"Its options: {', '.join(known)}; or endpoint."
             )
+        for name in ("context_size", "estimators", "hops"):
+            value = given.get(name, 1)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ModelError(f"the option {name} of the model kumo is {value!r}, expected a whole number from 1")
+        if not isinstance(given.get("pretrained", True), bool):
+            raise ModelError(
+                f"the option pretrained of the model kumo is {given['pretrained']!r}, expected true or false"
+            )
         return cls(**given)
 
 

@@ -146,5 +146,18 @@ def test__kumo__unknown_option__says_which_there_are() -> None:
         load_model("kumo", "cpu", {"layers": 3})
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"estimators": 0}, "estimators of the model kumo is 0, expected a whole number from 1"),
+        ({"hops": "2"}, "hops of the model kumo is '2'"),
+        ({"pretrained": "no"}, "pretrained of the model kumo is 'no', expected true or false"),
+    ],
+)
+def test__kumo__option_of_the_wrong_form__says_what_is_expected(given: dict[str, object], said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        load_model("kumo", "cpu", given)
+
+
 def test__kumo__reads_rows__and_rfm_does_not() -> None:
     assert reads_rows("kumo") and not reads_rows("rfm")
