@@ -9,7 +9,17 @@ anchor, unless somebody says when they become known (`label_delay`).
 from __future__ import annotations
 
 from dbt_rfm.pql.scope import Scope
-from dbt_rfm.pql.task import BoundColumn, BoundCondition, BoundTarget, Task, leaves
+from dbt_rfm.pql.task import (
+    BoundAnd,
+    BoundColumn,
+    BoundComparison,
+    BoundCondition,
+    BoundNot,
+    BoundOr,
+    BoundTarget,
+    Task,
+    leaves,
+)
 from dbt_rfm.schema.types import RelationalSchema, Table
 
 
@@ -43,6 +53,22 @@ def check_attributes(scope: Scope, target: BoundTarget, entity: Table, where: Bo
         if own and leaf.column is not None and leaf.column.name in names:
             problem = f"{entity.name}.{leaf.column.name} is what is predicted, so it cannot say who counts"
             raise scope.error(problem, leaf.span, "Leave it out: what is known is learnt from, what is not is asked.")
+
+
+def check_unknown(scope: Scope, node: BoundTarget) -> None:
+    """Raises QueryError for a condition on things that is true or false even of null: it is known of all of them."""
+    if isinstance(node, BoundNot):
+        check_unknown(scope, node.operand)
+    elif isinstance(node, BoundAnd | BoundOr):
+        for operand in node.operands:
+            check_unknown(scope, operand)
+    elif isinstance(node, BoundComparison) and node.operator in ("IS", "IS NOT"):
+        column = next(c for c in leaves(node) if isinstance(c, BoundColumn))
+        name = f"{column.table.name}.{column.column.name}"
+        tested = f"{node.operator} {'NULL' if node.value is None else str(node.value).upper()}"
+        problem = f"{name} {tested} is true or false of every row, so there is nothing to predict"
+        hint = "Predict the column itself, or compare it with a value: where it is null is then what is asked."
+        raise scope.error(problem, column.span, hint)
 
 
 def check_attribute(scope: Scope, bound: BoundColumn) -> None:

@@ -13,7 +13,14 @@ from dataclasses import replace
 
 from dbt_rfm.errors import QueryError
 from dbt_rfm.pql import ast
-from dbt_rfm.pql.attributes import are_events, check_attribute, check_attributes, hidden_columns, own_columns
+from dbt_rfm.pql.attributes import (
+    are_events,
+    check_attribute,
+    check_attributes,
+    check_unknown,
+    hidden_columns,
+    own_columns,
+)
 from dbt_rfm.pql.classify import classes_shown
 from dbt_rfm.pql.conditions import Leaf, bind_comparison, bind_condition, bind_operand
 from dbt_rfm.pql.forecast import timeframes_of
@@ -52,8 +59,12 @@ def bind(query: ast.Query, schema: RelationalSchema, *, labels: Table | None = N
 
     `delay_given`: the options say when an attribute becomes known, so rows with a time are events.
     """
-    task = _Binder(query, Scope(query.text, schema, labels)).task()
-    of_events = bool(hidden_columns(task)) and are_events(schema, task.entity.table, delay_given=delay_given)
+    scope = Scope(query.text, schema, labels)
+    task = _Binder(query, scope).task()
+    of_attributes = bool(hidden_columns(task))
+    of_events = of_attributes and are_events(schema, task.entity.table, delay_given=delay_given)
+    if of_attributes and not of_events:
+        check_unknown(scope, task.target)
     return replace(task, of_events=of_events)
 
 
