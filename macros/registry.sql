@@ -115,9 +115,19 @@
 {% endmacro %}
 
 
-{# The time now, in UTC and without a zone, as the registry keeps times. #}
+{# The time now as SQL: by the warehouse's clock, in UTC and without a zone, as the registry keeps times. #}
 {% macro utc_now() %}
-  {%- do return(modules.datetime.datetime.now(modules.pytz.utc).replace(tzinfo=none)) -%}
+  {%- do return(adapter.dispatch('utc_now', 'dbt_rfm')()) -%}
+{% endmacro %}
+
+
+{% macro default__utc_now() %}
+  {%- do return("(current_timestamp at time zone 'utc')") -%}
+{% endmacro %}
+
+
+{% macro snowflake__utc_now() %}
+  {%- do return("cast(convert_timezone('UTC', current_timestamp) as timestamp_ntz)") -%}
 {% endmacro %}
 
 

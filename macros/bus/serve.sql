@@ -14,7 +14,7 @@
   {%- set ours = 'model_name = ' ~ dbt_rfm.model_name(target) -%}
   {%- set marks -%}
     update {{ registry }} set status = 'retired' where {{ ours }} and status = 'serving';
-    update {{ registry }} set status = 'serving', served_at = cast('{{ dbt_rfm.utc_now() }}' as timestamp)
+    update {{ registry }} set status = 'serving', served_at = {{ dbt_rfm.utc_now() }}
     where {{ ours }} and version = {{ version }};
   {%- endset -%}
   {%- set history = dbt_rfm.beside(target, target.identifier ~ '__history') -%}

@@ -8,8 +8,8 @@
   {%- if both or unit not in ['minute', 'hour', 'day'] or number is not number -%}
     {%- do dbt_rfm.raise_error('prediction_fresh takes max_age_days, or period (minute, hour, day) and count', 'Write max_age_days: 2, or period: hour and count: 12.') -%}
   {%- endif -%}
-  {%- set age = modules.datetime.timedelta(minutes=number * {'minute': 1, 'hour': 60, 'day': 1440}[unit]) %}
+  {%- set minutes = (number * {'minute': 1, 'hour': 60, 'day': 1440}[unit]) | round | int %}
 select max({{ dbt_rfm.column(time_column) }}) as newest
 from {{ model }}
-having max({{ dbt_rfm.column(time_column) }}) < cast('{{ dbt_rfm.utc_now() - age }}' as timestamp)
+having max({{ dbt_rfm.column(time_column) }}) < {{ dbt_rfm.utc_now() }} - interval '{{ minutes }} minutes'
 {% endtest %}

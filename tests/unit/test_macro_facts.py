@@ -31,3 +31,9 @@ def test__jobs_table__has_the_columns_of_the_bus() -> None:
     found = re.search(r"create table if not exists \{\{ jobs \}\} \((.*?)\n      \)", text, re.DOTALL)
     assert found
     assert dict(line.split() for line in found[1].strip().split(",\n")) == bus.COLUMNS
+
+
+def test__macros__take_the_time_from_the_warehouse_and_never_from_the_machine_of_dbt() -> None:
+    asked = re.compile(r"datetime\.(now|utcnow|today)|run_started_at")
+    found = {file.name for file in MACROS.rglob("*.sql") if asked.search(file.read_text())}
+    assert found == set()
