@@ -2,7 +2,8 @@
 
     RfmError
     ├── ProjectError   the dbt project: a model, a column, a test, an option
-    │   └── RightMissing   what a role of the warehouse was not granted
+    │   ├── RightMissing   what a role of the warehouse was not granted
+    │   └── WarehouseAway  a warehouse that cannot be reached, or lets nobody in
     ├── QueryError     the predictive query: its text, with the position
     ├── DataError      the rows: duplicate keys, no history, nothing to learn from
     └── ModelError     the predictive model: unknown name, unreadable weights, a bundle that was changed
@@ -35,6 +36,10 @@ class ProjectError(RfmError):
 
 class RightMissing(ProjectError):
     """A role has to be granted something. `problem` names what a warehouse holds, and no values: logs may show it."""
+
+
+class WarehouseAway(ProjectError):
+    """The warehouse has to be reached again. `problem` says why it is not, and no credential: logs may show it."""
 
 
 class QueryError(RfmError):

@@ -1,7 +1,7 @@
 """The worker's log: one line per event, as key=value or as JSON, on stderr.
 
 Fields are names, numbers and states. Messages of errors stay out, because they may quote rows or settings: dbt shows
-them to whom they belong. A missing right is told, since without it dbt may never hear of it. Of an error that nobody
+them to whom they belong. A missing right, or why a warehouse is away, is told, since dbt may never hear of it. Of an error that nobody
 foresaw the log says its type and the places in the code.
 """
 
@@ -14,7 +14,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from dbt_rfm.errors import RfmError, RightMissing
+from dbt_rfm.errors import RfmError, RightMissing, WarehouseAway
 
 
 class Log:
@@ -34,7 +34,7 @@ class Log:
 
 def fit_to_log(error: RfmError) -> str | None:
     """What an error says, if it can hold no value."""
-    return error.problem if isinstance(error, RightMissing) else None
+    return error.problem if isinstance(error, RightMissing | WarehouseAway) else None
 
 
 def places(error: BaseException) -> str:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from sqlglot import exp
 
-from dbt_rfm.errors import DataError, ProjectError, RfmError, RightMissing, did_you_mean
+from dbt_rfm.errors import DataError, ProjectError, RfmError, RightMissing, WarehouseAway, did_you_mean
 from dbt_rfm.warehouse.catalogue import kinds
 from dbt_rfm.warehouse.messages import first_line, without_values
 from dbt_rfm.warehouse.postgres_sql import KEY_FUNCTIONS, parted, written
@@ -310,18 +310,18 @@ def _dsn(settings: Mapping[str, Any]) -> str:
     return " ".join(f"{name}='{value}'" for name, value in escaped.items())
 
 
-def _not_connected(error: Exception, settings: Mapping[str, Any]) -> ProjectError:
+def _not_connected(error: Exception, settings: Mapping[str, Any]) -> WarehouseAway:
     where = f"{settings.get('host', 'the local socket')}:{settings.get('port') or 5432}"
     line = first_line(error).split("Failed to connect: ")[-1]
     reason = re.split(r"(?:FATAL|failed): +", line)[-1]
     hint = "Check the target in profiles.yml and that the server runs."
-    return ProjectError(f"Postgres at {where} does not let us in: {reason}", hint=hint)
+    return WarehouseAway(f"Postgres at {where} does not let us in: {reason}", hint=hint)
 
 
 def _by_state(state: str, line: str, role: str) -> RfmError:
     """The error for a state (SQLSTATE, Appendix A of the Postgres manual) and its message."""
     if state.startswith(("08", "57P")):
-        return ProjectError("the connection to Postgres is gone", hint="Is the server still running? Try again.")
+        return WarehouseAway("the connection to Postgres is gone", hint="Is the server still running? Try again.")
     if state == "42501":
         return RightMissing(f"Postgres says {line}", hint=f"Grant {role} what it needs: docs/operations.md lists it.")
     if state == "53100":

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlglot import exp
 
-from dbt_rfm.errors import DataError, ProjectError, RfmError, RightMissing
+from dbt_rfm.errors import DataError, ProjectError, RfmError, RightMissing, WarehouseAway
 from dbt_rfm.machine import private_folder
 from dbt_rfm.warehouse.catalogue import kinds, listed
 from dbt_rfm.warehouse.messages import first_line, without_values
@@ -262,12 +262,12 @@ def _key_text(text: str) -> str:
     return "".join(line for line in text.strip().splitlines() if not line.startswith("-----"))
 
 
-def _not_connected(error: Exception, settings: Mapping[str, Any]) -> ProjectError:
+def _not_connected(error: Exception, settings: Mapping[str, Any]) -> WarehouseAway:
     reason = first_line(error) if isinstance(error, SnowflakeError) else type(error).__name__
     for secret in ("password", "token", "private_key", "private_key_passphrase"):
         if settings.get(secret):
             reason = reason.replace(str(settings[secret]), "…")
-    return ProjectError(
+    return WarehouseAway(
         f"Snowflake account {settings.get('account')} does not let us in: {reason}",
         hint="Check the target in profiles.yml; `dbt debug` tries the same.",
     )
@@ -300,7 +300,7 @@ def _by_number(number: int, line: str) -> RfmError:
     if number == _BAD_NAME and name:
         return ProjectError(f"Snowflake finds no column {other_case(name[1].rsplit('.', 1)[-1].strip(chr(34)))}")
     if number >= 250000:
-        return ProjectError("the connection to Snowflake is gone", hint="Is the network still up? Try again.")
+        return WarehouseAway("the connection to Snowflake is gone", hint="Is the network still up? Try again.")
     if 100000 <= number < 101000:
         return DataError(f"Snowflake cannot compute this: {without_values(line)}")
     return ProjectError(f"Snowflake refuses this: {without_values(line)}")

@@ -17,7 +17,7 @@ import pytest
 
 from dbt_rfm import __version__, pipeline, shard_board
 from dbt_rfm.bus import COLUMNS, Terms
-from dbt_rfm.errors import DataError, ProjectError, RightMissing
+from dbt_rfm.errors import DataError, ProjectError, RightMissing, WarehouseAway
 from dbt_rfm.job import Job, JobTarget
 from dbt_rfm.scoring import ShardsDone
 from dbt_rfm.warehouse.duckdb import DuckDB
@@ -324,10 +324,11 @@ def test__start__log_says_in_which_schemas_it_looks(bench: Bench) -> None:
     ("error", "event", "reason"),
     [
         (RightMissing("Postgres says permission denied for table rfm_jobs"), "right_missing", "table rfm_jobs"),
+        (WarehouseAway("Postgres at dwh:5432 does not let us in: no such role"), "warehouse_away", "at dwh:5432"),
         (ProjectError(f"no {SECRET}"), "warehouse_away", None),
     ],
 )
-def test__looking__fails__log_says_which_right_is_missing_and_no_other_message(
+def test__looking__fails__log_says_which_right_is_missing_or_why_it_is_away_and_no_other_message(
     bench: Bench, answered: Any, error: ProjectError, event: str, reason: str | None
 ) -> None:
     class Refusing(Shared):
