@@ -45,7 +45,7 @@ from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.session import Session
 from dbt_rfm.shards import ROW, RunTables, bounds_of, fetch, head, said_of
-from dbt_rfm.snapshot import BACKTEST_CONTEXT, CONTEXT, QUERY, Feature, Snapshot
+from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Feature, Snapshot
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
 
@@ -151,7 +151,7 @@ def _snapshot(
     if with_rows and not bounds:
         names, sizes = session.names, options.neighbors
         rows, reason = rows_around(session, scope, names, task.entity, sizes, most=MAX_EXAMPLES_WITH_ROWS)
-    labels = examples.filter(pc.is_in(examples["split"], pa.array([CONTEXT, BACKTEST_CONTEXT])))["label"]
+    labels = examples.filter(pc.is_in(examples["split"], pa.array([CONTEXT, BACKTEST_CONTEXT, BACKTEST])))["label"]
     classes = tuple(sorted(pc.unique(labels).to_pylist())) if task.kind == TaskKind.MULTICLASS else ()
     return Snapshot(
         query=task.text,

@@ -15,6 +15,9 @@ from small_schema import ORDERS, schema, table
 
 from dbt_rfm.collect import collect, collect_labelled
 from dbt_rfm.errors import DataError, ProjectError, RfmError
+from dbt_rfm.evaluate import backtest
+from dbt_rfm.model import load_model
+from dbt_rfm.model.step import run_step
 from dbt_rfm.options import Options
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
@@ -269,6 +272,19 @@ def test__collect__nothing_passes_where__is_an_error_that_names_it(connection) -
     with pytest.raises(DataError, match="gives a label") as caught:
         snapshot(connection, f"{CHURN} WHERE COUNT(orders.*, -10, 0, days) > 9999")
     assert "WHERE" in caught.value.hint
+
+
+def test__collect__class_that_only_the_backtest_holds__is_one_of_the_classes(connection) -> None:
+    """More classes than a context has room for: each customer a town of his own."""
+    connection.execute("update customers set segment = 'town ' || customer_id where customer_id > 9")
+    found = snapshot(connection, "PREDICT customers.segment FOR EACH customers.customer_id", context_size=5)
+    tested, learnt, learnt_before = (
+        {r["label"] for r in rows(found, split)} for split in ("backtest", "context", "backtest_context")
+    )
+    assert tested - learnt - learnt_before and tested <= set(found.classes)
+    step = run_step(found, load_model("rfm", "cpu", {}), seed=0)
+    test = backtest(found, step.backtest)
+    assert test is not None and 0 <= test.metrics["accuracy"] < 1
 
 
 def test__collect__one_class__is_an_error(connection) -> None:
