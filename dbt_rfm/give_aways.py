@@ -39,7 +39,7 @@ def give_aways(
     if len(known) < _LEAST_ROWS:
         return []
     labels = examples["label"].take(pa.array(known))
-    own = [f for f in meta if f.source in ("own", "parent") and "<" not in f.name]
+    own = [f for f in meta if f.source in ("own", "parent") and ">" not in f.name]  # groups of rows are no column
     telling = [f.name for f in own if _tells(kind, features[f.name].take(pa.array(known)), labels)]
     missing = [f.name for f in own if f.name not in telling and _goes_missing(features[f.name], known, asked)]
     notes = []

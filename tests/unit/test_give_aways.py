@@ -64,6 +64,11 @@ def test__give_aways__of_children__are_not_looked_at() -> None:
     assert notes(TaskKind.BINARY, FRAUD, source="child", copy=np.where(FRAUD, "a", "b")) == []
 
 
+def test__give_aways__what_other_rows_of_a_category_did__is_no_column_to_leave_out() -> None:
+    since = [*NOISE[:ROWS], *[None] * ASKED]
+    assert notes(TaskKind.BINARY, FRAUD, source="parent", **{"t>code.recency": since, "t.shop>shops<t.n": since}) == []
+
+
 def test__give_aways__known_with_the_outcome_and_missing_without__is_named() -> None:
     reviewer = [*NOISE[:ROWS], *[None] * ASKED]
     (note,) = notes(TaskKind.BINARY, FRAUD, reviewer=reviewer)
