@@ -233,10 +233,9 @@ def _rollback_to(warehouse: Warehouse, target: JobTarget, version: int | None) -
         serving = max((r["version"] for r in known if r["status"] == SERVING), default=0)
         older = [r for r in known if r["version"] < serving and r["status"] == RETIRED]
         if not older:
-            raise DataError(
-                f"{target.identifier} has no retired version before {serving} to go back to",
-                hint="Name one with its number.",
-            )
+            stated = ", ".join(f"{r['version']} ({r['status']})" for r in known)
+            lacks = f"has no retired version before {serving} to go back to" if serving else "serves no version yet"
+            raise DataError(f"{target.identifier} {lacks}", hint=f"Name one with its number: {stated}.")
         return older[0]
     for row in known:
         if row["version"] == version:

@@ -60,7 +60,10 @@
     {%- set serving = known | selectattr('status', 'equalto', 'serving') | map(attribute='version') | max | default(0, true) -%}
     {%- set found = known | selectattr('status', 'equalto', 'retired') | selectattr('version', 'lt', serving) | list -%}
     {%- if not found -%}
-      {%- do dbt_rfm.raise_error(target.identifier ~ ' has no retired version before ' ~ serving ~ ' to go back to', 'Name one with version.') -%}
+      {%- set stated = [] -%}
+      {%- for row in known -%}{%- do stated.append(row.version ~ ' (' ~ row.status ~ ')') -%}{%- endfor -%}
+      {%- set lacks = 'has no retired version before ' ~ serving ~ ' to go back to' if serving else 'serves no version yet' -%}
+      {%- do dbt_rfm.raise_error(target.identifier ~ ' ' ~ lacks, 'Name one with version: ' ~ stated | join(', ') ~ '.') -%}
     {%- endif -%}
   {%- endif -%}
   {%- do return(found[0].version) -%}

@@ -284,6 +284,12 @@ def test__rollback__nothing_to_go_back_to__says_so(warehouse: DuckDB) -> None:
         versions.rollback(warehouse, TARGET, 7)
 
 
+def test__rollback__only_version_held_back__says_which_may_be_named(warehouse: DuckDB) -> None:
+    publish(warehouse, rows(0.5), hold=True)
+    with pytest.raises(DataError, match=r"churn serves no version yet\n  Name one with its number: 1 \(held\)\."):
+        versions.rollback(warehouse, TARGET)
+
+
 def test__rollback__rows_deleted_from_the_history__refused_and_the_table_stays(warehouse: DuckDB) -> None:
     publish(warehouse, rows(0.25))
     publish(warehouse, rows(0.5))
