@@ -48,15 +48,19 @@ def is_held(result: Answer) -> bool:
     return result.options.on_worse == "hold" and result.backtest is not None and not result.backtest.beats
 
 
+def seconds_line(seconds: dict[str, float]) -> str:
+    return f"plan {seconds['plan']:.1f} s, model {seconds['model']:.1f} s"
+
+
 def headline(job: Job, result: Answer, number: int, status: str) -> str:
     assert job.target is not None
     context = _count(result.snapshot, CONTEXT)
     state = {"held": "held back", "ready": "ready"}.get(status, "serving")
     figures = result.backtest.line() if result.backtest else _no_backtest(result)
-    seconds = f"plan {result.seconds['plan']:.1f} s, model {result.seconds['model']:.1f} s"
     return (
         f"{job.target.identifier} version {number} {state}: {_how_many(result)} as of "
-        f"{result.snapshot.anchor:%Y-%m-%d %H:%M} from {context} labelled examples; {figures}; {seconds}"
+        f"{result.snapshot.anchor:%Y-%m-%d %H:%M} from {context} labelled examples; {figures}; "
+        f"{seconds_line(result.seconds)}"
     )
 
 

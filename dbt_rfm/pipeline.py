@@ -25,7 +25,7 @@ from dbt_rfm.errors import ProjectError
 from dbt_rfm.evaluate import backtest
 from dbt_rfm.job import Job
 from dbt_rfm.model import load_model, quick_options, reads_rows
-from dbt_rfm.model.interface import RelationalModel
+from dbt_rfm.model.interface import Progress, RelationalModel
 from dbt_rfm.model.shelf import Shelf
 from dbt_rfm.model.step import learn, prediction_rows, run_step
 from dbt_rfm.one_state import as_of_now
@@ -50,8 +50,6 @@ from dbt_rfm.versions import Serving
 from dbt_rfm.warehouse.base import Warehouse
 
 QUICK_CONTEXT = 1000  # labelled examples behind a quick answer
-
-Progress = Callable[[str], None]  # told the name of each stage as it starts
 
 
 @dataclass(frozen=True)
@@ -194,7 +192,8 @@ def _model_of(
     job: Job, snapshot: Snapshot, options: Options, quick: bool, progress: Progress
 ) -> tuple[RelationalModel, Shelf | None, tuple[str, ...]]:
     """The model, adapted where that is asked for; where what it learns is kept; and what there is to say of both."""
-    model = load_model(options.model, options.device, _model_options(options, quick))
+    asked = options.for_model() | (quick_options(options.model) if quick else {})
+    model = load_model(options.model, options.device, asked)
     if quick:
         return model, None, ()
     root, fresh = trained.root_of(job, options), job.full_refresh
@@ -209,10 +208,6 @@ def _stored(tables: RunTables, task: Task, schema: RelationalSchema) -> exp.Tabl
         return tables.table("predictions")
     tables.create("keyed", keyed)
     return tables.table("keyed")
-
-
-def _model_options(options: Options, quick: bool) -> dict[str, object]:
-    return options.for_model() | quick_options(options.model) if quick else options.for_model()
 
 
 def publish(
@@ -244,7 +239,7 @@ def help_with(job: Job, warehouse: Warehouse, board: Board, *, progress: Progres
     known = understand(job, warehouse)
     if known.options.fine_tune or known.options.model == AUTO:
         return False  # the weights are where they were trained, and so is what was chosen
-    model = load_model(known.options.model, known.options.device, _model_options(known.options, quick=False))
+    model = load_model(known.options.model, known.options.device, known.options.for_model())
     learnt = learn(snapshot, model, CONTEXT, seed=known.options.seed)
     answer_shards(tables, snapshot, learnt, known.task, board, progress=progress, wait=False)
     return True

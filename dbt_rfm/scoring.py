@@ -9,15 +9,13 @@ is done, so a worker that dies leaves no part of one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from dbt_rfm.asked_rows import likeliest
+from dbt_rfm.model.interface import Progress
 from dbt_rfm.model.step import Learnt, prediction_rows
 from dbt_rfm.pql.task import Task
 from dbt_rfm.shards import Board, RunTables, number_of, part
 from dbt_rfm.snapshot import QUERY, Snapshot
-
-Progress = Callable[[str], None]
 
 
 class ShardsDone(str):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 CONTEXT, QUERY, BACKTEST_CONTEXT, BACKTEST = "context", "query", "backtest_context", "backtest"
 
 #: Names of the features that hold an entity's labels from closed windows, the newest first.
+PAST_LABEL = "past label"  # source of features made of known labels
 PAST_LABELS = tuple(f"past.lag{k}" for k in range(1, 9))
 
 
@@ -42,7 +43,7 @@ class Feature:
 
     name: str  # e.g. orders.count.90d
     kind: str  # 'numerical' (double, null = missing) | 'categorical' (string, null = missing)
-    source: str  # 'own' | 'parent' | 'child' | 'co-parent' | 'past label' | 'calendar'
+    source: str  # where it comes from: 'own', 'parent', 'child', PAST_LABEL, 'calendar', …
     table: str = ""  # the table it summarises
 
 

@@ -8,13 +8,12 @@ both use holds the same weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbt_rfm.job import Job
 from dbt_rfm.model import trains
-from dbt_rfm.model.interface import RelationalModel
+from dbt_rfm.model.interface import Progress, RelationalModel
 from dbt_rfm.options import Options
 from dbt_rfm.registry import list_versions
 from dbt_rfm.snapshot import Snapshot
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from dbt_rfm.model.shelf import Shelf
 
 _SERVED = frozenset({"serving", "ready"})
-Progress = Callable[[str], None]
 
 
 def trains_for(options: Options) -> bool:

@@ -92,10 +92,6 @@ def short(value: Any) -> str:
     return str(value)
 
 
-def seconds_line(seconds: dict[str, float]) -> str:
-    return f"plan {seconds['plan']:.1f} s, model {seconds['model']:.1f} s"
-
-
 def write_json(file: Path, value: Any) -> None:
     """Write JSON. Raises ProjectError where the file cannot be written."""
     try:

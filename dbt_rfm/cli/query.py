@@ -46,7 +46,8 @@ def predict(
     target: Target = None,
 ) -> None:
     """Answer a predictive query without publishing anything."""
-    from dbt_rfm.cli.console import say, seconds_line, show_json, show_table, stages, write_csv
+    from dbt_rfm.answered import seconds_line
+    from dbt_rfm.cli.console import say, show_json, show_table, stages, write_csv
     from dbt_rfm.cli.project import open_project
     from dbt_rfm.cli.tables import cells
     from dbt_rfm.pipeline import answer
@@ -85,7 +86,8 @@ def evaluate(
 
     The window is predicted from what was known at its start, and compared with what happened and with baselines.
     """
-    from dbt_rfm.cli.console import say, seconds_line, show_json, show_table, stages
+    from dbt_rfm.answered import seconds_line
+    from dbt_rfm.cli.console import say, show_json, show_table, stages
     from dbt_rfm.cli.project import open_project
     from dbt_rfm.errors import DataError
     from dbt_rfm.pipeline import answer

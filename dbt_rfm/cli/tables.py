@@ -23,8 +23,9 @@ def head(warehouse: Warehouse, relation: JobTarget, rows: int) -> pa.Table:
     """The first rows of a served table by its key."""
     from sqlglot import exp
 
-    table = exp.table_(relation.identifier, db=relation.schema, catalog=relation.database, quoted=True)
-    return warehouse.query(exp.select("*").from_(table).order_by(exp.Literal.number(1)).limit(rows))
+    from dbt_rfm.relations import named
+
+    return warehouse.query(exp.select("*").from_(named(relation)).order_by(exp.Literal.number(1)).limit(rows))
 
 
 def cells(rows: pa.Table) -> list[tuple[Any, ...]]:

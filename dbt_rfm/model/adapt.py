@@ -17,9 +17,9 @@ from collections.abc import Callable
 from dbt_rfm.errors import ModelError
 from dbt_rfm.model.checkpoint import network_bytes, network_of
 from dbt_rfm.model.files import file_at
-from dbt_rfm.model.fine_tune import Progress, Tuned, fine_tune, watch
+from dbt_rfm.model.fine_tune import Tuned, fine_tune, watch
 from dbt_rfm.model.in_context import InContextModel
-from dbt_rfm.model.interface import Labelled, RelationalModel
+from dbt_rfm.model.interface import Labelled, Progress, RelationalModel
 from dbt_rfm.model.keeping import Keeping, Lesson, told, worse
 from dbt_rfm.model.network import RelationalTransformer
 from dbt_rfm.model.step import labelled, split_rows

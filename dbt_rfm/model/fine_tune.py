@@ -29,16 +29,16 @@ from dbt_rfm.model.checkpoint import packed, unpacked
 from dbt_rfm.model.episodes import QUESTIONS, Episode, draw_episode
 from dbt_rfm.model.files import File
 from dbt_rfm.model.in_context import InContextModel, checked
-from dbt_rfm.model.interface import Labelled
+from dbt_rfm.model.interface import Labelled, Progress
 from dbt_rfm.model.memory import LACK, halved
-from dbt_rfm.model.network import IDENTITY, RelationalTransformer
+from dbt_rfm.model.network import CATEGORY_VECTORS, IDENTITY, RelationalTransformer
+from dbt_rfm.model.opinions import batched
 from dbt_rfm.model.reading import Reading
 from dbt_rfm.model.stop import Stop
 from dbt_rfm.model.watched import Watched
-from dbt_rfm.pretrain.losses import NUM_CATEGORY_VECTORS, pinball
+from dbt_rfm.pretrain.losses import pinball
 from dbt_rfm.task_kind import TaskKind
 
-Progress = Callable[[str], None]
 _RATE = 1e-3
 _WARM_UP = 10  # steps
 _CLIP = 1.0
@@ -233,22 +233,18 @@ def clearly_less(losses: np.ndarray, others: np.ndarray) -> bool:
 
 def _loss(network: RelationalTransformer, episode: Episode, kind: str, draws: torch.Generator) -> Tensor:
     device, width = network.summary.device, len(episode.categorical)
-
-    def tensor(x: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(x)).unsqueeze(0).to(device)
-
     found = network(
-        tensor(episode.matrix),
-        tensor(episode.categorical),
-        tensor(episode.labels),
+        batched(episode.matrix, device),
+        batched(episode.categorical, device),
+        batched(episode.labels, device),
         kind,
         identities=torch.randn(1, width, IDENTITY, generator=draws).to(device),
-        categories=torch.randn(1, width, NUM_CATEGORY_VECTORS, IDENTITY, generator=draws).to(device),
+        categories=torch.randn(1, width, CATEGORY_VECTORS, IDENTITY, generator=draws).to(device),
     )
     if kind == TaskKind.REGRESSION:
-        return pinball(found, tensor(episode.low).float(), tensor(episode.high).float())
+        return pinball(found, batched(episode.low, device).float(), batched(episode.high, device).float())
     shift = torch.from_numpy(episode.log_odds).float().to(device)
-    return F.cross_entropy(found[0, :, : len(shift)] + shift, tensor(episode.low)[0])
+    return F.cross_entropy(found[0, :, : len(shift)] + shift, batched(episode.low, device)[0])
 
 
 def _identity(reading: Reading, seed: int, budget: float, start: RelationalTransformer) -> str:

@@ -9,6 +9,7 @@ The convention follows in-context learners (context, labels, query), so that oth
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 NUMERICAL = "numerical"
 CATEGORICAL = "categorical"
+Progress = Callable[[str], None]  # told the name of each stage as it starts
 LEVELS = (0.1, 0.5, 0.9)  # of a quantile where three are enough: the middle and four fifths around it
 
 

@@ -19,7 +19,7 @@ import torch
 from dbt_rfm.model.linear import ClassLine, NumberLine
 from dbt_rfm.model.log_odds import normalised
 from dbt_rfm.model.memory import LACK, halved
-from dbt_rfm.model.network import IDENTITY, MEDIAN, QUANTILE_LEVELS, Context, RelationalTransformer
+from dbt_rfm.model.network import CATEGORY_VECTORS, IDENTITY, MEDIAN, QUANTILE_LEVELS, Context, RelationalTransformer
 from dbt_rfm.model.reading import Question, Reading
 from dbt_rfm.model.spread import carried
 from dbt_rfm.model.target_scale import TargetScale
@@ -30,7 +30,6 @@ from dbt_rfm.model.unit_line import UnitLine
 #: How many opinions a quick answer has, and a thorough one of classes and of a number.
 QUICK, CLASSES, NUMBERS = 2, 3, 4
 
-_CATEGORY_VECTORS = 64
 _CELL_KEYS = 512  # context rows that cells attend to; attention among all of them would be most of the time
 
 
@@ -168,11 +167,10 @@ def number_members(turns: Turns) -> list[Member]:
     ]
 
 
-def in_units(labels: np.ndarray, of: np.ndarray | None = None) -> np.ndarray:
-    """Labels as their distance from the median of `of` (or of themselves) in mean distances from it."""
-    of = labels if of is None else of
-    middle = np.median(of)
-    return (labels - middle) / (np.abs(of - middle).mean() or 1.0)
+def in_units(labels: np.ndarray) -> np.ndarray:
+    """Labels as their distance from their median in mean distances from it."""
+    middle = np.median(labels)
+    return (labels - middle) / (np.abs(labels - middle).mean() or 1.0)
 
 
 def mean_log_odds(members: Sequence[Member], rows: np.ndarray) -> np.ndarray:
@@ -212,12 +210,12 @@ class Member:
         device, width = network.summary.device, len(part.categorical)
         with turn(), torch.inference_mode():
             encoded = network.encode(
-                _batched(part.matrix, device),
-                _batched(part.categorical, device),
-                _batched(labels, device),
+                batched(part.matrix, device),
+                batched(part.categorical, device),
+                batched(labels, device),
                 kind,
                 identities=torch.randn(1, width, IDENTITY, generator=draws).to(device),
-                categories=torch.randn(1, width, _CATEGORY_VECTORS, IDENTITY, generator=draws).to(device),
+                categories=torch.randn(1, width, CATEGORY_VECTORS, IDENTITY, generator=draws).to(device),
                 key_rows=_key_rows(len(labels), draws),
             )
         scale = TargetScale.of(part.labels) if renamed is None else None
@@ -235,7 +233,7 @@ class Member:
         device, parts, start, at_once = self.network.summary.device, [], 0, self.chunk
         with turn(), torch.inference_mode():
             while start < max(len(rows), 1):
-                chunk = _batched(rows[start : start + at_once], device)
+                chunk = batched(rows[start : start + at_once], device)
                 try:
                     parts.append(self.network.score(self.encoded, chunk, self.kind)[0].cpu())
                 except LACK as error:
@@ -245,7 +243,8 @@ class Member:
         return torch.cat(parts).numpy().astype(np.float64)
 
 
-def _batched(x: np.ndarray, device: torch.device) -> torch.Tensor:
+def batched(x: np.ndarray, device: torch.device) -> torch.Tensor:
+    """As a batch of one, where the network is."""
     return torch.from_numpy(np.ascontiguousarray(x)).unsqueeze(0).to(device)
 
 

@@ -30,13 +30,12 @@ from dbt_rfm.plan.windows import LookBack
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.task import BoundArithmetic, BoundColumn, Task
 from dbt_rfm.schema.types import Table
-from dbt_rfm.snapshot import Feature
+from dbt_rfm.snapshot import PAST_LABEL, Feature
 from dbt_rfm.task_kind import TaskKind
 
 _BEFORE, _ROW, _AFTER = 0, 1, 2  # a place in the stream at one moment
 #: In front of a parent's name: the mean, or the latest, of the outcomes known of its earlier events.
 KNOWN_MEAN, KNOWN_LATEST = "known outcome.mean.all of ", "known outcome.last of "
-_SOURCE = "past label"
 _ROUNDING = "1e-12"  # of a sum of squares: far more than adding up loses, far less than differences that tell
 
 
@@ -279,7 +278,7 @@ class _Build:
         return Feature(f"{self.group.label}.{what}", kind, "parent", self.group.table.name)
 
     def _named(self, name: str, kind: str = NUMERICAL) -> Feature:
-        return Feature(name, kind, _SOURCE, self.group.table.name)
+        return Feature(name, kind, PAST_LABEL, self.group.table.name)
 
     def _counts(self) -> list[Output]:
         outputs: list[Output] = [

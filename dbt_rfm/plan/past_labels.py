@@ -11,12 +11,11 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names, Output, block
 from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL
-from dbt_rfm.snapshot import PAST_LABELS, Feature
+from dbt_rfm.snapshot import PAST_LABEL, PAST_LABELS, Feature
 from dbt_rfm.task_kind import TaskKind
 
 #: Features that by themselves are a forecast from the entity's own past.
 HISTORY_MEAN, HISTORY_LATEST = "past.mean.all", PAST_LABELS[0]
-_SOURCE = "past label"
 
 
 def past_labels_block(names: Names, kind: TaskKind) -> Block:
@@ -31,17 +30,17 @@ def past_labels_block(names: Names, kind: TaskKind) -> Block:
         first = exp.EQ(this=place.copy(), expression=exp.Literal.number(k))
         return exp.Max(this=sql.when(first, value.copy()))
 
-    outputs: list[Output] = [(Feature(name, shown, _SOURCE), at(k, label)) for k, name in enumerate(PAST_LABELS, 1)]
+    outputs: list[Output] = [(Feature(name, shown, PAST_LABEL), at(k, label)) for k, name in enumerate(PAST_LABELS, 1)]
     if kind != TaskKind.MULTICLASS:
         for window in (3, 12, None):
             recent: exp.Expression = label.copy()
             if window:
                 recent = sql.when(exp.LTE(this=place.copy(), expression=exp.Literal.number(window)), recent)
             name = f"past.mean.{window or 'all'}"
-            outputs.append((Feature(name, NUMERICAL, _SOURCE), exp.Avg(this=recent)))
-    outputs.append((Feature("past.count", NUMERICAL, _SOURCE), sql.as_double(exp.Count(this=place.copy()))))
+            outputs.append((Feature(name, NUMERICAL, PAST_LABEL), exp.Avg(this=recent)))
+    outputs.append((Feature("past.count", NUMERICAL, PAST_LABEL), sql.as_double(exp.Count(this=place.copy()))))
     age = sql.days_between(sql.column("anchor_time", "l"), sql.column("anchor_time", "e"))
-    outputs.append((Feature("past.age", NUMERICAL, _SOURCE), at(1, age)))
+    outputs.append((Feature("past.age", NUMERICAL, PAST_LABEL), at(1, age)))
     return block("past labels", query, sql.column("example_id", "e"), outputs)
 
 
@@ -57,8 +56,8 @@ def everybody_block(names: Names, kind: TaskKind) -> Block | None:
     newest = sql.when(exp.EQ(this=place, expression=exp.Literal.number(1)), rate)
     recent = sql.when(exp.LTE(this=place.copy(), expression=exp.Literal.number(6)), rate.copy())
     outputs = [
-        (Feature("everybody.lag1", NUMERICAL, _SOURCE), exp.Avg(this=newest)),
-        (Feature("everybody.mean.6", NUMERICAL, _SOURCE), exp.Avg(this=recent)),
+        (Feature("everybody.lag1", NUMERICAL, PAST_LABEL), exp.Avg(this=newest)),
+        (Feature("everybody.mean.6", NUMERICAL, PAST_LABEL), exp.Avg(this=recent)),
     ]
     return block("everybody", query, sql.column("example_id", "e"), outputs)
 

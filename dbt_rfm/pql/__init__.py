@@ -1,1 +1,1 @@
-"""See the module docstrings."""
+"""The predictive query language: text to a syntax tree (`parser.py`), and that bound to a schema (`binder.py`)."""

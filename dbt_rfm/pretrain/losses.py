@@ -10,11 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dbt_rfm.model.network import IDENTITY, QUANTILE_LEVELS, RelationalTransformer
+from dbt_rfm.model.network import CATEGORY_VECTORS, IDENTITY, QUANTILE_LEVELS, RelationalTransformer
 from dbt_rfm.pretrain.prior import Batch
 from dbt_rfm.task_kind import TaskKind
 
-NUM_CATEGORY_VECTORS = 64
 _REGRESSION_WEIGHT = 2.0  # brings the pinball loss to the size of a cross-entropy
 
 
@@ -28,7 +27,7 @@ def outputs(network: RelationalTransformer, batch: Batch, generator: torch.Gener
         torch.from_numpy(batch.labels[:, : batch.num_context]).to(device),
         str(batch.kind),
         identities=torch.randn(tasks, width, IDENTITY, generator=generator).to(device),
-        categories=torch.randn(tasks, width, NUM_CATEGORY_VECTORS, IDENTITY, generator=generator).to(device),
+        categories=torch.randn(tasks, width, CATEGORY_VECTORS, IDENTITY, generator=generator).to(device),
     )
 
 

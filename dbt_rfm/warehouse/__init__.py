@@ -1,1 +1,1 @@
-"""See the module docstrings."""
+"""What a prediction needs of a warehouse (`base.py`), on DuckDB, Postgres and Snowflake."""
