@@ -43,10 +43,14 @@
             when workers.seen_at > current_timestamp - interval '{{ claim_timeout }} seconds' then null
             when status = 'queued' and updated_at < current_timestamp - interval '{{ claim_timeout }} seconds' then 'unclaimed'
             when status = 'running' and lease_until < current_timestamp - interval '{{ claim_timeout }} seconds' then 'left'
-        end
+        end,
+        case when workers.busy_until > current_timestamp then 1 else 0 end
     from {{ jobs }}
     cross join (
-        select max(heartbeat_at) as seen_at from {{ jobs }}
+        select
+            max(heartbeat_at) as seen_at,
+            max(case when status = 'running' then lease_until end) as busy_until
+        from {{ jobs }}
         where package_version = {{ dbt_rfm.text(dbt_rfm.package_version()) }}
     ) as workers
     where job_id = {{ dbt_rfm.text(job_id) }}
@@ -56,7 +60,7 @@
     {%- do dbt_rfm.raise_error('job ' ~ job_id ~ ' is gone from ' ~ jobs, 'Somebody deleted it. Run dbt again.') -%}
   {%- endif -%}
   {%- set row = rows[0] -%}
-  {%- do return({'status': row[0], 'message': row[1], 'result': row[2], 'progress': row[3], 'trouble': row[4]}) -%}
+  {%- do return({'status': row[0], 'message': row[1], 'result': row[2], 'progress': row[3], 'trouble': row[4], 'workers_are_busy': row[5] | int == 1}) -%}
 {% endmacro %}
 
 
@@ -73,7 +77,8 @@
 {# What to tell of an open job, or ''. #}
 {% macro progress_line(row, poll) %}
   {%- if row.status == 'queued' -%}
-    {%- do return('waiting for a worker' ~ (' (' ~ row.message ~ ')' if row.message else '') if row.message or poll > 3 else '') -%}
+    {%- set waiting = 'waiting for its turn, workers are busy with other jobs' if row.workers_are_busy else 'waiting for a worker' -%}
+    {%- do return(waiting ~ (' (' ~ row.message ~ ')' if row.message else '') if row.message or poll > 3 else '') -%}
   {%- elif row.status != 'running' or not row.progress -%}
     {%- do return('') -%}
   {%- endif -%}

@@ -6,6 +6,9 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+from jinja2 import Environment
+
 from dbt_rfm import bus
 from dbt_rfm.scores import LOWER_IS_BETTER
 from dbt_rfm.versions import KIND_COLUMNS
@@ -31,6 +34,30 @@ def test__jobs_table__has_the_columns_of_the_bus() -> None:
     found = re.search(r"create table if not exists \{\{ jobs \}\} \((.*?)\n      \)", text, re.DOTALL)
     assert found
     assert dict(line.split() for line in found[1].strip().split(",\n")) == bus.COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("busy", "message", "poll", "said"),
+    [
+        (False, None, 0, ""),
+        (False, None, 4, "waiting for a worker"),
+        (True, None, 4, "waiting for its turn, workers are busy with other jobs"),
+        (False, "its worker was stopped", 0, "waiting for a worker (its worker was stopped)"),
+    ],
+)
+def test__progress_line__job_waits__says_what_for(busy: bool, message: str | None, poll: int, said: str) -> None:
+    class Returned(Exception):
+        """As dbt's return() does it: nothing after it is run."""
+
+    def give_back(value: str) -> None:
+        raise Returned(value)
+
+    environment = Environment(extensions=["jinja2.ext.do"])
+    environment.globals["return"] = give_back
+    macros = environment.from_string((MACROS / "bus" / "wait.sql").read_text()).module
+    with pytest.raises(Returned) as returned:
+        macros.progress_line({"status": "queued", "message": message, "workers_are_busy": busy}, poll)
+    assert returned.value.args == (said,)
 
 
 def test__macros__take_the_time_from_the_warehouse_and_never_from_the_machine_of_dbt() -> None:
