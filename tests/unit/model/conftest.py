@@ -34,6 +34,12 @@ def model(network) -> InContextModel:
 
 
 @pytest.fixture
+def plain(model: InContextModel) -> InContextModel:
+    """One reading of the question, answered in one piece."""
+    return model.with_options(members=1, chunk=512)
+
+
+@pytest.fixture
 def make_table():
     def make(rows: int, seed: int = 0, **more: np.ndarray) -> FeatureTable:
         """Three numbers (one with gaps), a category with gaps, and what is given."""

@@ -66,11 +66,6 @@ def snapshot(seed: int = 0, later: float = 0.0) -> Snapshot:
 
 
 @pytest.fixture
-def plain(model):
-    return model.with_options(members=1, chunk=512)
-
-
-@pytest.fixture
 def better(monkeypatch) -> None:
     """Whatever is trained is better than what there was."""
     monkeypatch.setattr(Watched, "losses", lambda self, network: even(1.0 if network is None else 0.5))

@@ -43,11 +43,6 @@ def ticking() -> Callable[[], float]:
 
 
 @pytest.fixture
-def plain(model: InContextModel) -> InContextModel:
-    return model.with_options(members=1, chunk=512)
-
-
-@pytest.fixture
 def task(make_table):
     table = make_table(320, seed=1)
     return table, table.columns[0]
