@@ -19,7 +19,7 @@ from dbt_rfm.schema.data_types import Family, family
 from dbt_rfm.schema.probe import Probe
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 
-_COUNTS = {"count", "counts", "number", "num", "nr", "n", "no", "frequency", "orders", "visits"}
+_COUNTS = {"count", "counts", "number", "num", "nr", "n", "no", "frequency"}
 _SUMS = {"total", "totals", "sum", "cumulative", "lifetime", "ltv", "value", "amount", "spent", "spend", "revenue"}
 _SUMS |= {"sales", "quantity", "qty", "units", "sold"}
 _OTHERS = {"avg", "average", "mean", "max", "maximum", "min", "minimum", "highest", "lowest", "largest", "smallest"}
@@ -65,7 +65,8 @@ def _totals(schema: RelationalSchema, table: Table, probe: Probe) -> Iterator[tu
 def _comes_later(schema: RelationalSchema, link: Link) -> bool:
     """Whether rows of the child have a time, and not that of the parent."""
     child = schema.table(link.child)
-    return child.name != link.parent and (child.own_time or child.time_link or link.child_column) != link.child_column
+    timed = child.own_time is not None or child.time_link not in (None, link.child_column)
+    return timed and child.name != link.parent
 
 
 def _is_suspect(column: Column, links: Sequence[Link]) -> bool:
