@@ -55,7 +55,8 @@ class Backtest(Tested):
         """One line for a log: the primary figure against the strongest baseline, then the others."""
         name, value = self.best_baseline
         verdict = "beats" if self.beats else "DOES NOT BEAT"
-        others = ", ".join(f"{k} {_short(v)}" for k, v in self.metrics.items() if k != self.primary)
+        defined = {k: v for k, v in self.metrics.items() if k != self.primary and not np.isnan(v)}
+        others = ", ".join(f"{k} {_short(v)}" for k, v in defined.items())
         return (
             f"backtest on {self.rows} rows: {self.primary} {_short(self.metrics[self.primary])} {verdict} "
             f"{name} {_short(value)}" + (f" ({others})" if others else "")

@@ -81,6 +81,7 @@ def test__backtest__nothing_happened__is_judged_by_mae() -> None:
     found = backtest(snapshot([0.0, 0.0, 0.0, 0.0]), predicted([0.0, 0.0, 0.0, 0.0]))
     assert found is not None
     assert (found.primary, found.beats) == ("mae", True)
+    assert "nan" not in found.line() and "(pinball " in found.line(), "shares of nothing are not told"
 
 
 def test__backtest__average__has_no_total() -> None:
