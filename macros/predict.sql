@@ -40,7 +40,7 @@
 {% macro query_tables(query, tables=none, labels=none) %}
   {%- set found = {} -%}
   {%- set taken = {'labels': labels} if labels is not none else {} -%}
-  {%- do dbt_rfm.add_tables(found, taken, var('dbt_rfm_graph', []), 'var dbt_rfm_graph') -%}
+  {%- do dbt_rfm.add_tables(found, taken, dbt_rfm.own_var('dbt_rfm_graph', []), 'var dbt_rfm_graph') -%}
   {%- do dbt_rfm.add_tables(found, taken, tables, 'tables=') -%}
   {%- for name in dbt_rfm.query_names(query) if name | lower not in taken -%}
     {%- do dbt_rfm.add_tables(found, taken, [name], 'the query') -%}

@@ -5,7 +5,17 @@
 
 {# The schema of what is kept of predictions in `schema`: the var dbt_rfm_schema, by default the same. #}
 {% macro rfm_schema(schema) %}
-  {%- do return(var('dbt_rfm_schema', none) or schema) -%}
+  {%- do return(dbt_rfm.own_var('dbt_rfm_schema') or schema) -%}
+{% endmacro %}
+
+
+{# A var of ours, wherever the project has it: as dbt finds it, in the project's own scope, or under `dbt_rfm:`. dbt looks in
+   the scope of what it renders, and that is the project's for a model and ours for an operation. #}
+{% macro own_var(name, default=none) %}
+  {%- for scope in [{name: var(name, none)}, var(project_name, none), var('dbt_rfm', none)] -%}
+    {%- if scope is mapping and scope.get(name) is not none -%}{%- do return(scope[name]) -%}{%- endif -%}
+  {%- endfor -%}
+  {%- do return(default) -%}
 {% endmacro %}
 
 

@@ -88,5 +88,5 @@
 
 {# The var is for servers that stand in for Snowflake in tests and have no system$wait. #}
 {% macro snowflake__wait_seconds(seconds) %}
-  {%- do run_query(var('dbt_rfm_wait_sql', 'call system$wait({s})') | replace('{s}', seconds | string)) -%}
+  {%- do run_query(dbt_rfm.own_var('dbt_rfm_wait_sql', 'call system$wait({s})') | replace('{s}', seconds | string)) -%}
 {% endmacro %}

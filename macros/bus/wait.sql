@@ -66,7 +66,7 @@
 
 {# A time-out in whole seconds. #}
 {% macro seconds_var(name, default) %}
-  {%- set given = var(name, default) -%}
+  {%- set given = dbt_rfm.own_var(name, default) -%}
   {%- if given is not number or given < 1 -%}
     {%- do dbt_rfm.raise_error('var ' ~ name ~ ': expected a number of seconds, got ' ~ given) -%}
   {%- endif -%}
@@ -99,7 +99,7 @@
     {%- do return('the job was cancelled: ' ~ row.message) -%}
   {%- endif -%}
   {%- set start = 'Start one where it can reach the warehouse: `dbt-rfm worker`, or `dbt-rfm run -- dbt build` for both at once. One that runs has to look in schema ' ~ jobs.database ~ '.' ~ jobs.schema ~ ', and its log says what keeps it from the job.' -%}
-  {%- set claim_timeout, job_timeout = var('dbt_rfm_claim_timeout', 600), var('dbt_rfm_job_timeout', 21600) -%}
+  {%- set claim_timeout, job_timeout = dbt_rfm.seconds_var('dbt_rfm_claim_timeout', 600), dbt_rfm.seconds_var('dbt_rfm_job_timeout', 21600) -%}
   {%- set problem, hint = {
       'unclaimed': ('no worker took the job within ' ~ claim_timeout ~ ' seconds' ~ (': ' ~ row.message if row.message else ''),
           ('The dbt package is version ' ~ job.package_version ~ '; install the same version of the Python package for a worker.') if row.message else start),

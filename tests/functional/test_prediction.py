@@ -188,3 +188,14 @@ class TestSchemaForWhatIsKept:
 
         assert "the rows of churn version 2 are gone from churn__history" in refused.log
         assert shop.rows("select distinct model_version from churn") == [(1,)]
+
+    @pytest.mark.parametrize("scope", ["shop", "dbt_rfm"])
+    def test__var_dbt_rfm_schema__in_a_scope__is_that_of_models_and_of_operations(
+        self, shop: Project, scope: str
+    ) -> None:
+        scoped = ("--vars", f"{{{scope}: {{dbt_rfm_schema: of_{scope}}}}}")
+
+        assert shop.dbt("run", "--select", "churn", *scoped).success
+
+        assert shop.rows(f"select version from of_{scope}.rfm_versions") == [(1,)]
+        assert "serving" in shop.dbt("run-operation", "rfm_versions", *scoped).log
