@@ -214,7 +214,10 @@ def _database(root: Path, output: Mapping[str, Any], target: str) -> Path:
             hint="Set `path: some_file.duckdb` in the profile.",
         )
     if path.startswith(_REMOTE):
-        raise ProjectError(f"target {target} is at {path}; the command line reads DuckDB files only")
+        raise ProjectError(
+            f"target {target} is at {path}; the command line reads DuckDB files only",
+            hint="Choose a target with a file of its own: --target.",
+        )
     return root / Path(path).expanduser()
 
 

@@ -297,7 +297,10 @@ def _history_select(warehouse: Warehouse, target: JobTarget, number: int, kind: 
     """Rows of a version as they were served; the history may hold columns of other kinds of prediction too."""
     history = _history(target)
     if not exists(warehouse, history):
-        raise DataError(f"the history of {target.identifier} is gone: there is nothing to go back to")
+        raise DataError(
+            f"the history of {target.identifier} is gone: there is nothing to go back to",
+            hint="Build the model anew: dbt build.",
+        )
     others = {c for columns in KIND_COLUMNS.values() for c in columns} - set(KIND_COLUMNS[kind])
     names = [n for n, _ in warehouse.describe(_sql(warehouse, history)) if n not in others]
     marks = [name for name, _ in _MARKS]

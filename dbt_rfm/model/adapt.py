@@ -71,7 +71,7 @@ def with_weights(model: RelationalModel, file: str | os.PathLike[str]) -> InCont
         )
     data = file_at(file).read()
     if data is None:
-        raise ModelError(f"no weights at {file}")
+        raise ModelError(f"no weights at {file}", hint="Name a file that fine_tune or `dbt-rfm step --train` kept.")
     network, _ = network_of(data, where=str(file))
     return model.with_tuned(network.to(model.network.summary.device), hashlib.sha256(data).hexdigest())
 

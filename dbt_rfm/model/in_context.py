@@ -150,11 +150,7 @@ def checked(known: Labelled) -> Labelled:
     context, labels, kind, classes = known.examples, known.labels, known.kind, known.classes
     if kind not in ONE_LABEL:
         raise ModelError(f"the model 'rfm' does not answer {kind} tasks", hint=f"It answers: {', '.join(ONE_LABEL)}.")
-    if len(labels) == 0:
-        raise DataError(
-            "there are no labelled examples to learn from",
-            hint="Widen the window or the WHERE of the query, or choose an earlier anchor.",
-        )
+    known.require(1)
     if context.columns and context.num_rows != len(labels):
         raise ModelError(f"expected one label per context row, got {len(labels)} for {context.num_rows}")
     if kind is TaskKind.REGRESSION:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from dbt_rfm.errors import ModelError
+from dbt_rfm.errors import DataError, ModelError
 from dbt_rfm.task_kind import TaskKind
 
 if TYPE_CHECKING:
@@ -80,6 +80,14 @@ class Labelled:
     kind: TaskKind
     classes: tuple[str, ...]  # () for a number
     times: np.ndarray | None = None  # [N] any numbers that grow with time, to prefer what is recent
+
+    def require(self, least: int) -> None:
+        """Raises DataError where there are fewer to learn from."""
+        if len(self.labels) < least:
+            raise DataError(
+                f"there are too few labelled examples to learn from: {len(self.labels)}, expected at least {least}",
+                hint="Widen the window or the WHERE of the query, or choose an earlier anchor.",
+            )
 
     def take(self, rows: np.ndarray) -> Labelled:
         """The given examples (positions or a mask), in that order."""

@@ -24,7 +24,7 @@
 {% macro require_rows_of_version(target, version) %}
   {%- set history = dbt_rfm.beside(target, target.identifier ~ '__history') -%}
   {%- if dbt_rfm.relation_kind(history) is none -%}
-    {%- do dbt_rfm.raise_error('the history of ' ~ target.identifier ~ ' is gone: there is nothing to go back to') -%}
+    {%- do dbt_rfm.raise_error('the history of ' ~ target.identifier ~ ' is gone: there is nothing to go back to', 'Build the model anew: dbt build.') -%}
   {%- endif -%}
   {%- set sql -%}
     select 1 from {{ dbt_rfm.beside(target, 'rfm_versions') }}

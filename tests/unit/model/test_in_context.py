@@ -181,7 +181,7 @@ def test__predict__unseen_category_and_odd_numbers__finite(model, make_table):
 
 
 def test__predict__no_examples__says_what_to_do(model, make_table):
-    with pytest.raises(DataError, match="no labelled examples"):
+    with pytest.raises(DataError, match="too few labelled examples to learn from: 0, expected at least 1"):
         ask(model, make_table(0), np.zeros(0, dtype=int), make_table(3), *BINARY)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from dbt_rfm.errors import DataError, ModelError
+from dbt_rfm.errors import ModelError
 from dbt_rfm.model.families.graph_transformer.encoding import GraphCodes
 from dbt_rfm.model.families.graph_transformer.heads import Head, head_from_tree, head_of
 from dbt_rfm.model.families.graph_transformer.network import GraphTransformer, Shape
@@ -83,8 +83,7 @@ class GraphTransformerModel:
 
     def prepare(self, known: Labelled, *, seed: int = 0) -> TrainedTask:
         """Train. The newest `context_size` of the examples are kept."""
-        if known.examples.num_rows < 2:
-            raise DataError("there is nothing to learn from: fewer than 2 labelled examples")
+        known.require(2)
         options, known = self.options, known.newest(self.options.context_size)
         context, labels = known.examples, known.labels
         head, codes = head_of(known.kind, known.classes, labels), GraphCodes.of(context, options.features)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dbt_rfm.errors import DataError, ModelError
+from dbt_rfm.errors import ModelError
 from dbt_rfm.model.interface import FeatureTable, Labelled
 from dbt_rfm.model.neighbourhood import Neighbourhood, RowTable
 from dbt_rfm.task_kind import TaskKind
@@ -22,8 +22,7 @@ MAX_CLASSES = 10  # what the weights were made for
 
 def check_question(known: Labelled) -> None:
     """Raises DataError without two examples, ModelError for more classes than the weights know."""
-    if known.examples.num_rows < 2:
-        raise DataError("there is nothing to learn from: fewer than 2 labelled examples")
+    known.require(2)
     if known.kind != TaskKind.REGRESSION and len(known.classes) > MAX_CLASSES:
         raise ModelError(
             f"the model kumo knows at most {MAX_CLASSES} classes, and the target has {len(known.classes)}",

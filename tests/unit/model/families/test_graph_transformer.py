@@ -214,7 +214,7 @@ def test__graph_transformer__a_large_context__keeps_its_newest_examples() -> Non
 
 
 def test__graph_transformer__one_example__is_nothing_to_learn_from() -> None:
-    with pytest.raises(DataError, match="fewer than 2"):
+    with pytest.raises(DataError, match="expected at least 2"):
         ask(model(), examples(1), np.zeros(1), examples(2, 1), TaskKind.REGRESSION, ())
 
 
