@@ -85,7 +85,6 @@
   {%- set now = fromjson(row.progress) -%}
   {%- set parts = [now.stage] -%}
   {%- if now.total -%}{%- do parts.append(now.done ~ ' of ' ~ now.total ~ ' shards') -%}{%- endif -%}
-  {%- if now.rows -%}{%- do parts.append(now.rows ~ ' rows') -%}{%- endif -%}
   {%- if now.seconds_left -%}{%- do parts.append('about ' ~ now.seconds_left ~ ' s left') -%}{%- endif -%}
   {%- do return(parts | join(', ')) -%}
 {% endmacro %}

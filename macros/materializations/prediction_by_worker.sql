@@ -26,9 +26,7 @@
   {%- set newer = dbt_rfm.newer_version(target_relation, outcome.version | int) if outcome.status == 'ready' else none -%}
 
   {{ dbt_rfm.begin() }}
-  {%- if newer -%}
-    {%- call statement('main') -%}select 'nothing is served anew'{%- endcall -%}
-  {%- elif outcome.status == 'ready' -%}
+  {%- if outcome.status == 'ready' and not newer -%}
     {%- do dbt_rfm.serve_version(target_relation, outcome.version | int, dbt_rfm.served_columns(target_relation, outcome.version | int, model)) -%}
   {%- elif outcome.status == 'empty' -%}
     {%- set empty = dbt_rfm.beside(this, this.identifier ~ '__empty') -%}
