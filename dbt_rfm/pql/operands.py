@@ -77,11 +77,12 @@ def _check_column(scope: Scope, aggregation: ast.Aggregation, table: Table, colu
 
 
 def _check_time(scope: Scope, table: Table, path: tuple[Link, ...], window: ast.Window) -> None:
-    """A row needs a time to be in a window or not, its own or that of a table on its way to the entity."""
+    """A row needs a time to be in a window or not: its own, of a table on its way to the entity, or by a time link."""
     if window.start is None and window.end == 0:
         return  # "ever so far" holds for all rows that are known
     on_the_way = [table, *(scope.schema.table(link.child) for link in path[1:])]
-    if not any(t.own_time or t.time_link for t in on_the_way):
+    beside = any(t.time_link not in (None, link.child_column) for t, link in zip(on_the_way, path, strict=True))
+    if not beside and not any(t.own_time for t in on_the_way):
         names = " nor ".join(t.name for t in on_the_way)
         has = f"neither {names} has a" if len(on_the_way) > 1 else f"{names} has no"
         keys = dict.fromkeys(way[0].child_column for way in timed_ways(scope.schema, table.name))

@@ -3,8 +3,9 @@
 In: a RelationalSchema whose keys, links and times are settled. Out: the same with `Table.time_link` where one can be
 told: it is declared, or it is the only one that leads to a time, or what it leads to is the last to come. A row exists
 once all it points at does, so the last of them came with it; an order is placed after its product was launched.
-Things are not parts of what they point at: customers are there before and after their store was opened. Nothing is
-inferred for a table that rows with a time point at, unless it is named after its parent, as order items are.
+Things are not parts of what they point at: customers are there before and after their store was opened, and what
+belongs to a customer did not happen when he signed up. So a table with a time link is named after its parent, as order
+items are, or no rows with a time point at it and the parent is an event, which points at something itself.
 Time rule: a wrong choice lets rows be seen before they came. Where the data do not say clearly, none is chosen, and the
 rows wait for all they belong to.
 """
@@ -60,25 +61,29 @@ def _with_time_link(schema: RelationalSchema, table: Table, probe: Probe) -> Rel
     if table.time_link is not None or not ways:
         return schema
     keys = {way[0].child_column for way in ways}
-    found = ways[0][0].child_column if len(keys) == 1 else _last_to_come(schema, table, ways, probe)
+    found = ways[0] if len(keys) == 1 else _last_to_come(schema, table, ways, probe)
     if found is None or not _is_part(schema, table, found):
         return schema
-    told = replace(table, time_link=found, time_column_inferred=True)
+    told = replace(table, time_link=found[0].child_column, time_column_inferred=True)
     return replace(schema, tables=tuple(told if t.name == table.name else t for t in schema.tables))
 
 
-def _last_to_come(schema: RelationalSchema, table: Table, ways: Sequence[Way], probe: Probe) -> str | None:
-    """The foreign key whose time is clearly the last; any one where no row can tell, since none is seen too early."""
+def _last_to_come(schema: RelationalSchema, table: Table, ways: Sequence[Way], probe: Probe) -> Way | None:
+    """The way whose time is clearly the last; any one where no row can tell, since none is seen too early."""
     shares = probe.shares_of_last(table, [[(link, schema.table(link.parent)) for link in way] for way in ways])
     if shares is None:
-        return ways[0][0].child_column
+        return ways[0]
     best = max(range(len(ways)), key=shares.__getitem__)
-    return ways[best][0].child_column if shares[best] >= _CLEARLY else None
+    return ways[best] if shares[best] >= _CLEARLY else None
 
 
-def _is_part(schema: RelationalSchema, table: Table, key: str) -> bool:
-    """Whether rows of the table come and go with what the foreign key leads to."""
-    own, parents = entity_words(table.name), [k.parent for k in schema.parents(table.name) if k.child_column == key]
-    if any(own[: len(words)] == words for words in map(entity_words, parents)):
+def _is_part(schema: RelationalSchema, table: Table, way: Way) -> bool:
+    """Whether rows of the table happen with what the way leads to: it is named after it, or a leaf of an event.
+
+    An event points at what it happens to, as orders at customers; things such as customers mostly point at nothing.
+    """
+    own, words = entity_words(table.name), entity_words(way[0].parent)
+    if own[: len(words)] == words:
         return True
-    return not any(schema.table(link.child).own_time for link in schema.children(table.name))
+    leaf = not any(schema.table(link.child).own_time for link in schema.children(table.name))
+    return leaf and bool(schema.parents(way[-1].parent))

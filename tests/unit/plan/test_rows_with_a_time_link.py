@@ -62,6 +62,12 @@ def test__labels__window_without_a_time_link__refused_with_the_foreign_keys_that
         bind(parse(SOLD.format("products.product_id")), shop_schema())
 
 
+def test__labels__over_the_time_link_to_the_entity__refused_where_nothing_else_says_when() -> None:
+    shop = shop_schema("product_id")
+    with pytest.raises(QueryError, match="there is no time to place rows in a window"):
+        bind(parse(SOLD.format("products.product_id")), shop)
+
+
 def test__known_time__of_rows_with_a_time__does_not_wait_for_what_a_thing_on_the_way_belongs_to() -> None:
     """Orders of a region, over customers that are said to come with their store, which was opened later."""
     customers = table("customers", customer_id="INTEGER", store_id="INTEGER", region_id="INTEGER")

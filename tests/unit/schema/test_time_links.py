@@ -8,7 +8,10 @@ import pytest
 
 from dbt_rfm.errors import ProjectError
 
-ORDERS = "select range as order_id, timestamp '2025-01-01' + to_days(range::int) as ordered_at from range(50)"
+ORDERS = (
+    "select range as order_id, range % 9 as customer_id, timestamp '2025-01-01' + to_days(range::int) as ordered_at "
+    "from range(50)"
+)
 ITEMS = "select range as order_item_id, range % 50 as order_id, range % 5 as product_id from range(100)"
 
 
@@ -32,6 +35,7 @@ def test__time_link__only_one_timed_parent__is_it(shop):
     shop.table("orders", ORDERS)
     shop.table("products", "select range as product_id from range(5)")
     shop.table("order_items", ITEMS)
+    shop.table("customers", "select range as customer_id from range(9)")
     shop.table("refunds", "select 1 as refund_id, 1 as order_item_id")
     schema = shop.schema()
     assert of_items(schema) == ("order_id", True)
@@ -48,6 +52,15 @@ def test__time_link__a_thing_that_events_point_at__is_no_part_of_its_parent(shop
     schema = shop.schema()
     assert schema.parents("customers") and schema.table("customers").time_link is None
     assert schema.table("order_items").time_link == "order_id"
+
+
+def test__time_link__what_belongs_to_a_thing__did_not_happen_with_it(shop):
+    """A wish was not made when the customer signed up."""
+    shop.table("customers", "select range as customer_id, date '2025-01-01' + range::int as joined_on from range(9)")
+    shop.table("products", "select range as product_id from range(5)")
+    shop.table("wishes", "select range as wish_id, range % 9 as customer_id, range % 5 as product_id from range(100)")
+    schema = shop.schema()
+    assert len(schema.parents("wishes")) == 2 and schema.table("wishes").time_link is None
 
 
 def test__time_link__two_timed_parents__the_later_one(shop):
