@@ -52,7 +52,9 @@ def _rather(scope: Scope, table: Table, column: Column) -> str:
     name, key = f"{table.name}.{column.name}", f"{table.name}.{table.primary_key[0]}"
     for link in scope.schema.parents(table.name):
         if link.child_column == column.name:
-            return f"Write FOR EACH {link.parent}.{link.parent_column}, which {column.name} points at, or FOR EACH {key}."
+            return (
+                f"Write FOR EACH {link.parent}.{link.parent_column}, which {column.name} points at, or FOR EACH {key}."
+            )
     if column.semantic_type is SemanticType.CATEGORICAL:
         groups = f"make a model with one row per {column.name} and point a relationships test of {name} at it"
         return f"Write FOR EACH {key}. To ask about each {column.name}, {groups}."
