@@ -1,8 +1,8 @@
 """The worker's log: one line per event, as key=value or as JSON, on stderr.
 
 Fields are names, numbers and states. Messages of errors stay out, because they may quote rows or settings: dbt shows
-them to whom they belong. A missing right, or why a warehouse is away, is told, since dbt may never hear of it. Of an error that nobody
-foresaw the log says its type and the places in the code.
+them to whom they belong. A missing right, or why a warehouse is away, is told, since dbt may never hear of it. Of an
+error that nobody foresaw the log says its type and the places in the code.
 """
 
 from __future__ import annotations
