@@ -21,12 +21,12 @@ from dbt_rfm.options import read_horizon
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import grid, oldest_event
 from dbt_rfm.plan.examples import held_out, known_by, with_known_at
-from dbt_rfm.plan.labels import LABEL_TYPE, aggregations_of, eligible_select, labels_select
+from dbt_rfm.plan.labels import LABEL_TYPE, eligible_select, labels_select
 from dbt_rfm.plan.paths import Graph, Path, exists_at, tables_of_time, time_of
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.attributes import own_columns
 from dbt_rfm.pql.scope import joined
-from dbt_rfm.pql.task import BoundAnd, BoundColumn, BoundComparison, BoundOr, Task
+from dbt_rfm.pql.task import BoundAnd, BoundColumn, BoundComparison, BoundOr, Task, aggregations_of
 from dbt_rfm.pql.windows import length
 from dbt_rfm.schema.types import Column, Table
 from dbt_rfm.session import Session
@@ -175,7 +175,7 @@ def data_start(session: Session, graph: Graph, task: Task) -> datetime:
 
 def tables_of_target(graph: Graph, task: Task) -> list[Table]:
     """The tables whose times say when the rows of the target happened."""
-    found = {t.name: t for a in aggregations_of(task) for t in tables_of_time(graph, Path(a.table, a.path))}
+    found = {t.name: t for a in aggregations_of(task.target) for t in tables_of_time(graph, Path(a.table, a.path))}
     return list(found.values())
 
 

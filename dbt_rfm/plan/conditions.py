@@ -25,12 +25,11 @@ from dbt_rfm.pql.task import (
     BoundOperand,
     BoundOr,
     BoundTarget,
-    leaves,
 )
 
 Leaf = BoundAggregation | BoundColumn
 
-__all__ = ["Leaf", "comparisons", "compile_condition", "compile_operand", "leaves"]
+__all__ = ["Leaf", "comparisons", "compile_condition", "compile_operand"]
 
 _ARITHMETIC: dict[str, type[exp.Expression]] = {"+": exp.Add, "-": exp.Sub, "*": exp.Mul}
 

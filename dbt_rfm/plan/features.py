@@ -10,18 +10,25 @@ from dataclasses import dataclass
 
 from dbt_rfm.plan.blocks import Block, Names, Step
 from dbt_rfm.plan.children import children_blocks
-from dbt_rfm.plan.conditions import Leaf, comparisons, leaves
+from dbt_rfm.plan.conditions import Leaf, comparisons
 from dbt_rfm.plan.event_groups import own_step
 from dbt_rfm.plan.event_history import Outcome, history_blocks, moment_block
 from dbt_rfm.plan.kin import MAX_CO_PARENT_BLOCKS, co_parent_blocks, newest_parents_steps, sibling_blocks
-from dbt_rfm.plan.labels import aggregations_of
 from dbt_rfm.plan.own import own_block
 from dbt_rfm.plan.past_labels import calendar_block, everybody_block, past_labels_block
 from dbt_rfm.plan.summary import bounds_select
 from dbt_rfm.plan.values import Derived, Scope, too_wide
 from dbt_rfm.plan.windows import in_brief, look_backs
 from dbt_rfm.pql.ast import Window
-from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, BoundColumn, BoundComparison, Task
+from dbt_rfm.pql.task import (
+    BoundAggregation,
+    BoundArithmetic,
+    BoundColumn,
+    BoundComparison,
+    Task,
+    aggregations_of,
+    leaves,
+)
 from dbt_rfm.schema.data_types import Family, family
 from dbt_rfm.schema.types import Table
 from dbt_rfm.task_kind import TaskKind
@@ -86,7 +93,7 @@ def feature_plan(
 def derived_of(task: Task) -> tuple[Derived, ...]:
     """What the target asks of single rows: its inner WHERE, and its comparison on a row's own value."""
     found: list[Derived] = []
-    for aggregation in aggregations_of(task):
+    for aggregation in aggregations_of(task.target):
         if aggregation.where is not None and all(_is_told(leaf) for leaf in leaves(aggregation.where)):
             found.append(Derived(aggregation.table.name, f"asked{len(found) or ''}", aggregation.where))
     for comparison in comparisons(task.target):

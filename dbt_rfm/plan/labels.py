@@ -21,7 +21,7 @@ from sqlglot import exp
 
 from dbt_rfm.errors import QueryError
 from dbt_rfm.plan import sql
-from dbt_rfm.plan.conditions import Leaf, compile_condition, compile_operand, leaves
+from dbt_rfm.plan.conditions import Leaf, compile_condition, compile_operand
 from dbt_rfm.plan.paths import (
     Graph,
     Path,
@@ -36,6 +36,7 @@ from dbt_rfm.plan.paths import (
     top_key,
     valid_until,
 )
+from dbt_rfm.pql.ast import ZERO_OF_NOTHING
 from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, BoundColumn, BoundCondition, Task
 from dbt_rfm.schema.data_types import Family, family
 from dbt_rfm.schema.types import Column, Link, Table
@@ -43,7 +44,6 @@ from dbt_rfm.task_kind import TaskKind
 
 _AGGREGATES: dict[str, type[exp.Expression]] = {"SUM": exp.Sum, "AVG": exp.Avg, "MIN": exp.Min, "MAX": exp.Max}
 LARGEST = "1e300"  # label that is computed
-_ZERO_OF_NOTHING = ("COUNT", "COUNT_DISTINCT", "SUM")
 LABEL_TYPE = {TaskKind.BINARY: "boolean", TaskKind.MULTICLASS: "text", TaskKind.REGRESSION: "double"}
 
 
@@ -105,7 +105,7 @@ class _Build:
         if leaf not in self._aggregations:
             self._aggregations.append(leaf)
         value = sql.column("value", f"aggregation_{self._aggregations.index(leaf)}")
-        return sql.zero_if_null(value) if leaf.function in _ZERO_OF_NOTHING else value
+        return sql.zero_if_null(value) if leaf.function in ZERO_OF_NOTHING else value
 
     def _entity_column(self, leaf: BoundColumn) -> exp.Expression:
         if leaf.table.name != self.task.entity.table.name and not leaf.path:
@@ -274,8 +274,3 @@ def _comparable(column: Column, alias: str) -> exp.Expression:
     expression = sql.column(column.name, alias)
     is_time = column.data_type.upper().startswith(("TIMESTAMP", "DATETIME"))
     return sql.as_timestamp(expression, column.data_type) if is_time else expression
-
-
-def aggregations_of(task: Task) -> list[BoundAggregation]:
-    """The aggregations of the target, in order."""
-    return [leaf for leaf in leaves(task.target) if isinstance(leaf, BoundAggregation)]

@@ -93,7 +93,7 @@ class _Build:
             sql.aliased(sql.column(source, "e"), ours)
             for source, ours in (("example_id", _EXAMPLE), ("as_of", _AS_OF), ("entity", _SELF))
         ]
-        query = sql.select(*head, *_columns(self.scope, self.table, "o"))
+        query = sql.select(*head, *_columns(self.table, "o"))
         query = query.from_(sql.temporary(self.names.examples, "e"), copy=False)
         on = [exp.EQ(this=sql.column(self.key, "o"), expression=sql.column("entity", "e"))]
         source = self.scope.graph.read_asked(self.table, (), "o")
@@ -141,7 +141,7 @@ class _Build:
 
     def _parents(self, pick: _Pick, link: Link) -> exp.Select:
         parent = self.scope.graph.schema.table(link.parent)
-        query = sql.select(*_head(), *_columns(self.scope, parent, "o"))
+        query = sql.select(*_head(), *_columns(parent, "o"))
         query = query.from_(sql.temporary(pick.step.table, "b"), copy=False)
         same_key = exp.EQ(this=sql.column(link.parent_column, "o"), expression=sql.column(link.child_column, "b"))
         on = [same_key, *exists_at(parent, "o", sql.column(_AS_OF, "b"))]
@@ -187,7 +187,7 @@ class _Build:
         stored = self.scope.graph.number(up, "o")
         order = [*([] if time is None else [time]), *sql.columns(child.primary_key, "o")]
         seq = stored or sql.numbered([key], order or [key.copy()])
-        query = sql.select(*_columns(self.scope, child, "o"), sql.aliased(seq, _SEQ))
+        query = sql.select(*_columns(child, "o"), sql.aliased(seq, _SEQ))
         if time is not None:
             query = query.select(sql.aliased(time.copy(), _TIME), copy=False)
         query = query.select(sql.aliased(key.copy(), _KEY), copy=False)
@@ -252,7 +252,7 @@ def _newest_of_all() -> exp.Select:
     return query.from_(sql.temporary("numbered", "c"), copy=False).group_by(key.copy(), copy=False)
 
 
-def _columns(scope: Scope, table: Table, alias: str) -> list[exp.Expression]:
+def _columns(table: Table, alias: str) -> list[exp.Expression]:
     return sql.columns([c.name for c in table.columns], alias)
 
 

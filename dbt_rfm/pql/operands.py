@@ -16,7 +16,6 @@ from dbt_rfm.schema.data_types import Family, family
 from dbt_rfm.schema.time_links import timed_ways
 from dbt_rfm.schema.types import Column, Link, SemanticType, Table
 
-_EXECUTED = ("COUNT", "COUNT_DISTINCT", "SUM", "AVG", "MIN", "MAX", "FIRST", "LAST", "LIST_DISTINCT")
 _OF_NUMBERS = ("SUM", "AVG", "MIN", "MAX")
 _OF_TIMES = ("MIN", "MAX")  # and FIRST and LAST, which take every type
 
@@ -24,10 +23,6 @@ _OF_TIMES = ("MIN", "MAX")  # and FIRST and LAST, which take every type
 def bind_aggregation(scope: Scope, aggregation: ast.Aggregation, entity: Table, place: Place) -> BoundAggregation:
     """Raises QueryError."""
     function, window = aggregation.function, aggregation.window or ast.Window(None, 0, span=aggregation.span)
-    if function not in _EXECUTED:
-        raise scope.error(
-            f"{function} is not executed yet", aggregation.span, f"Executed: {', '.join(_EXECUTED)} over a window."
-        )
     table = scope.table(aggregation.column)
     column = None if aggregation.column.column == "*" else scope.column(aggregation.column, table)
     _check_column(scope, aggregation, table, column)
