@@ -49,7 +49,7 @@ def bind_entity(scope: Scope, query: ast.Query) -> BoundColumn:
 
 def _rather(scope: Scope, table: Table, column: Column) -> str:
     """What to write instead of a column that is no key: the key it points at, or how to ask for groups of rows."""
-    name, key = f"{table.name}.{column.name}", f"{table.name}.{table.primary_key[0]}"
+    name, key = f"{table.name}.{column.name}", named_key(table)
     for link in scope.schema.parents(table.name):
         if link.child_column == column.name:
             return (

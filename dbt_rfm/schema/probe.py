@@ -58,7 +58,7 @@ class Probe:
     warehouse: Warehouse
     as_of: datetime | None = None
 
-    AGGREGATES: ClassVar = ("SUM", "AVG", "MIN", "MAX")
+    AGGREGATES: ClassVar = {"SUM": exp.Sum, "AVG": exp.Avg, "MIN": exp.Min, "MAX": exp.Max}
 
     def keys(self, table: Table, columns: Sequence[str]) -> dict[str, Spread]:
         """Spread over all rows; in a snapshot table over the rows valid at `as_of`, or now."""
@@ -133,7 +133,7 @@ class Probe:
         last = [exp.Max(this=_time(child, child.own_time, "c"))] if moments and child.own_time else []
         counted: list[exp.Expression] = [exp.Count(this=exp.Star())]
         for name in measures:
-            counted += [kind(this=column(name, "c")) for kind in (exp.Sum, exp.Avg, exp.Min, exp.Max)]
+            counted += [aggregate(this=column(name, "c")) for aggregate in self.AGGREGATES.values()]
         asked = [*(column(name, "p") for name in own), *counted, *(moments if last else []), *last]
         query = exp.Select(expressions=[exp.alias_(e.copy(), f"a{i}") for i, e in enumerate(asked)])
         on = exp.EQ(this=column(link.child_column, "c"), expression=column(link.parent_column, "p"))

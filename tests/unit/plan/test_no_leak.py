@@ -38,6 +38,7 @@ from dbt_rfm.task_kind import TaskKind
 SCHEMA = shop_schema()
 CUSTOMERS, ORDERS = SCHEMA.table("customers"), SCHEMA.table("orders")
 FAR = START + timedelta(days=60)
+EXAMPLES = st.lists(st.tuples(st.integers(1, 2), moments), min_size=1, max_size=6)
 OPTIONS = Options(context_size=50, backtest=False, neighbors=(2, 2))
 # No shrinking: the first counterexample names the feature that moved, and a smaller one takes minutes.
 slow = settings(
@@ -66,6 +67,11 @@ def labels_of(rows: list[tuple[int, datetime, float]], known_after: timedelta) -
     """Every row is asked; what may be learnt from is an entity nobody knows, long before."""
     both = [(*row, "query") for row in rows] + [(999, START - timedelta(days=90), 1.0, "context")]
     return labels_with_roles(both, known_after)
+
+
+def labels_around(cut: datetime, drawn: list[tuple[int, datetime]]) -> pa.Table:
+    """Of the examples drawn and of some that stand at the cut and long after it."""
+    return labels_of([(*e, 1.0) for e in sorted({*drawn, (1, cut), (2, cut), (1, FAR)})], timedelta(days=5))
 
 
 def labels_with_roles(
@@ -118,13 +124,13 @@ def test__features__later_rows_and_labels_changed__stay_the_same(
 
 
 @slow
-@given(st.data(), databases(), moments, st.lists(st.tuples(st.integers(1, 2), moments), min_size=1, max_size=6))
+@given(st.data(), databases(), moments, EXAMPLES)
 def test__features__rows_without_a_time_on_the_way__are_known_with_the_row_beside_it(
     data: st.DataObject, database: Database, cut: datetime, drawn: list[tuple[int, datetime]]
 ) -> None:
     """An item seen for its product: its time is that of its order, to which that way does not lead."""
     later = data.draw(same_until(database, cut))
-    labels = labels_of([(*e, 1.0) for e in sorted({*drawn, (1, cut), (2, cut), (1, FAR)})], timedelta(days=5))
+    labels = labels_around(cut, drawn)
 
     def snapshot(shop: Database) -> Snapshot:
         return collect_labelled(PRICE, SCHEMA, warehouse_of(shop), OPTIONS, labels=labels, with_rows=True)
@@ -137,7 +143,7 @@ def test__features__rows_without_a_time_on_the_way__are_known_with_the_row_besid
     st.data(),
     databases(),
     moments,
-    st.lists(st.tuples(st.integers(1, 2), moments), min_size=1, max_size=6),
+    EXAMPLES,
     st.sampled_from([("orders", PRICE), ("products", SPENDING), ("products", SPENDING)]),
 )
 def test__features__rows_with_a_time_link__are_known_with_what_it_leads_to(
@@ -150,7 +156,7 @@ def test__features__rows_with_a_time_link__are_known_with_what_it_leads_to(
     """Also where another table with a time lies on their way: items by their product, seen for the customer."""
     items_with, task = asked
     later = data.draw(same_until(database, cut, items_with))
-    labels = labels_of([(*e, 1.0) for e in sorted({*drawn, (1, cut), (2, cut), (1, FAR)})], timedelta(days=5))
+    labels = labels_around(cut, drawn)
     schema = shop_schema({"orders": "order_id", "products": "product_id"}[items_with])
 
     def snapshot(shop: Database) -> Snapshot:
