@@ -58,7 +58,12 @@ class Probe:
     warehouse: Warehouse
     as_of: datetime | None = None
 
-    AGGREGATES: ClassVar = {"SUM": exp.Sum, "AVG": exp.Avg, "MIN": exp.Min, "MAX": exp.Max}
+    AGGREGATES: ClassVar[dict[str, type[exp.Expression]]] = {
+        "SUM": exp.Sum,
+        "AVG": exp.Avg,
+        "MIN": exp.Min,
+        "MAX": exp.Max,
+    }
 
     def keys(self, table: Table, columns: Sequence[str]) -> dict[str, Spread]:
         """Spread over all rows; in a snapshot table over the rows valid at `as_of`, or now."""
