@@ -13,7 +13,6 @@ from dbt_rfm.pql.scope import Scope, of_type
 from dbt_rfm.pql.task import BoundAggregation, BoundColumn
 from dbt_rfm.pql.windows import Place, check_window
 from dbt_rfm.schema.data_types import Family, family
-from dbt_rfm.schema.time_links import timed_ways
 from dbt_rfm.schema.types import Column, Link, SemanticType, Table
 
 _OF_NUMBERS = ("SUM", "AVG", "MIN", "MAX")
@@ -80,8 +79,13 @@ def _check_time(scope: Scope, table: Table, path: tuple[Link, ...], window: ast.
     if not beside and not any(t.own_time for t in on_the_way):
         names = " nor ".join(t.name for t in on_the_way)
         has = f"neither {names} has a" if len(on_the_way) > 1 else f"{names} has no"
-        keys = dict.fromkeys(way[0].child_column for way in timed_ways(scope.schema, table.name))
+        keys = [k.child_column for k in scope.schema.parents(table.name) if k != path[0] and _has_time(scope, k.parent)]
         hint = f"Set event_time or meta.rfm.time_column on {table.name}."
         if keys:
             hint = f"Set meta.rfm.time_column of {table.name} to the foreign key that says when: {' or '.join(keys)}."
         raise scope.error(f"there is no time to place rows in a window: {has} time column", window.span, hint)
+
+
+def _has_time(scope: Scope, name: str) -> bool:
+    table = scope.schema.table(name)
+    return (table.own_time or table.time_link) is not None

@@ -58,13 +58,13 @@ def test__labels__of_a_region_over_orders__count_by_what_the_time_link_leads_to(
 
 
 def test__labels__window_without_a_time_link__refused_with_the_foreign_keys_that_could_be_it() -> None:
-    with pytest.raises(QueryError, match=r"time_column of items to the foreign key that says when: order_id or prod"):
+    with pytest.raises(QueryError, match=r"time_column of items to the foreign key that says when: order_id\."):
         bind(parse(SOLD.format("products.product_id")), shop_schema())
 
 
 def test__labels__over_the_time_link_to_the_entity__refused_where_nothing_else_says_when() -> None:
     shop = shop_schema("product_id")
-    with pytest.raises(QueryError, match="there is no time to place rows in a window"):
+    with pytest.raises(QueryError, match=r"(?s)there is no time to place rows in a window.*that says when: order_id\."):
         bind(parse(SOLD.format("products.product_id")), shop)
 
 
