@@ -140,7 +140,7 @@ class _Asked:
         from dbt_rfm.plan.asked import asked_rows
         from dbt_rfm.plan.blocks import Names
         from dbt_rfm.plan.features import derived_of
-        from dbt_rfm.plan.paths import Graph
+        from dbt_rfm.plan.graph import Graph
         from dbt_rfm.plan.values import Scope
         from dbt_rfm.pql.binder import bind
         from dbt_rfm.pql.parser import parse

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from dbt_rfm.plan import sql
-from dbt_rfm.plan.paths import Graph
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.combined import key_columns
 from dbt_rfm.schema.types import RelationalSchema

@@ -21,8 +21,10 @@ from dbt_rfm.options import read_horizon
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import grid, oldest_event
 from dbt_rfm.plan.examples import held_out, known_by, with_known_at
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import LABEL_TYPE, eligible_select, labels_select
-from dbt_rfm.plan.paths import Graph, Path, exists_at, tables_of_time, time_of
+from dbt_rfm.plan.paths import Path, tables_of_time
+from dbt_rfm.plan.row_times import exists_at, time_of
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.attributes import own_columns
 from dbt_rfm.pql.scope import joined

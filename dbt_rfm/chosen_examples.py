@@ -28,8 +28,8 @@ from dbt_rfm.plan.examples import (
     of_split,
     query_examples,
 )
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import LABEL_TYPE
-from dbt_rfm.plan.paths import Graph
 from dbt_rfm.plan.staleness import Staleness
 from dbt_rfm.pql.task import Task, leaves
 from dbt_rfm.session import Session

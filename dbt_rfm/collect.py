@@ -31,8 +31,8 @@ from dbt_rfm.plan.blocks import Step
 from dbt_rfm.plan.event_history import outcome_of
 from dbt_rfm.plan.examples import context_select, least_of_class
 from dbt_rfm.plan.features import FeaturePlan, derived_of, feature_plan
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.neighbours import shown_graph
-from dbt_rfm.plan.paths import Graph
 from dbt_rfm.plan.staleness import staleness_of
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.pql.ast import Scalar, Window

@@ -21,7 +21,7 @@ from dbt_rfm.options import Options, read_delay
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.event_labels import event_labels_select, nth_newest_select, unknown_events_select
 from dbt_rfm.plan.examples import known_by
-from dbt_rfm.plan.paths import Graph
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.scope import joined
 from dbt_rfm.pql.task import Task

@@ -34,9 +34,9 @@ from dbt_rfm.plan.forecast_examples import (
     pairs_select,
 )
 from dbt_rfm.plan.forecast_features import forecast_plan
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import eligible_select
 from dbt_rfm.plan.neighbours import shown_graph
-from dbt_rfm.plan.paths import Graph
 from dbt_rfm.plan.series import series_select
 from dbt_rfm.plan.timeline import Season, Timeline, seasons, steps_table, windows_table
 from dbt_rfm.plan.values import Scope

@@ -14,7 +14,7 @@ from dbt_rfm.errors import ProjectError
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import newest_event, shifted
-from dbt_rfm.plan.paths import Graph
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.pql.scope import joined
 from dbt_rfm.pql.task import Task
 from dbt_rfm.session import Session

@@ -26,6 +26,7 @@ from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import shifted
 from dbt_rfm.plan.candidates import QUICK_WITNESSES, WITNESSES, Limits, candidate_steps, history_steps
 from dbt_rfm.plan.examples import drawn_select, examples_select, of_split, query_examples
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.interactions import (
     amounts_of,
     catalogue,
@@ -36,7 +37,6 @@ from dbt_rfm.plan.interactions import (
 )
 from dbt_rfm.plan.neighbours import shown_graph
 from dbt_rfm.plan.pairs import labelled_select, pair_block, pairs_select, shares_select
-from dbt_rfm.plan.paths import Graph
 from dbt_rfm.plan.template import statement
 from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.fingerprint import fingerprint

@@ -20,8 +20,8 @@ from dbt_rfm.events import events_sql
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.examples import query_examples
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import LABEL_TYPE, labels_select
-from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.task import Task
 from dbt_rfm.prediction_anchor import anchor_of, notes_on_age
 from dbt_rfm.recommendation import sizes_of

@@ -16,7 +16,8 @@ from sqlglot import exp
 
 from dbt_rfm.errors import DataError
 from dbt_rfm.plan import sql
-from dbt_rfm.plan.paths import Graph, own_time
+from dbt_rfm.plan.graph import Graph
+from dbt_rfm.plan.row_times import own_time
 from dbt_rfm.schema.types import Table
 
 

@@ -22,7 +22,9 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names, Step
 from dbt_rfm.plan.children import paths_down
-from dbt_rfm.plan.paths import Graph, in_time, witnesses_of
+from dbt_rfm.plan.graph import Graph
+from dbt_rfm.plan.row_times import in_time
+from dbt_rfm.plan.witnesses import witnesses_of
 from dbt_rfm.schema.types import Link, Table
 
 _FEW = 8  # one entity in so many

@@ -15,7 +15,7 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names, Step
 from dbt_rfm.plan.children import link_label
-from dbt_rfm.plan.paths import exists_at, own_time
+from dbt_rfm.plan.row_times import exists_at, own_time
 from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL, Scope, Value, capped, column_value, values_of
 from dbt_rfm.schema.types import Table
 

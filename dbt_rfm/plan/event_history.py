@@ -24,7 +24,7 @@ from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names, Output, block
 from dbt_rfm.plan.event_groups import Group, groups, own_numbers
 from dbt_rfm.plan.event_labels import target_value
-from dbt_rfm.plan.paths import own_time
+from dbt_rfm.plan.row_times import own_time
 from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL, Scope, Value, column_value, values_of
 from dbt_rfm.plan.windows import LookBack
 from dbt_rfm.pql.ast import Window

@@ -16,8 +16,10 @@ from sqlglot import exp
 from dbt_rfm.errors import QueryError
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.conditions import Leaf, compile_condition, compile_operand
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import LABEL_TYPE, as_known
-from dbt_rfm.plan.paths import Graph, join_parents, own_time
+from dbt_rfm.plan.paths import join_parents
+from dbt_rfm.plan.row_times import own_time
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, BoundColumn, Task
 from dbt_rfm.schema.types import Link

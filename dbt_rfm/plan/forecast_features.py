@@ -18,7 +18,8 @@ from dbt_rfm.forecast_names import GROUP, SERIES, STEP
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names, Output, Step, block
 from dbt_rfm.plan.children import link_label
-from dbt_rfm.plan.paths import Graph, exists_at
+from dbt_rfm.plan.graph import Graph
+from dbt_rfm.plan.row_times import exists_at
 from dbt_rfm.plan.series import entity_select, everybody_select, rolled_select, siblings_select
 from dbt_rfm.plan.timeline import CALENDAR, Season
 from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL

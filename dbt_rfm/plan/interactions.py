@@ -17,19 +17,10 @@ from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import inner_condition
-from dbt_rfm.plan.paths import (
-    Graph,
-    Path,
-    event_time,
-    exists_at,
-    from_path,
-    known_time,
-    own_time,
-    time_of,
-    top_key,
-    valid_until,
-)
+from dbt_rfm.plan.paths import Path, event_time, from_path, known_time, top_key, valid_until
+from dbt_rfm.plan.row_times import exists_at, own_time, time_of
 from dbt_rfm.plan.template import statement
 from dbt_rfm.plan.values import NUMERICAL, Scope, Value, values_of
 from dbt_rfm.pql.task import BoundAggregation, Ranking, Task

@@ -22,20 +22,9 @@ from sqlglot import exp
 from dbt_rfm.errors import QueryError
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.conditions import Leaf, compile_condition, compile_operand
-from dbt_rfm.plan.paths import (
-    Graph,
-    Path,
-    event_time,
-    exists_at,
-    from_path,
-    join_parents,
-    known_time,
-    still_valid,
-    time_of,
-    times,
-    top_key,
-    valid_until,
-)
+from dbt_rfm.plan.graph import Graph
+from dbt_rfm.plan.paths import Path, event_time, from_path, join_parents, known_time, times, top_key, valid_until
+from dbt_rfm.plan.row_times import exists_at, still_valid, time_of
 from dbt_rfm.pql.ast import ZERO_OF_NOTHING
 from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, BoundColumn, BoundCondition, Task
 from dbt_rfm.schema.data_types import Family, family

@@ -23,8 +23,9 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names, Step
 from dbt_rfm.plan.children import link_label
-from dbt_rfm.plan.paths import exists_at, latest, own_time, still_valid, time_of, witnesses_of
+from dbt_rfm.plan.row_times import exists_at, latest, own_time, still_valid, time_of
 from dbt_rfm.plan.values import Scope
+from dbt_rfm.plan.witnesses import witnesses_of
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 
 _EXAMPLE, _AS_OF, _SELF, _KEY, _SEQ, _TIME = (f"rfm_{n}" for n in ("example_id", "as_of", "self", "key", "seq", "time"))

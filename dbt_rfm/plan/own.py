@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names, Output, block
-from dbt_rfm.plan.paths import exists_at, time_of
+from dbt_rfm.plan.row_times import exists_at, time_of
 from dbt_rfm.plan.values import NUMERICAL, Scope, column_value
 from dbt_rfm.schema.types import Column, Link, SemanticType, Table
 from dbt_rfm.snapshot import Feature

@@ -10,42 +10,17 @@ start of its validity; a version counts until its end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlglot import exp
 
 from dbt_rfm.plan import sql
+from dbt_rfm.plan.graph import Graph
+from dbt_rfm.plan.row_times import exists_at, latest, time_of
+from dbt_rfm.plan.witnesses import Witness, witnesses_beside
 from dbt_rfm.schema.time_links import timed_ways
-from dbt_rfm.schema.types import Link, RelationalSchema, Table
-
-
-@dataclass(frozen=True)
-class Graph:
-    """The schema and how to read relations that dbt rendered for this warehouse.
-
-    `asked`: session tables of the rows that belong to the entities asked about (`plan/asked.py`), by the links that
-    lead from such a row up to its entity. `numbers`: the column of such a table that numbers the rows of a key by time
-    and primary key.
-    """
-
-    schema: RelationalSchema
-    dialect: str
-    asked: Mapping[tuple[Link, ...], str] = field(default_factory=dict)
-    numbers: Mapping[tuple[Link, ...], str] = field(default_factory=dict)
-
-    def read(self, table: Table, alias: str) -> exp.Expression:
-        return sql.relation(table, alias, self.dialect)
-
-    def read_asked(self, table: Table, links: tuple[Link, ...] | None, alias: str) -> exp.Expression:
-        """Rows of the table that `links` lead from to an entity asked about, and maybe others; all for None."""
-        stored = self.asked.get(links) if links is not None else None
-        return self.read(table, alias) if stored is None else sql.temporary(stored, alias)
-
-    def number(self, links: tuple[Link, ...] | None, alias: str) -> exp.Expression | None:
-        """The number of a row that `read_asked` gives, if its table has one."""
-        stored = self.numbers.get(links) if links is not None else None
-        return None if stored is None else sql.column(stored, alias)
+from dbt_rfm.schema.types import Link, Table
 
 
 @dataclass(frozen=True)
@@ -77,21 +52,6 @@ def tables_of_time(graph: Graph, path: Path) -> tuple[Table, ...]:
     return next(((table,) for table in on_path if table.own_time is not None), on_path)
 
 
-def own_time(table: Table, alias: str) -> exp.Expression | None:
-    """When a row of the table happened, None if its table has no time."""
-    return None if table.own_time is None else time_of(table, table.own_time, alias)
-
-
-def in_time(table: Table, alias: str) -> list[exp.Expression]:
-    """What puts the rows of a table in order: time, if it has one, then its primary key."""
-    time = own_time(table, alias)
-    return [*([] if time is None else [time]), *sql.columns(table.primary_key, alias)]
-
-
-def time_of(table: Table, named: str, alias: str) -> exp.Expression:
-    return sql.as_timestamp(sql.column(named, alias), table.column(named).data_type)
-
-
 def times(graph: Graph, path: Path) -> list[exp.Expression]:
     """The times of each timed table on the path and beside it, first when the row happened.
 
@@ -106,54 +66,6 @@ def times(graph: Graph, path: Path) -> list[exp.Expression]:
     return [*of_row, *on_path, *(witness.time(graph) for witness in beside if witness.start != path.alias(0))]
 
 
-@dataclass(frozen=True)
-class Witness:
-    """A timed row that says when a row without a time was known: `links` lead up to it from the row aliased `start`.
-
-    `alone`: no other one does, or the time link says that this one does.
-    """
-
-    start: str
-    links: tuple[Link, ...]
-    prefix: str
-    alone: bool
-
-    def alias(self, position: int) -> str:
-        return f"{self.prefix}_{position}"
-
-    def join(self, graph: Graph, query: exp.Select) -> exp.Select:
-        below = self.start
-        for i, link in enumerate(self.links):
-            on = exp.EQ(
-                this=sql.column(link.parent_column, self.alias(i)), expression=sql.column(link.child_column, below)
-            )
-            sql.join(query, self._read(graph, i), on, side="LEFT")
-            below = self.alias(i)
-        return query
-
-    def time(self, graph: Graph) -> exp.Expression:
-        """When the row was known. Of one that points at nothing another witness says; an orphan is never known."""
-        found = own_time(graph.schema.table(self.links[-1].parent), self.alias(len(self.links) - 1))
-        assert found is not None, "links lead up to a timed table"
-        for i in () if self.alone else reversed(range(len(self.links))):
-            below = self.start if i == 0 else self.alias(i - 1)
-            missing = exp.Is(this=sql.column(self.links[i].child_column, below), expression=exp.Null())
-            found = exp.Case(ifs=[exp.If(this=missing, true=sql.timestamp(sql.BEGINNING))], default=found)
-        return found
-
-    def _read(self, graph: Graph, position: int) -> exp.Expression:
-        """The rows of the parent; of one with versions, its first one."""
-        link, alias = self.links[position], self.alias(position)
-        parent = graph.schema.table(link.parent)
-        if parent.valid_from is None:
-            return graph.read(parent, alias)
-        named = parent.time_column or parent.valid_from
-        key, first = sql.column(link.parent_column, "v"), exp.Min(this=sql.column(named, "v"))
-        query = sql.select(sql.aliased(key, link.parent_column), sql.aliased(first, named))
-        query = query.from_(graph.read(parent, "v"), copy=False).group_by(key.copy(), copy=False)
-        return sql.subquery(query, alias)
-
-
 def witnesses(graph: Graph, path: Path) -> list[Witness]:
     """The timed rows beside the path that its rows belong to.
 
@@ -161,23 +73,7 @@ def witnesses(graph: Graph, path: Path) -> list[Witness]:
     belong to, but nothing where a table on the path has a time: orders do not wait for the store of their customer.
     """
     tables = tables_on(graph, path)
-    return _witnesses(graph, [(table, path.links[i], path.alias(i)) for i, table in enumerate(tables)])
-
-
-def witnesses_of(graph: Graph, link: Link, alias: str) -> list[Witness]:
-    """The same for rows of the link's child, aliased `alias`, that are read for its parent."""
-    return _witnesses(graph, [(graph.schema.table(link.child), link, alias)])
-
-
-def _witnesses(graph: Graph, rows: Sequence[tuple[Table, Link, str]]) -> list[Witness]:
-    timed, row = any(table.own_time for table, _, _ in rows), rows[0][0]
-    found = [
-        (alias, up, table.time_link is not None)
-        for table, link, alias in rows
-        if not table.own_time and (not timed or (table is row and row.time_link))
-        for up in timed_ways(graph.schema, table.name, (link,))
-    ]
-    return [Witness(alias, up, f"k{i}", told or len(found) == 1) for i, (alias, up, told) in enumerate(found)]
+    return witnesses_beside(graph, [(table, path.links[i], path.alias(i)) for i, table in enumerate(tables)])
 
 
 def event_time(graph: Graph, path: Path) -> exp.Expression | None:
@@ -187,12 +83,6 @@ def event_time(graph: Graph, path: Path) -> exp.Expression | None:
 def known_time(graph: Graph, path: Path) -> exp.Expression | None:
     """When the row and all it hangs on were known: the latest of its times. Null if one of them is."""
     return latest(times(graph, path))
-
-
-def latest(times: Sequence[exp.Expression]) -> exp.Expression | None:
-    if len(times) < 2:
-        return times[0] if times else None
-    return exp.Greatest(this=times[0], expressions=[*times[1:]])
 
 
 def valid_until(graph: Graph, path: Path) -> list[exp.Expression]:
@@ -239,20 +129,3 @@ def join_parents(
         sql.join(query, graph.read(table, parent), sql.every(conditions), side="LEFT")
         alias = parent
     return alias
-
-
-def still_valid(until: exp.Expression, at: exp.Expression) -> exp.Expression:
-    return exp.Paren(this=exp.or_(exp.Is(this=until, expression=exp.Null()), exp.GT(this=until.copy(), expression=at)))
-
-
-def exists_at(table: Table, alias: str, at: exp.Expression) -> list[exp.Expression]:
-    """Conditions under which a row of the table exists at a moment: its time has come, its validity lasts."""
-    conditions: list[exp.Expression] = []
-    since = own_time(table, alias)
-    if since is not None:
-        conditions.append(exp.LTE(this=since, expression=at))
-    if table.valid_from is not None and table.time_column is not None:
-        conditions.append(exp.LTE(this=time_of(table, table.valid_from, alias), expression=at.copy()))
-    if table.valid_to is not None:
-        conditions.append(still_valid(time_of(table, table.valid_to, alias), at.copy()))
-    return conditions

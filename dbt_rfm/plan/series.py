@@ -16,8 +16,9 @@ from typing import Any
 from sqlglot import exp
 
 from dbt_rfm.plan import sql
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import labels_select
-from dbt_rfm.plan.paths import Graph, exists_at
+from dbt_rfm.plan.row_times import exists_at
 from dbt_rfm.plan.timeline import Season
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.task import BoundAggregation, Task

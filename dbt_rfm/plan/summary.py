@@ -21,7 +21,8 @@ from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Output, block
-from dbt_rfm.plan.paths import Path, from_path, known_time, still_valid, top_key, valid_until
+from dbt_rfm.plan.paths import Path, from_path, known_time, top_key, valid_until
+from dbt_rfm.plan.row_times import still_valid
 from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL, Scope, Value, parent_values, values_of
 from dbt_rfm.plan.windows import LookBack
 from dbt_rfm.snapshot import Feature

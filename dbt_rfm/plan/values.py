@@ -15,7 +15,9 @@ from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.conditions import Leaf, compile_condition
-from dbt_rfm.plan.paths import Graph, Path, exists_at, known_time
+from dbt_rfm.plan.graph import Graph
+from dbt_rfm.plan.paths import Path, known_time
+from dbt_rfm.plan.row_times import exists_at
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.task import BoundColumn, BoundCondition, leaves
 from dbt_rfm.schema.types import Column, Link, SemanticType, Table

@@ -19,8 +19,8 @@ import duckdb
 from sqlglot import exp
 
 from dbt_rfm.errors import QueryError
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import labels_select
-from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.schema.types import RelationalSchema

@@ -15,9 +15,9 @@ import pytest
 from suite_database import FOLDER, load
 
 from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.interactions import interactions_select, listed_select, relevant_select
 from dbt_rfm.plan.labels import labels_select
-from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse

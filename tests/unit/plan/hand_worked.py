@@ -13,8 +13,8 @@ import duckdb
 import pyarrow as pa
 
 from dbt_rfm.plan.examples import query_examples
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import eligible_select, labels_select
-from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import Task

@@ -30,8 +30,8 @@ from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.asked import are_few, asked_rows
 from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import labels_select
-from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse

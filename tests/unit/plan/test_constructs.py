@@ -11,7 +11,7 @@ from hand_worked_shop import A, C, small_shop
 
 from dbt_rfm.errors import QueryError
 from dbt_rfm.plan.event_labels import event_labels_select
-from dbt_rfm.plan.paths import Graph
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.pql.ast import UNITS, Window
 from dbt_rfm.pql.parser import _grammar
 from dbt_rfm.pql.tree import AGGREGATIONS as FUNCTIONS

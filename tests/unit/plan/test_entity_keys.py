@@ -13,8 +13,8 @@ from dbt_rfm.asked_rows import as_asked
 from dbt_rfm.collect import collect
 from dbt_rfm.errors import QueryError
 from dbt_rfm.options import Options
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import labels_select
-from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.keys import schema_for
 from dbt_rfm.pql.parser import parse

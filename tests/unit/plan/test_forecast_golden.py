@@ -10,7 +10,7 @@ from sqlglot import exp
 from dbt_rfm.plan.blocks import Names
 from dbt_rfm.plan.forecast_examples import closed_select, context_select, examples_select
 from dbt_rfm.plan.forecast_features import forecast_plan
-from dbt_rfm.plan.paths import Graph
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.series import series_select
 from dbt_rfm.plan.timeline import seasons
 from dbt_rfm.pql.ast import Window

@@ -11,10 +11,10 @@ from sqlglot import exp
 
 from dbt_rfm.plan.children import children_blocks
 from dbt_rfm.plan.examples import context_select, known_by
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import labels_select
 from dbt_rfm.plan.neighbours import neighbours_plan
 from dbt_rfm.plan.past_labels import past_labels_block
-from dbt_rfm.plan.paths import Graph
 from dbt_rfm.plan.sql import timestamp
 from dbt_rfm.plan.summary import bounds_select
 from dbt_rfm.plan.values import Scope

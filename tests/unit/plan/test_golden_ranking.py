@@ -10,9 +10,9 @@ from plan_databases import READS, shop_schema
 from sqlglot import exp
 
 from dbt_rfm.plan.candidates import Limits, candidate_steps, history_steps
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.interactions import catalogue, interactions_select, listed_select, relevant_select
 from dbt_rfm.plan.pairs import labelled_select, pair_block, pairs_select
-from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from plan_databases import ITEMS_PATH, ORDERS_PATH, START, Database, databases, moments, shop_schema, warehouse_of
 
 from dbt_rfm.errors import QueryError
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import eligible_select, labels_select
-from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.task import (
     BoundAggregation,

@@ -8,8 +8,8 @@ import pyarrow as pa
 from plan_databases import START, Database, shop_schema, warehouse_of
 
 from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.neighbours import neighbours_plan
-from dbt_rfm.plan.paths import Graph
 from dbt_rfm.plan.summary import bounds_select
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.plan.windows import look_backs

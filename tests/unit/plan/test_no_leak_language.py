@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from plan_databases import Database, databases, moments, same_until, shop_schema, warehouse_of
 
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import eligible_select, labels_select
-from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
 

@@ -11,8 +11,9 @@ from plan_databases import START, Database, shop_schema, warehouse_of
 from small_schema import ORDERS, schema, table
 
 from dbt_rfm.errors import QueryError
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import labels_select
-from dbt_rfm.plan.paths import Graph, Path, event_time, known_time
+from dbt_rfm.plan.paths import Path, event_time, known_time
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
 

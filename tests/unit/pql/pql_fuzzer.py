@@ -26,8 +26,8 @@ from sqlglot import exp, parse_one
 
 from dbt_rfm.errors import QueryError
 from dbt_rfm.plan.features import derived_of
+from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import eligible_select, labels_select
-from dbt_rfm.plan.paths import Graph
 from dbt_rfm.pql.ast import UNITS
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.describe import describe
