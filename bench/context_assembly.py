@@ -181,7 +181,7 @@ class _Asked:
 
     def neighbours(self) -> Any:
         from dbt_rfm.plan.neighbours import neighbours_plan
-        from dbt_rfm.plan.summary import bounds_select
+        from dbt_rfm.plan.summary_sums import bounds_select
         from dbt_rfm.plan.windows import look_backs
 
         warehouse, names = self.warehouse, self.names

@@ -28,7 +28,7 @@ from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.asked import are_few, asked_rows
 from dbt_rfm.plan.blocks import Step
-from dbt_rfm.plan.event_history import outcome_of
+from dbt_rfm.plan.event_outcome import outcome_of
 from dbt_rfm.plan.examples import context_select, least_of_class
 from dbt_rfm.plan.features import FeaturePlan, derived_of, feature_plan
 from dbt_rfm.plan.graph import Graph

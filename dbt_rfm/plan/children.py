@@ -14,7 +14,8 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names
 from dbt_rfm.plan.paths import Path
-from dbt_rfm.plan.summary import Detail, Summary, summary_block
+from dbt_rfm.plan.summary import Detail, Summary
+from dbt_rfm.plan.summary_block import summary_block
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.plan.windows import LookBack
 from dbt_rfm.schema.types import Link, RelationalSchema, Table

@@ -16,56 +16,22 @@ Later rows cannot change a running sum.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names, Output, block
 from dbt_rfm.plan.event_groups import Group, groups, own_numbers
-from dbt_rfm.plan.event_labels import target_value
+from dbt_rfm.plan.event_outcome import KNOWN_LATEST, KNOWN_MEAN, Outcome
 from dbt_rfm.plan.row_times import own_time
-from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL, Scope, Value, column_value, values_of
+from dbt_rfm.plan.values import NUMERICAL, Scope, Value, values_of
 from dbt_rfm.plan.windows import LookBack
-from dbt_rfm.pql.ast import Window
-from dbt_rfm.pql.task import BoundArithmetic, BoundColumn, Task
 from dbt_rfm.schema.types import Table
 from dbt_rfm.snapshot import PAST_LABEL, Feature
-from dbt_rfm.task_kind import TaskKind
 
 _BEFORE, _ROW, _AFTER = 0, 1, 2  # a place in the stream at one moment
-#: In front of a parent's name: the mean, or the latest, of the outcomes known of its earlier events.
-KNOWN_MEAN, KNOWN_LATEST = "known outcome.mean.all of ", "known outcome.last of "
 _ROUNDING = "1e-12"  # of a sum of squares: far more than adding up loses, far less than differences that tell
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What is predicted, as a value of an event's row, and how long after the row it is known."""
-
-    value: Value
-    delay: Window
-
-
-def outcome_of(task: Task, delay: Window | None) -> Outcome | None:
-    """What the task asks of a row; None without a delay: then no row may look at another one's."""
-    if delay is None:
-        return None
-    kind = CATEGORICAL if task.kind == TaskKind.MULTICLASS else NUMERICAL
-    return Outcome(Value("outcome", kind, _outcome(task, "r0", delay)), delay)
-
-
-def _outcome(task: Task, alias: str, delay: Window) -> exp.Expression:
-    time = own_time(task.entity.table, alias)
-    assert time is not None, "events have a time"
-    target, asked = task.target, target_value(task, alias, sql.later(time, delay.end, delay.unit))
-    if task.kind == TaskKind.MULTICLASS:
-        return sql.as_text(asked)
-    if isinstance(target, BoundColumn):
-        return next(v.expression for v in column_value(target.column, alias) if v.kind == NUMERICAL)
-    if isinstance(target, BoundArithmetic):
-        return sql.as_double(asked)
-    return sql.zero_or_one(asked)
 
 
 def history_blocks(

@@ -20,7 +20,8 @@ from dbt_rfm.plan.blocks import Block, Names, Step
 from dbt_rfm.plan.children import link_label
 from dbt_rfm.plan.paths import Path, from_path, known_time, top_key, valid_until
 from dbt_rfm.plan.row_times import exists_at, own_time, still_valid
-from dbt_rfm.plan.summary import Detail, Summary, summary_block
+from dbt_rfm.plan.summary import Detail, Summary
+from dbt_rfm.plan.summary_block import summary_block
 from dbt_rfm.plan.values import Scope, delayed_values
 from dbt_rfm.plan.windows import LookBack
 from dbt_rfm.schema.types import Link, Table

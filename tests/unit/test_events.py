@@ -16,7 +16,7 @@ from dbt_rfm.errors import DataError, ProjectError, QueryError
 from dbt_rfm.evaluate import backtest
 from dbt_rfm.model.interface import Predictions
 from dbt_rfm.options import Options, read_delay
-from dbt_rfm.plan.event_history import KNOWN_MEAN
+from dbt_rfm.plan.event_outcome import KNOWN_MEAN
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.describe import describe

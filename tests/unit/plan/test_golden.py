@@ -16,7 +16,7 @@ from dbt_rfm.plan.labels import labels_select
 from dbt_rfm.plan.neighbours import neighbours_plan
 from dbt_rfm.plan.past_labels import past_labels_block
 from dbt_rfm.plan.sql import timestamp
-from dbt_rfm.plan.summary import bounds_select
+from dbt_rfm.plan.summary_sums import bounds_select
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.plan.windows import look_backs
 from dbt_rfm.pql.ast import Window

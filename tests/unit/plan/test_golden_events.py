@@ -10,8 +10,9 @@ from plan_databases import READS, shop_schema
 from sqlglot import exp
 
 from dbt_rfm.plan.event_groups import own_step
-from dbt_rfm.plan.event_history import history_blocks, outcome_of
+from dbt_rfm.plan.event_history import history_blocks
 from dbt_rfm.plan.event_labels import event_labels_select, unknown_events_select
+from dbt_rfm.plan.event_outcome import outcome_of
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.plan.windows import look_backs

@@ -1,0 +1,51 @@
+"""The outcome of an event, as a value of its row that later events may look back on.
+
+In: a task whose entity rows are events, and the delay after which an outcome is known. Out: the value, as it is known
+at the row's time plus the delay. Who reads it compares that time with its own anchor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.event_labels import target_value
+from dbt_rfm.plan.row_times import own_time
+from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL, Value, column_value
+from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.task import BoundArithmetic, BoundColumn, Task
+from dbt_rfm.task_kind import TaskKind
+
+#: In front of a parent's name: the mean, or the latest, of the outcomes known of its earlier events.
+KNOWN_MEAN, KNOWN_LATEST = "known outcome.mean.all of ", "known outcome.last of "
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is predicted, as a value of an event's row, and how long after the row it is known."""
+
+    value: Value
+    delay: Window
+
+
+def outcome_of(task: Task, delay: Window | None) -> Outcome | None:
+    """What the task asks of a row; None without a delay: then no row may look at another one's."""
+    if delay is None:
+        return None
+    kind = CATEGORICAL if task.kind == TaskKind.MULTICLASS else NUMERICAL
+    return Outcome(Value("outcome", kind, _outcome(task, "r0", delay)), delay)
+
+
+def _outcome(task: Task, alias: str, delay: Window) -> exp.Expression:
+    time = own_time(task.entity.table, alias)
+    assert time is not None, "events have a time"
+    target, asked = task.target, target_value(task, alias, sql.later(time, delay.end, delay.unit))
+    if task.kind == TaskKind.MULTICLASS:
+        return sql.as_text(asked)
+    if isinstance(target, BoundColumn):
+        return next(v.expression for v in column_value(target.column, alias) if v.kind == NUMERICAL)
+    if isinstance(target, BoundArithmetic):
+        return sql.as_double(asked)
+    return sql.zero_or_one(asked)

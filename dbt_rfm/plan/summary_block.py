@@ -1,0 +1,127 @@
+"""Summaries of the rows that belong to a key, as of each example: the heart of the features.
+
+In: `keyed`, a SELECT of (example_id, key, anchor_time, as_of), and a path of links from the rows up to that key.
+Out: one block: counts, sums, means, spread, distinct counts over look-back windows; the newest rows and the most
+frequent category; recency, tenure and gaps. Time rule: a row is visible if everything on its path was known by `as_of`;
+a window is (anchor - n, anchor].
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.blocks import Block, Output, block
+from dbt_rfm.plan.summary import Summary
+from dbt_rfm.plan.summary_sums import SEQ_ROOM, Sums
+from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL, Scope
+from dbt_rfm.snapshot import Feature
+
+
+def summary_block(scope: Scope, summary: Summary) -> Block:
+    sums = Sums(scope, summary)
+    query, outputs = _Outputs(summary, sums).read()
+    made = block(summary.name, query, sql.column("example_id", "k"), outputs)
+    return Block(made.name, sql.with_steps(made.select, sums.steps), made.features)
+
+
+class _Outputs:
+    """Features read from the sums."""
+
+    def __init__(self, summary: Summary, sums: Sums) -> None:
+        self.summary, self.sums = summary, sums
+        self.detail, self.windows, self.values = sums.detail, sums.windows, sums.values
+
+    def read(self) -> tuple[exp.Select, list[Output]]:
+        query = sql.select().from_(sql.temporary("keyed", "k"), copy=False)
+        on = [_same(c, "k", "s") for c in self.sums.point_columns()]
+        sql.join(query, sql.temporary(self.sums.steps[-1][0], "s"), sql.every(on), side="LEFT")
+        outputs = self._counts() + self._amounts()
+        for k in range(self.detail.newest):
+            outputs += self._newest(query, k)
+        for i in self.sums.counted():
+            outputs += self._category(query, i)
+        return query, outputs
+
+    def _told(self, part: str, w: int = -1) -> exp.Expression:
+        """What the sums have of a window; of the last one if none is named."""
+        return sql.column(f"{part}_{w % len(self.windows)}", "s")
+
+    def _feature(self, what: str, kind: str = NUMERICAL) -> Feature:
+        return Feature(f"{self.summary.name}.{what}", kind, self.summary.source, self.summary.path.table.name)
+
+    def _counts(self) -> list[Output]:
+        anchor = sql.column("anchor_time", "k")
+        outputs = [
+            (self._feature(f"count.{window}"), sql.as_double(sql.zero_if_null(self._told("n", w))))
+            for w, window in enumerate(self.windows)
+        ]
+        if self.sums.time is None:
+            return outputs
+        recency = sql.days_between(self._told("t"), anchor)
+        outputs.append((self._feature("recency"), recency))
+        if self.windows[-1].number is None and self.detail.sums:
+            tenure = sql.days_between(self._told("first"), anchor.copy())
+            outputs.append((self._feature("tenure"), tenure))
+            one_day = exp.Add(this=tenure.copy(), expression=exp.Literal.number("1.0"))
+            rate = exp.Div(this=sql.as_double(self._told("n")), expression=exp.Paren(this=one_day))
+            outputs.append((self._feature("per_day"), rate))
+        return outputs
+
+    def _amounts(self) -> list[Output]:
+        outputs: list[Output] = []
+        wide = self.sums.wide()
+        for i in self.sums.numbers():
+            value = self.values[i]
+            for w, window in enumerate(self.windows):
+                if not value.detail and w not in wide:
+                    continue
+                part: dict[str, exp.Expression] = {p: self._told(f"{p}{i}", w) for p in ("s", "c", "lo", "hi", "var")}
+                mean = exp.Div(this=part["s"], expression=part["c"])
+                outputs.append((self._feature(f"{value.label}.mean.{window}"), mean))
+                if self.detail.sums and value.detail:
+                    outputs.append((self._feature(f"{value.label}.sum.{window}"), part["s"].copy()))
+                if self.sums.spread(i) and w in wide:
+                    outputs.append((self._feature(f"{value.label}.min.{window}"), part["lo"]))
+                    outputs.append((self._feature(f"{value.label}.max.{window}"), part["hi"]))
+                    outputs.append((self._feature(f"{value.label}.std.{window}"), _std(part["var"])))
+        return outputs
+
+    def _newest(self, query: exp.Select, k: int) -> list[Output]:
+        """The values of the k-th newest row, and the gap to it."""
+        alias, seq = f"n{k}", self._told("newest")
+        place = seq if k == 0 else exp.Sub(this=seq, expression=exp.Literal.number(k))
+        on = [_same("key", alias, "k"), exp.EQ(this=sql.column("seq", alias), expression=place)]
+        on += self.sums.visible(alias, "k")
+        sql.join(query, sql.temporary("numbered", alias), sql.every(on), side="LEFT")
+        suffix = "last" if k == 0 else f"last{k + 1}"
+        outputs: list[Output] = [
+            (self._feature(f"{value.label}.{suffix}", value.kind), sql.column(f"v{i}", alias))
+            for i, value in enumerate(self.values)
+            if k == 0 or (value.detail and value.kind == NUMERICAL)
+        ]
+        if k and self.sums.time is not None:
+            gap = sql.days_between(sql.column("t", alias), sql.column("t", f"n{k - 1}"))
+            outputs.append((self._feature(f"gap{k}"), gap))
+        return outputs
+
+    def _category(self, query: exp.Select, i: int) -> list[Output]:
+        alias, label = f"m{i}", self.values[i].label
+        seq = exp.Mod(this=self._told(f"m{i}"), expression=exp.Literal.number(SEQ_ROOM))
+        on = [_same("key", alias, "k"), exp.EQ(this=sql.column("seq", alias), expression=seq)]
+        sql.join(query, sql.temporary("numbered", alias), sql.every(on), side="LEFT")
+        return [
+            (self._feature(f"{label}.distinct"), sql.as_double(self._told(f"d{i}"))),
+            (self._feature(f"{label}.most_frequent", CATEGORICAL), sql.column(f"v{i}", alias)),
+        ]
+
+
+def _std(variance: exp.Expression) -> exp.Expression:
+    """Rounding may leave a tiny negative, which is 0."""
+    negative = exp.LT(this=variance, expression=exp.Literal.number(0))
+    positive = exp.Case(ifs=[exp.If(this=negative, true=exp.Literal.number("0.0"))], default=variance.copy())
+    return exp.Sqrt(this=positive)
+
+
+def _same(column: str, left: str, right: str) -> exp.Expression:
+    return exp.EQ(this=sql.column(column, left), expression=sql.column(column, right))

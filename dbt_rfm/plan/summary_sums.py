@@ -1,0 +1,291 @@
+"""What the rows of a key add up to in each window, as of each point: the sums that a summary's features are read from.
+
+In: a Summary. Out: CTEs, the last one with a row per point: n_0, s1_0, … by part and window; and `numbered`, the rows.
+Time rule: a row is visible if everything on its path was known by `as_of`; a window is (anchor - n, anchor].
+
+How it stays cheap. Examples share keys and anchors, so sums are made per distinct (key, anchor): the `points`. Where
+anchors are few, rows are first added up into `cells` between any two neighbouring window bounds, so that a store's
+hundred thousand sales meet an anchor as a few dozen cells. A cell never straddles a bound, so this is exact. `seq`
+numbers a key's rows by time and primary key; later rows have higher numbers, so the newest visible row is the largest
+`seq`, and distinct values and the most frequent one follow from running counts that later rows cannot change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.paths import from_path, known_time, top_key, valid_until
+from dbt_rfm.plan.row_times import still_valid
+from dbt_rfm.plan.summary import Summary
+from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL, Scope, Value, parent_values, values_of
+from dbt_rfm.plan.windows import LookBack
+
+_POINT = ("key", "anchor_time", "as_of")
+SEQ_ROOM = 2**31  # a running count and a row number share one 64-bit integer
+
+
+def bounds_select(examples: str, windows: Sequence[LookBack]) -> exp.Select:
+    """(lo, hi] between any two neighbouring bounds of the examples' windows."""
+    moments = [("as_of", None), *(("anchor_time", w) for w in windows if w.number is not None)]
+    queries = []
+    for named, window in moments:
+        moment: exp.Expression = sql.column(named)
+        if window is not None and window.number is not None:
+            moment = sql.later(moment, -window.number, window.unit)
+        queries.append(sql.select(sql.aliased(moment, "hi")).from_(sql.temporary(examples), copy=False))
+    inner = sql.union_all(queries)
+    distinct = sql.select(sql.column("hi")).distinct(copy=False).from_(sql.subquery(inner, "m"), copy=False)
+    lag = exp.Window(this=exp.Lag(this=sql.column("hi")), order=exp.Order(expressions=[sql.column("hi")]))
+    lo = exp.Coalesce(this=lag, expressions=[sql.timestamp(sql.BEGINNING)])
+    return sql.select(sql.aliased(lo, "lo"), sql.column("hi")).from_(sql.subquery(distinct, "m"), copy=False)
+
+
+class Sums:
+    """The steps, and what they hold: `values` (v0, v1, … of the rows) by `windows`."""
+
+    def __init__(self, scope: Scope, summary: Summary) -> None:
+        self.scope, self.summary = scope, summary
+        self.detail = summary.detail.brief() if scope.brief else summary.detail
+        self.time = known_time(scope.graph, summary.path)
+        self.until = valid_until(scope.graph, summary.path)
+        self.grid = summary.bounds is not None and not self.until and not summary.exclude_self and not summary.strict
+        self.windows = self.detail.windows if self.time is not None else self.detail.windows[-1:]
+        self.number = scope.graph.number(summary.path.above(0), summary.path.alias(0))
+        self.values: list[Value] = []
+        raw = self._raw()
+        self.steps = [
+            ("keyed", summary.keyed),
+            ("points", self._points()),
+            ("asked", _asked()),
+            ("raw", raw),
+            ("numbered", self._numbered()),
+            ("cells", self._cells()),
+            ("spans", self._spans()),
+            ("stats", self._stats()),
+        ]
+        if self._spreads():
+            self.steps.append(("spreads", self._with_variances()))
+
+    # rows
+
+    def _points(self) -> exp.Select:
+        query = sql.select(*sql.columns(self.point_columns()))
+        query = query.distinct(copy=False).from_(sql.temporary("keyed"), copy=False)
+        return query.where(sql.given(sql.column("key")), copy=False)
+
+    def point_columns(self) -> tuple[str, ...]:
+        return (*_POINT, "self") if self.summary.exclude_self else _POINT
+
+    def _raw(self) -> exp.Select:
+        """The rows of the keys asked for, up to the latest `as_of` of each, with their values v0, v1, …"""
+        path, graph = self.summary.path, self.scope.graph
+        query = from_path(graph, path, sql.select())
+        own = list(self.summary.only) or values_of(self.scope, path.table, path.alias(0))
+        others: list[Value] = []
+        if self.detail.parents and not self.summary.only:
+            skip = path.links[0]
+            query, others = parent_values(self.scope, path, query, skip=skip, hops=self.detail.parents)
+        self.values = own + others
+        keys = [sql.aliased(sql.column(k, path.alias(0)), f"pk{i}") for i, k in enumerate(path.table.primary_key)]
+        selected = [sql.aliased(top_key(path), "key"), *keys]
+        if self.number is not None:
+            selected.append(sql.aliased(self.number, "seq"))
+        asked: list[exp.Expression] = [exp.EQ(this=top_key(path), expression=sql.column("key", "asked"))]
+        if self.time is not None:
+            selected.append(sql.aliased(self.time.copy(), "t"))
+            asked.append(exp.LTE(this=self.time.copy(), expression=sql.column("until", "asked")))
+        selected += [sql.aliased(until, f"until{i}") for i, until in enumerate(self.until)]
+        selected += [sql.aliased(value.expression, f"v{i}") for i, value in enumerate(self.values)]
+        query.set("expressions", selected)
+        return sql.join(query, sql.temporary("asked"), sql.every(asked))
+
+    def _order(self) -> list[exp.Expression]:
+        keys = [f"pk{i}" for i in range(len(self.summary.path.table.primary_key))]
+        order = sql.columns((["t"] if self.time is not None else []) + keys)
+        return order or [sql.column(f"v{i}") for i in range(len(self.values))] or [sql.column("key")]
+
+    def _numbered(self) -> exp.Select:
+        """Rows with `seq`, and per category its place among equal values of the key (r0, r1, …)."""
+        query = sql.select(exp.Star())
+        if self.number is None:
+            seq = sql.numbered([sql.column("key")], self._order())
+            query = query.select(sql.aliased(seq, "seq"), copy=False)
+        for i in self.counted():
+            place = sql.numbered([sql.column("key"), sql.column(f"v{i}")], self._order())
+            query = query.select(sql.aliased(sql.when(sql.given(sql.column(f"v{i}")), place), f"r{i}"), copy=False)
+        return query.from_(sql.temporary("raw"), copy=False)
+
+    def numbers(self) -> list[int]:
+        return [i for i, value in enumerate(self.values) if value.kind == NUMERICAL]
+
+    def counted(self) -> list[int]:
+        """Categories whose distinct count and most frequent value are told."""
+        if not self.detail.categories:
+            return []
+        return [i for i, value in enumerate(self.values) if value.kind == CATEGORICAL and value.detail]
+
+    # cells
+
+    def _cells(self) -> exp.Select:
+        return self._grid_cells() if self.grid and self.time is not None else self._row_cells()
+
+    def _row_cells(self) -> exp.Select:
+        one = exp.Literal.number(1)
+        query = sql.select(sql.column("key"), sql.aliased(one, "n"), sql.aliased(sql.column("seq"), "newest"))
+        if self.time is not None:
+            query = query.select(sql.column("t"), sql.aliased(sql.column("t"), "first"), copy=False)
+        passed = [f"until{i}" for i in range(len(self.until))] + (["pk0"] if self.summary.exclude_self else [])
+        query = query.select(*sql.columns(passed), copy=False)
+        for i in self.numbers():
+            value = sql.column(f"v{i}")
+            parts = {f"s{i}": value, f"c{i}": sql.when(sql.given(value.copy()), one.copy())}
+            if self.spread(i):
+                parts |= {f"q{i}": _times(value), f"lo{i}": value, f"hi{i}": value}
+            query = query.select(*(sql.aliased(e.copy(), a) for a, e in parts.items()), copy=False)
+        for i in self.counted():
+            query = query.select(*self._category_parts(i), copy=False)
+        return query.from_(sql.temporary("numbered"), copy=False)
+
+    def _grid_cells(self) -> exp.Select:
+        key, hi = sql.column("key", "r"), sql.column("hi", "b")
+        query = sql.select(
+            key,
+            sql.aliased(exp.Count(this=exp.Star()), "n"),
+            sql.aliased(exp.Max(this=sql.column("seq", "r")), "newest"),
+            sql.aliased(exp.Max(this=sql.column("t", "r")), "t"),
+            sql.aliased(exp.Min(this=sql.column("t", "r")), "first"),
+        )
+        for i in self.numbers():
+            value = sql.column(f"v{i}", "r")
+            none = exp.Literal.number(0)  # no value, no count: the sums of a window divide by it
+            parts: dict[str, exp.Expression] = {f"s{i}": exp.Sum(this=value)}
+            parts |= {f"c{i}": exp.Nullif(this=exp.Count(this=value), expression=none)}
+            if self.spread(i):
+                parts |= {f"q{i}": exp.Sum(this=_times(value))}
+                parts |= {f"lo{i}": exp.Min(this=value), f"hi{i}": exp.Max(this=value)}
+            query = query.select(*(sql.aliased(e.copy(), a) for a, e in parts.items()), copy=False)
+        for i in self.counted():
+            distinct, frequent = self._category_parts(i)
+            query = query.select(
+                sql.aliased(exp.Sum(this=distinct.this), distinct.alias),
+                sql.aliased(exp.Max(this=frequent.this), frequent.alias),
+                copy=False,
+            )
+        query = query.from_(sql.temporary("numbered", "r"), copy=False)
+        inside = [
+            exp.GT(this=sql.column("t", "r"), expression=sql.column("lo", "b")),
+            exp.LTE(this=sql.column("t", "r"), expression=hi),
+        ]
+        assert self.summary.bounds is not None
+        sql.join(query, sql.temporary(self.summary.bounds, "b"), sql.every(inside))
+        return query.group_by(key.copy(), hi.copy(), copy=False)
+
+    def _category_parts(self, i: int) -> list[exp.Alias]:
+        """1 at a value's first row, and (running count, seq) in one number: its maximum finds the most frequent."""
+        place = sql.column(f"r{i}")
+        first = sql.when(exp.EQ(this=place, expression=exp.Literal.number(1)), exp.Literal.number(1))
+        big = exp.Cast(this=place.copy(), to=exp.DataType.build("bigint"))
+        packed = exp.Add(this=exp.Mul(this=big, expression=exp.Literal.number(SEQ_ROOM)), expression=sql.column("seq"))
+        return [sql.aliased(first, f"d{i}"), sql.aliased(packed, f"m{i}")]
+
+    def spread(self, i: int) -> bool:
+        return self.detail.spread and self.values[i].detail
+
+    # windows
+
+    def _spans(self) -> exp.Select:
+        """The points, with the open start of each window but of all time: since0, since1, …"""
+        query = sql.select(*sql.columns(self.point_columns()))
+        for w, window in enumerate(self.windows):
+            if window.number is not None:
+                since = sql.later(sql.column("anchor_time"), -window.number, window.unit)
+                query = query.select(sql.aliased(since, f"since{w}"), copy=False)
+        return query.from_(sql.temporary("points"), copy=False)
+
+    def _stats(self) -> exp.Select:
+        """Each point with what its windows hold: n_0, n_1, …; of the values only what an output tells."""
+        by, last = sql.columns(self.point_columns(), "s"), len(self.windows) - 1
+        sums, highest, lowest = [("n", w) for w in range(last + 1)], [("newest", last)], []
+        for i in self.numbers():
+            shown = range(last + 1) if self.values[i].detail else sorted(self.wide())
+            sums += [(f"{part}{i}", w) for part in ("s", "c") for w in shown]
+            if self.spread(i):
+                sums += [(f"q{i}", w) for w in sorted(self.wide())]
+                highest += [(f"hi{i}", w) for w in sorted(self.wide())]
+                lowest += [(f"lo{i}", w) for w in sorted(self.wide())]
+        sums += [(f"d{i}", last) for i in self.counted()]
+        highest += [(f"m{i}", last) for i in self.counted()]
+        if self.time is not None:
+            highest.append(("t", last))
+            lowest.append(("first", last))
+        query = sql.select(*by)
+        for aggregate, parts in ((exp.Sum, sums), (exp.Max, highest), (exp.Min, lowest)):
+            query = query.select(*(self._within(aggregate, part, w) for part, w in parts), copy=False)
+        query = query.from_(sql.temporary("spans", "s"), copy=False)
+        on = [exp.EQ(this=sql.column("key", "c"), expression=sql.column("key", "s")), *self.visible("c", "s")]
+        if self._starts(last):
+            on.append(_after_start(last))
+        sql.join(query, sql.temporary("cells", "c"), sql.every(on))
+        return query.group_by(*(c.copy() for c in by), copy=False)
+
+    def _with_variances(self) -> exp.Select:
+        """The stats and the variances they make: said once, because a planner reads every word of a feature."""
+        query = sql.select(exp.Star()).from_(sql.temporary("stats"), copy=False)
+        for i, w in self._spreads():
+            total, count, squares = (sql.column(f"{part}{i}_{w}") for part in ("s", "c", "q"))
+            query = query.select(sql.aliased(_variance(total, count, squares), f"var{i}_{w}"), copy=False)
+        return query
+
+    def _spreads(self) -> list[tuple[int, int]]:
+        return [(i, w) for i in self.numbers() if self.spread(i) for w in sorted(self.wide())]
+
+    def _within(self, aggregate: type[exp.Expression], part: str, w: int) -> exp.Alias:
+        """A part of the cells added up over window w; the last window, the longest, holds every row that is joined."""
+        value: exp.Expression = sql.column(part, "c")
+        if w < len(self.windows) - 1 and self._starts(w):
+            value = sql.when(_after_start(w), value)
+        return sql.aliased(aggregate(this=value), f"{part}_{w}")
+
+    def _starts(self, w: int) -> bool:
+        return self.time is not None and self.windows[w].number is not None
+
+    def wide(self) -> set[int]:
+        """The windows in which a spread is told, and the mean of what is no detail."""
+        return {len(self.windows) - 1, 1 if len(self.windows) > 2 else 0}
+
+    def visible(self, row: str, point: str) -> list[exp.Expression]:
+        conditions: list[exp.Expression] = []
+        at = sql.column("as_of", point)
+        if self.time is not None:
+            known = exp.LT if self.summary.strict else exp.LTE
+            conditions.append(known(this=sql.column("t", row), expression=at))
+        conditions += [still_valid(sql.column(f"until{i}", row), at.copy()) for i in range(len(self.until))]
+        if self.summary.exclude_self:
+            conditions.append(exp.NEQ(this=sql.column("pk0", row), expression=sql.column("self", point)))
+        return conditions
+
+
+def _after_start(w: int) -> exp.Expression:
+    return exp.GT(this=sql.column("t", "c"), expression=sql.column(f"since{w}", "s"))
+
+
+def _variance(total: exp.Expression, count: exp.Expression, squares: exp.Expression) -> exp.Expression:
+    """Of a sample, from its sums."""
+    square_of_mean = exp.Div(this=exp.Paren(this=_times(total)), expression=count)
+    spread = exp.Paren(this=exp.Sub(this=squares, expression=square_of_mean))
+    one_less = exp.Paren(this=exp.Sub(this=count.copy(), expression=exp.Literal.number(1)))
+    return exp.Div(this=spread, expression=exp.Nullif(this=one_less, expression=exp.Literal.number(0)))
+
+
+def _times(value: exp.Expression) -> exp.Expression:
+    return exp.Mul(this=value, expression=value.copy())
+
+
+def _asked() -> exp.Select:
+    """(key, until): the keys asked for, each with its latest `as_of`."""
+    latest = sql.aliased(exp.Max(this=sql.column("as_of")), "until")
+    query = sql.select(sql.column("key"), latest).from_(sql.temporary("points"), copy=False)
+    return query.group_by(sql.column("key"), copy=False)
