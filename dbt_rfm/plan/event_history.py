@@ -51,14 +51,6 @@ def _windows_of(windows: tuple[LookBack, ...], single: bool) -> tuple[LookBack, 
     return windows if single else windows[-1:]
 
 
-def moment_block(names: Names) -> Block:
-    """The hour of the event."""
-    query = sql.select().from_(sql.temporary(names.examples, "e"), copy=False)
-    hour = exp.Extract(this=exp.var("HOUR"), expression=sql.column("anchor_time", "e"))
-    outputs: list[Output] = [(Feature("anchor.hour", NUMERICAL, "calendar"), sql.as_double(hour))]
-    return block("moment", query, sql.column("example_id", "e"), outputs)
-
-
 def _history_block(scope: Scope, names: Names, history: History) -> Block:
     stream = Stream(scope, names, history)
     query, outputs = _Outputs(stream).read()

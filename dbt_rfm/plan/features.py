@@ -9,14 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dbt_rfm.plan.blocks import Block, Names, Step
+from dbt_rfm.plan.calendar import calendar_block, moment_block
 from dbt_rfm.plan.children import children_blocks
 from dbt_rfm.plan.conditions import Leaf, comparisons
 from dbt_rfm.plan.event_groups import own_step
-from dbt_rfm.plan.event_history import history_blocks, moment_block
+from dbt_rfm.plan.event_history import history_blocks
 from dbt_rfm.plan.event_outcome import Outcome
 from dbt_rfm.plan.kin import MAX_CO_PARENT_BLOCKS, co_parent_blocks, newest_parents_steps, sibling_blocks
 from dbt_rfm.plan.own import own_block
-from dbt_rfm.plan.past_labels import calendar_block, everybody_block, past_labels_block
+from dbt_rfm.plan.past_labels import everybody_block, past_labels_block
 from dbt_rfm.plan.summary_sums import bounds_select
 from dbt_rfm.plan.values import Derived, Scope, too_wide
 from dbt_rfm.plan.windows import in_brief, look_backs

@@ -1,4 +1,4 @@
-"""What came of the entity before: its own closed labels, those of everybody, and the calendar.
+"""What came of the entity before: its own closed labels, and those of everybody.
 
 In: a session table labels(entity, anchor_time, known_at, label). Time rule: a label counts for an example if
 known_at <= as_of, that is if its whole window had closed by then.
@@ -60,20 +60,6 @@ def everybody_block(names: Names, kind: TaskKind) -> Block | None:
         (Feature("everybody.mean.6", NUMERICAL, PAST_LABEL), exp.Avg(this=recent)),
     ]
     return block("everybody", query, sql.column("example_id", "e"), outputs)
-
-
-def calendar_block(names: Names) -> Block:
-    """Where in the year and the week the anchor lies."""
-    query = sql.select().from_(sql.temporary(names.examples, "e"), copy=False)
-    parts = {"month": "MONTH", "quarter": "QUARTER", "day": "DAY", "weekday": "DOW"}
-    outputs = [
-        (
-            Feature(f"anchor.{name}", NUMERICAL, "calendar"),
-            sql.as_double(exp.Extract(this=exp.var(part), expression=sql.column("anchor_time", "e"))),
-        )
-        for name, part in parts.items()
-    ]
-    return block("calendar", query, sql.column("example_id", "e"), outputs)
 
 
 def _value(kind: TaskKind, alias: str) -> exp.Expression:
