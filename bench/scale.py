@@ -29,7 +29,7 @@ from sqlglot import exp
 from dbt_rfm import shards
 from dbt_rfm.bench import memory
 from dbt_rfm.job import Job, JobTable, JobTarget, JobTest
-from dbt_rfm.pipeline import publish
+from dbt_rfm.publish import publish
 from dbt_rfm.shards import Alone
 from dbt_rfm.warehouse.base import Warehouse
 from dbt_rfm.warehouse.duckdb import DuckDB

@@ -36,7 +36,7 @@ def _run(job_json: str, warehouse: DuckDB) -> tuple[str, str]:
     job = None
     try:
         job = Job.from_json(job_json)
-        from dbt_rfm.pipeline import publish  # loads torch
+        from dbt_rfm.publish import publish  # loads torch
 
         make_rfm_schema(job, warehouse)
         outcome = publish(job, warehouse)

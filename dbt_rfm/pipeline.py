@@ -1,34 +1,28 @@
-"""Job in, answer or published version out: the only module that knows all the rooms.
+"""Job in, answer out: the module that knows all the rooms but the one that keeps versions.
 
-`answer` reads (any number of times, nothing is written to the warehouse but session tables); `publish` answers and
-makes the result the next version. Whatever fails, fails before the publishing transaction, so that the last good
-version stays served.
+Answering reads, any number of times: nothing is written to the warehouse but session tables and, of a large answer, the
+tables of its run. `publish.py` makes an answer the next version.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 
-import pyarrow as pa
 from sqlglot import exp
 
-from dbt_rfm import trained, versions
-from dbt_rfm.answered import Answer, bundles_of, headline, is_held, keep_bundle, release_of
+from dbt_rfm import trained
+from dbt_rfm.answered import Answer
 from dbt_rfm.asked_rows import as_asked, with_key_columns
 from dbt_rfm.auto import FALLBACK, choose
 from dbt_rfm.collect import collect
-from dbt_rfm.empty_rows import empty_rows
-from dbt_rfm.errors import ProjectError
 from dbt_rfm.evaluate import backtest
 from dbt_rfm.job import Job
 from dbt_rfm.model import load_model, quick_options, reads_rows
 from dbt_rfm.model.interface import Progress, RelationalModel
 from dbt_rfm.model.shelf import Shelf
 from dbt_rfm.model.step import learn, prediction_rows, run_step
-from dbt_rfm.one_state import as_of_now
 from dbt_rfm.options import AUTO, Options
 from dbt_rfm.pql.ast import Scalar
 from dbt_rfm.pql.binder import bind
@@ -36,30 +30,15 @@ from dbt_rfm.pql.keys import schema_for
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import Task
 from dbt_rfm.prediction_anchor import named_anchor
-from dbt_rfm.registry import SERVING
 from dbt_rfm.run_memory import graph_key, once, run_of
-from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.from_job import label_table, schema_from_job
 from dbt_rfm.schema.types import RelationalSchema
-from dbt_rfm.schema.validate import validate
-from dbt_rfm.schema_change import since_last_version
 from dbt_rfm.scoring import answer_shards
 from dbt_rfm.shards import Alone, Board, RunTables, number_of
-from dbt_rfm.snapshot import CONTEXT, Snapshot, bundle_sha
-from dbt_rfm.versions import Serving
+from dbt_rfm.snapshot import CONTEXT, Snapshot
 from dbt_rfm.warehouse.base import Warehouse
 
 QUICK_CONTEXT = 1000  # labelled examples behind a quick answer
-
-
-@dataclass(frozen=True)
-class Outcome:
-    status: str  # published | ready | held | empty
-    message: str  # one line, then one line per note
-    version: int | None = None
-
-
-Settle = Callable[[Outcome], None]
 
 
 @dataclass(frozen=True)
@@ -151,6 +130,21 @@ def answer(
     )
 
 
+def help_with(job: Job, warehouse: Warehouse, board: Board, *, progress: Progress = lambda stage: None) -> bool:
+    """Answer free shards of a job that another worker has planned; False where it has no plan yet."""
+    tables = RunTables(warehouse, run=board.run, home=job.home)
+    snapshot = tables.planned()
+    if snapshot is None:
+        return False
+    known = understand(job, warehouse)
+    if known.options.fine_tune or known.options.model == AUTO:
+        return False  # the weights are where they were trained, and so is what was chosen
+    model = load_model(known.options.model, known.options.device, known.options.for_model())
+    learnt = learn(snapshot, model, CONTEXT, seed=known.options.seed)
+    answer_shards(tables, snapshot, learnt, known.task, board, progress=progress, wait=False)
+    return True
+
+
 def _quicker(options: Options) -> Options:
     """Fewer examples, and no trying of every model, which takes minutes."""
     named = FALLBACK if options.model == AUTO else options.model
@@ -208,148 +202,3 @@ def _stored(tables: RunTables, task: Task, schema: RelationalSchema) -> exp.Tabl
         return tables.table("predictions")
     tables.create("keyed", keyed)
     return tables.table("keyed")
-
-
-def publish(
-    job: Job,
-    warehouse: Warehouse,
-    *,
-    replace_served: bool = True,
-    settle: Settle = lambda outcome: None,
-    progress: Progress = lambda stage: None,
-    board: Board | None = None,
-) -> Outcome:
-    """Answer the job and make the result the next version of its target.
-
-    Without `replace_served` the served table is left to dbt, which makes it from the history: the version is `ready`
-    until then. `settle` is told the outcome as the last thing in the publishing transaction, and undoes it by raising,
-    for instance where a worker has lost its job; `progress` may raise as well. With a `board` the shards of a large
-    answer are in tables of the rfm schema, where other workers answer them too (`help_with`) and another one may go on.
-    """
-    serving = Serving.HERE if replace_served else Serving.READY
-    return _publish(job, warehouse, serving, settle=settle, progress=progress, board=board)
-
-
-def help_with(job: Job, warehouse: Warehouse, board: Board, *, progress: Progress = lambda stage: None) -> bool:
-    """Answer free shards of a job that another worker has planned; False where it has no plan yet."""
-    tables = RunTables(warehouse, run=board.run, home=job.home)
-    snapshot = tables.planned()
-    if snapshot is None:
-        return False
-    known = understand(job, warehouse)
-    if known.options.fine_tune or known.options.model == AUTO:
-        return False  # the weights are where they were trained, and so is what was chosen
-    model = load_model(known.options.model, known.options.device, known.options.for_model())
-    learnt = learn(snapshot, model, CONTEXT, seed=known.options.seed)
-    answer_shards(tables, snapshot, learnt, known.task, board, progress=progress, wait=False)
-    return True
-
-
-def predict_table(job: Job, warehouse: Warehouse) -> tuple[pa.Table, Outcome]:
-    """For dbt Python models: publish all but the served table, which dbt itself materializes from these rows."""
-    outcome = _publish(job, warehouse, Serving.CALLER)
-    assert job.home is not None
-    rows = versions.served_rows(warehouse, job.home)
-    if rows is None:
-        raise ProjectError(
-            f"the first version of {job.home.identifier} was held back, so there is nothing to serve",
-            where=job.unique_id,
-            hint="Set on_worse to 'warn' to publish it all the same.",
-        )
-    return rows, outcome
-
-
-def _publish(
-    job: Job,
-    warehouse: Warehouse,
-    serving: Serving,
-    *,
-    settle: Settle = lambda outcome: None,
-    progress: Progress = lambda stage: None,
-    board: Board | None = None,
-) -> Outcome:
-    if job.target is None:
-        raise ProjectError("the job names no table to publish", where=job.unique_id)
-    if job.empty:
-        return _publish_empty(job, warehouse, serving, settle)
-    progress("reading the schema")
-    with ExitStack() as state:
-        # Only the plan needs it: what comes after may take long, and must not hold a transaction.
-        seen = as_of_now(job, warehouse, state)
-        return _publish_seen(seen, warehouse, serving, settle, progress, board, planned_now=state.close)
-
-
-def _publish_seen(
-    job: Job,
-    warehouse: Warehouse,
-    serving: Serving,
-    settle: Settle,
-    progress: Progress,
-    board: Board | None,
-    *,
-    planned_now: Callable[[], object],
-) -> Outcome:
-    assert job.target is not None
-    understood = understand(job, warehouse)
-    findings = _check_rows(job, understood, warehouse)
-    run = board.run if board is not None else None
-    with RunTables(warehouse, run=run, home=job.home if run else None) as tables:
-        result = answer(
-            job,
-            warehouse,
-            with_rows=True,
-            understood=understood,
-            progress=progress,
-            tables=tables,
-            board=board,
-            planned_now=planned_now,
-        )
-        held = is_held(result)
-        fresh = fingerprint(result.schema)
-        changed = since_last_version(result.snapshot, fresh, warehouse, job.home or job.target, bundles_of(job))
-        folder = keep_bundle(job, result)
-        release = release_of(job, result, bundle_sha(folder) if folder else "")
-        done: list[Outcome] = []
-
-        def settled(number: int, status: str) -> None:
-            message = "\n".join([headline(job, result, number, status), *changed, *findings, *result.notes])
-            done.append(Outcome("published" if status == SERVING else status, message, number))
-            settle(done[0])
-
-        progress("publishing")
-        versions.publish(
-            warehouse,
-            job.target,
-            result.predictions if result.stored is None else result.stored,
-            release,
-            hold=held,
-            contract=job.contract,
-            serving=serving,
-            home=job.home,
-            settle=settled,
-        )
-    trained.prune(job, result.options, warehouse)
-    return done[0]
-
-
-def _publish_empty(job: Job, warehouse: Warehouse, serving: Serving, settle: Settle) -> Outcome:
-    """`dbt --empty`: the table with its columns and no rows; no model runs and no version is made."""
-    assert job.target is not None and job.home is not None
-    known = understand(job, warehouse)
-    rows = as_asked(empty_rows(known.task, warehouse), known.task, known.schema, warehouse)
-    as_table = job.home.named(f"{job.target.identifier}__empty") if serving is Serving.READY else None
-    outcome = Outcome("empty", "built without rows (--empty): no prediction, no version")
-    with warehouse.transaction() if warehouse.transactional_ddl else nullcontext():
-        versions.serve_empty(warehouse, job.target, rows, job.contract, as_table=as_table)
-        settle(outcome)
-    return outcome
-
-
-def _check_rows(job: Job, understood: Understood, warehouse: Warehouse) -> list[str]:
-    """Findings of the schema's validation as lines; raises the first that makes answers wrong."""
-    schema, entity = understood.schema, understood.task.entity.table.name
-    key = ("findings", fingerprint(schema), graph_key(job), entity)
-    findings = once(run_of(job), key, lambda: validate(schema, warehouse, entity=entity))
-    for finding in findings:
-        finding.raise_if_error()
-    return [str(finding) for finding in findings]

@@ -65,7 +65,7 @@ def predict(
 def _publish(job: Job, session: Any) -> pa.Table:
     # Torch and the driver are loaded by the models that need them only.
     from dbt_rfm.embedded import make_rfm_schema
-    from dbt_rfm.pipeline import predict_table
+    from dbt_rfm.publish import predict_table
     from dbt_rfm.warehouse.duckdb import DuckDB
 
     warehouse = DuckDB(session)

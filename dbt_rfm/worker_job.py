@@ -23,7 +23,7 @@ from dbt_rfm.warehouse.base import Warehouse
 from dbt_rfm.worker_log import fit_to_log, places
 
 if TYPE_CHECKING:
-    from dbt_rfm.pipeline import Outcome
+    from dbt_rfm.publish import Outcome
 
 _WITHOUT_MODEL = ("reading the schema", "collecting examples and features", "publishing")
 _ROOM = "Start it with --work-dir in a place with room."
@@ -124,7 +124,7 @@ class Work:
             return self._help(job, warehouse, board) if self.helps else self._answer(job, warehouse, board)
 
     def _answer(self, job: Job, warehouse: Warehouse, board: ShardBoard) -> dict[str, Any]:
-        from dbt_rfm.pipeline import publish  # loads torch
+        from dbt_rfm.publish import publish  # loads torch
 
         bus = Bus(warehouse, self.home, self.terms)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dbt_rfm import pipeline
+from dbt_rfm import publish
 from dbt_rfm.embedded import run_job
 from dbt_rfm.errors import DataError
 from dbt_rfm.job import Job, JobTarget
@@ -24,8 +24,8 @@ def job(folder: Path) -> str:
 
 
 def test__run_job__published__leaves_the_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = pipeline.Outcome("published", "it's served; 100%", 3)
-    monkeypatch.setattr(pipeline, "publish", lambda job, warehouse: done)
+    done = publish.Outcome("published", "it's served; 100%", 3)
+    monkeypatch.setattr(publish, "publish", lambda job, warehouse: done)
     con = duckdb.connect()
     run_job(job(tmp_path), con)
     assert outcome(con) == ("published", "it's served; 100%")
@@ -35,7 +35,7 @@ def test__run_job__user_s_error__is_the_message_itself(tmp_path: Path, monkeypat
     def fail(job: Job, warehouse: object) -> None:
         raise DataError("nothing to learn from", hint="Bring more history.")
 
-    monkeypatch.setattr(pipeline, "publish", fail)
+    monkeypatch.setattr(publish, "publish", fail)
     con = duckdb.connect()
     run_job(job(tmp_path), con)
     assert outcome(con) == ("failed", "nothing to learn from\n  Bring more history.")
@@ -46,7 +46,7 @@ def test__run_job__unforeseen_error__is_one_line_and_a_log(tmp_path: Path, monke
     def fail(job: Job, warehouse: object) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr(pipeline, "publish", fail)
+    monkeypatch.setattr(publish, "publish", fail)
     con = duckdb.connect()
     run_job(job(tmp_path), con)
     status, message = outcome(con)
@@ -66,7 +66,7 @@ def test__run_job__no_job__says_so() -> None:
 def test__run_job__several_threads_and_a_new_rfm_schema__made_once_and_all_served(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pipeline, "publish", lambda job, warehouse: pipeline.Outcome("published", "served", 1))
+    monkeypatch.setattr(publish, "publish", lambda job, warehouse: publish.Outcome("published", "served", 1))
     database = duckdb.connect()
     sessions = [database.cursor() for _ in range(8)]
     for number in range(20):

@@ -10,9 +10,11 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp
 
-from dbt_rfm import pipeline, shards
+from dbt_rfm import shards
 from dbt_rfm.errors import DataError
 from dbt_rfm.job import Job, JobTable, JobTarget, JobTest
+from dbt_rfm.pipeline import help_with
+from dbt_rfm.publish import publish
 from dbt_rfm.shards import RunTables, drop_runs
 from dbt_rfm.snapshot import QUERY, read_bundle
 from dbt_rfm.warehouse.duckdb import DuckDB
@@ -156,10 +158,10 @@ def tables_of_runs(database: DuckDB) -> list[str]:
 def test__publish__more_than_a_shard__the_same_rows_as_at_once(
     database: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str
 ) -> None:
-    whole = pipeline.publish(job(query, tmp_path, "whole"), database)
+    whole = publish(job(query, tmp_path, "whole"), database)
     in_shards(monkeypatch)
     database.most = 0
-    parted = pipeline.publish(job(query, tmp_path, "parted"), database)
+    parted = publish(job(query, tmp_path, "parted"), database)
     assert "shards" in parted.message and "shards" not in whole.message
     assert database.most <= CONTEXT + SHARD + LIST
     assert_same(rows(database, "parted"), rows(database, "whole"))
@@ -171,9 +173,9 @@ def test__publish__a_key_of_several_columns__comes_in_its_own_columns(
     database: DuckDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tables = ("customers", "visits")
-    pipeline.publish(job(BY_PAIR, tmp_path, "whole", tables), database)
+    publish(job(BY_PAIR, tmp_path, "whole", tables), database)
     in_shards(monkeypatch)
-    pipeline.publish(job(BY_PAIR, tmp_path, "parted", tables), database)
+    publish(job(BY_PAIR, tmp_path, "parted", tables), database)
     assert [n for n, _ in database.describe("parted")][:2] == ["customer_id", "visit_no"]
     assert_same(rows(database, "parted"), rows(database, "whole"))
 
@@ -182,7 +184,7 @@ def test__publish__in_shards__the_bundle_says_what_it_holds(
     database: DuckDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_shards(monkeypatch)
-    pipeline.publish(job(CHURN, tmp_path, "churn"), database)
+    publish(job(CHURN, tmp_path, "churn"), database)
     (folder,) = (tmp_path / "rfm" / "churn").iterdir()
     kept = read_bundle(folder)
     assert kept.examples["split"].to_pylist().count(QUERY) == SHARD
@@ -194,16 +196,16 @@ def test__publish__in_shards__the_bundle_says_what_it_holds(
 def test__publish__a_worker_stops_half_way__another_one_does_what_is_left(
     database: DuckDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline.publish(job(SPENT, tmp_path, "whole"), database)
+    publish(job(SPENT, tmp_path, "whole"), database)
     in_shards(monkeypatch)
     board = Board(lost=2)
     with pytest.raises(DataError, match="another worker"):
-        pipeline.publish(job(SPENT, tmp_path, "parted"), database, replace_served=False, board=board)
+        publish(job(SPENT, tmp_path, "parted"), database, replace_served=False, board=board)
     assert board.free == [2, 3, 4] and tables_of_runs(database)
     written = database._cursor.execute("SELECT DISTINCT rfm_shard FROM rfm_run_shared__predictions ORDER BY 1")
     assert written.fetchall() == [(0,), (1,)]
 
-    done = pipeline.publish(job(SPENT, tmp_path, "parted"), database, replace_served=False, board=board)
+    done = publish(job(SPENT, tmp_path, "parted"), database, replace_served=False, board=board)
 
     assert board.given == [0, 1, 2, 2, 3, 4]
     assert done.status == "ready"
@@ -214,17 +216,17 @@ def test__publish__a_worker_stops_half_way__another_one_does_what_is_left(
 def test__help_with__a_planned_job__answers_shards_that_the_first_worker_publishes(
     database: DuckDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline.publish(job(CHURN, tmp_path, "whole"), database)
+    publish(job(CHURN, tmp_path, "whole"), database)
     in_shards(monkeypatch)
     board = Board(lost=0)
-    assert not pipeline.help_with(job(CHURN, tmp_path, "parted"), database, board)
+    assert not help_with(job(CHURN, tmp_path, "parted"), database, board)
     with pytest.raises(DataError):
-        pipeline.publish(job(CHURN, tmp_path, "parted"), database, replace_served=False, board=board)
+        publish(job(CHURN, tmp_path, "parted"), database, replace_served=False, board=board)
 
-    assert pipeline.help_with(job(CHURN, tmp_path, "parted"), database, board)
+    assert help_with(job(CHURN, tmp_path, "parted"), database, board)
 
     assert board.left() == 0
-    pipeline.publish(job(CHURN, tmp_path, "parted"), database, replace_served=False, board=board)
+    publish(job(CHURN, tmp_path, "parted"), database, replace_served=False, board=board)
     assert_same(rows(database, "parted__history"), rows(database, "whole"))
 
 

@@ -19,6 +19,7 @@ from dbt_rfm import __version__, pipeline, shard_board
 from dbt_rfm.bus import COLUMNS, Terms
 from dbt_rfm.errors import DataError, ProjectError, RightMissing, WarehouseAway
 from dbt_rfm.job import Job, JobTarget
+from dbt_rfm.publish import Outcome
 from dbt_rfm.scoring import ShardsDone
 from dbt_rfm.warehouse.duckdb import DuckDB
 from dbt_rfm.worker import Settings, Worker
@@ -83,14 +84,14 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[...
     def set_to(before: Callable[..., None] = lambda job, progress: None) -> list[Job]:
         jobs: list[Job] = []
 
-        def publish(job: Job, warehouse: Any, *, settle: Any, progress: Any, **_: Any) -> pipeline.Outcome:
+        def publish(job: Job, warehouse: Any, *, settle: Any, progress: Any, **_: Any) -> Outcome:
             before(job, progress)
-            outcome = pipeline.Outcome("ready", "churn version 1 ready", 1)
+            outcome = Outcome("ready", "churn version 1 ready", 1)
             settle(outcome)
             jobs.append(job)
             return outcome
 
-        monkeypatch.setattr(pipeline, "publish", publish)
+        monkeypatch.setattr("dbt_rfm.publish.publish", publish)
         return jobs
 
     yield set_to

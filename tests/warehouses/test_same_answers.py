@@ -19,8 +19,9 @@ from sqlglot import exp
 from dbt_rfm import shards
 from dbt_rfm.answered import Answer
 from dbt_rfm.job import Job, JobTable, JobTarget
-from dbt_rfm.pipeline import answer, publish, understand
+from dbt_rfm.pipeline import answer, understand
 from dbt_rfm.plan import sql
+from dbt_rfm.publish import publish
 from dbt_rfm.relations import named, names_beginning
 from dbt_rfm.schema.from_job import schema_from_job
 from dbt_rfm.schema.validate import validate

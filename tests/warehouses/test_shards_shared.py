@@ -15,7 +15,8 @@ from sqlglot import exp
 
 from dbt_rfm import shards
 from dbt_rfm.job import Job, JobTarget
-from dbt_rfm.pipeline import help_with, publish
+from dbt_rfm.pipeline import help_with
+from dbt_rfm.publish import publish
 from dbt_rfm.relations import names_beginning
 from dbt_rfm.shard_board import ShardBoard, jobs_with_free_shards
 from dbt_rfm.warehouse.postgres import Postgres
