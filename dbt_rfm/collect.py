@@ -18,34 +18,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from dbt_rfm.assemble import assemble, in_order, named_features
+from dbt_rfm.assemble import assemble, in_order
 from dbt_rfm.choice import FEW_ANCHORS, Choice
 from dbt_rfm.chosen_examples import choose_labels, draw_examples, given_labels
+from dbt_rfm.collecting import Collecting, Found, in_tables
 from dbt_rfm.forecast import forecast_snapshot
 from dbt_rfm.give_aways import give_aways
 from dbt_rfm.kept_features import KeptFeatures
+from dbt_rfm.label_shares import shares_without_minimum
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.asked import are_few, asked_rows
 from dbt_rfm.plan.blocks import Step
 from dbt_rfm.plan.event_outcome import outcome_of
-from dbt_rfm.plan.examples import context_select, least_of_class
 from dbt_rfm.plan.features import FeaturePlan, derived_of, feature_plan
 from dbt_rfm.plan.graph import Graph
-from dbt_rfm.plan.neighbours import shown_graph
 from dbt_rfm.plan.staleness import staleness_of
 from dbt_rfm.plan.values import Scope
-from dbt_rfm.pql.ast import Scalar, Window
+from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.attributes import hidden_columns
 from dbt_rfm.pql.task import Task
 from dbt_rfm.prediction_anchor import anchor_of, notes_on_age
 from dbt_rfm.recommendation import ranking_snapshot
 from dbt_rfm.rows_around import rows_around
-from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.session import Session
-from dbt_rfm.shards import ROW, RunTables, bounds_of, fetch, head, said_of
-from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Feature, Snapshot
+from dbt_rfm.shards import ROW, RunTables, bounds_of, said_of
+from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
 
@@ -61,7 +60,6 @@ def collect(
     *,
     labels: str | None = None,
     with_rows: bool = True,
-    entity_ids: Sequence[Scalar] = (),
     kept: KeptFeatures | None = None,
     tables: RunTables | None = None,
     brief: bool = False,
@@ -73,19 +71,19 @@ def collect(
 
     Raises DataError where the rows do not allow an answer.
     """
-    task = replace(task, entity_ids=tuple(entity_ids)) if entity_ids else task
     graph = Graph(schema, warehouse.dialect)
     with Session(warehouse) as session:
         anchor, notes = anchor_of(session, graph, options)
         notes += notes_on_age(session, graph, task, anchor)
+        run = Collecting(session, graph, task, options, anchor, with_rows, kept, tables, brief)
         if task.kind == TaskKind.FORECAST:
-            return forecast_snapshot(session, graph, task, options, anchor, notes, with_rows=with_rows, tables=tables)
+            return forecast_snapshot(run, notes)
         if task.kind == TaskKind.LINK:
-            return ranking_snapshot(session, graph, task, options, anchor, notes, tables=tables, brief=brief)
+            return ranking_snapshot(run, notes)
         choice = choose_labels(session, graph, task, options, anchor, labels)
         notes += choice.notes
         notes += draw_examples(session, task, options, choice)
-        return _snapshot(session, graph, task, options, anchor, choice, notes, with_rows, kept, tables, brief)
+        return _snapshot(run, choice, notes)
 
 
 def collect_labelled(
@@ -115,85 +113,58 @@ def collect_labelled(
         stale = staleness_of(asked, cut, options.seed) if task.kind == TaskKind.REGRESSION else None
         plain = replace(options, backtest=False)
         draw_examples(session, task, plain, choice, query_rows=query_rows, cut=cut, staleness=stale)
-        anchor = max(asked)
         choice = replace(choice, past_labels=task.horizon is not None, late=late)
-        return _snapshot(session, graph, task, options, anchor, choice, [], with_rows)
+        return _snapshot(Collecting(session, graph, task, options, max(asked), with_rows), choice, [])
 
 
-def _snapshot(
-    session: Session,
-    graph: Graph,
-    task: Task,
-    options: Options,
-    anchor: datetime,
-    choice: Choice,
-    notes: list[str],
-    with_rows: bool,
-    kept: KeptFeatures | None = None,
-    tables: RunTables | None = None,
-    brief: bool = False,
-) -> Snapshot:
-    anchors, entities = _asked_about(session)
-    scope = replace(_scope(graph, task, choice), brief=brief)
-    first: tuple[Step, ...] = ()
-    if are_few(entities, session.count(graph.read(task.entity.table, "e"))):
-        scope, first = _with_asked_rows(session, scope, task, with_rows=with_rows)
-    plan = _feature_plan(session, scope, task, choice, few_anchors=anchors <= FEW_ANCHORS)
-    plan = replace(plan, steps=(*first, *plan.steps))
-    bounds = bounds_of(session, session.names.examples, tables.size) if tables is not None else []
-    examples, features, meta = _features(session, plan, kept, tables if bounds else None, bounds)
-    more = plan.notes
-    hidden = hidden_columns(task)
-    if hidden:
-        more = (*more, *give_aways(task.kind, examples, features, meta, " and ".join(".".join(c) for c in hidden)))
+def _snapshot(run: Collecting, choice: Choice, notes: Sequence[str]) -> Snapshot:
+    scope, plan = _plan(run, choice)
+    found = _found(run, plan)
     rows: dict[str, pa.Table] = {}
-    reason = said_of(bounds)
-    if with_rows and not bounds:
-        names, sizes = session.names, options.neighbors
-        rows, reason = rows_around(session, scope, names, task.entity, sizes, most=MAX_EXAMPLES_WITH_ROWS)
-    labels = examples.filter(pc.is_in(examples["split"], pa.array([CONTEXT, BACKTEST_CONTEXT, BACKTEST])))["label"]
-    classes = tuple(sorted(pc.unique(labels).to_pylist())) if task.kind == TaskKind.MULTICLASS else ()
-    return Snapshot(
-        query=task.text,
+    reason = said_of(found.shards.get("bounds", ()))
+    if run.with_rows and not found.shards:
+        names, sizes = run.session.names, run.options.neighbors
+        rows, reason = rows_around(run.session, scope, names, run.task.entity, sizes, most=MAX_EXAMPLES_WITH_ROWS)
+    more = (*plan.notes, *_give_aways(run.task, found), *([reason] if reason else []))
+    whole = run.snapshot(found, (*notes, *more))
+    if run.task.kind == TaskKind.MULTICLASS:
+        whole = replace(whole, classes=_classes(found.examples))
+    return replace(whole, rows=rows, label_shares=shares_without_minimum(run, choice, found.examples))
+
+
+def _give_aways(task: Task, found: Found) -> list[str]:
+    hidden = hidden_columns(task)
+    if not hidden:
+        return []
+    return give_aways(task.kind, found.examples, found.features, found.meta, " and ".join(".".join(c) for c in hidden))
+
+
+def _classes(examples: pa.Table) -> tuple[str, ...]:
+    """The labels that are known, in order."""
+    known = pc.is_in(examples["split"], pa.array([CONTEXT, BACKTEST_CONTEXT, BACKTEST]))
+    return tuple(sorted(pc.unique(examples.filter(known)["label"]).to_pylist()))
+
+
+def _plan(run: Collecting, choice: Choice) -> tuple[Scope, FeaturePlan]:
+    """What the examples may see, and the plan of their features; of few entities their rows are read once for both."""
+    session, task = run.session, run.task
+    anchors, entities = _asked_about(session)
+    scope = replace(_scope(run.graph, task, choice), brief=run.brief)
+    first: tuple[Step, ...] = ()
+    if are_few(entities, session.count(run.graph.read(task.entity.table, "e"))):
+        scope, first = _with_asked_rows(session, scope, task, with_rows=run.with_rows)
+    plan = feature_plan(
+        scope,
+        session.names,
+        (task.entity.table, task.entity.column.name),
         kind=task.kind,
-        classes=("false", "true") if task.kind == TaskKind.BINARY else classes,
-        entity=task.entity.column.name,
-        anchor=anchor,
-        schema_fingerprint=fingerprint(graph.schema),
-        features_meta=meta,
-        examples=examples,
-        features=features,
-        rows=rows,
-        notes=(*notes, *more, *([reason] if reason else [])),
-        options=options.recorded(),
-        shards={"bounds": bounds, "blocks": [ROW for _ in plan.blocks]} if bounds else {},
-        label_shares=_label_shares(session, task.kind, options, choice, examples),
-        graph=shown_graph(graph.schema, task.entity.table.name),
+        horizon=choice.horizon or task.horizon,
+        few_anchors=anchors <= FEW_ANCHORS,
+        past_labels=choice.past_labels,
+        outcome=outcome_of(task, choice.late) if task.of_events else None,
+        of_events=task.of_events,
     )
-
-
-def _label_shares(
-    session: Session, kind: TaskKind, options: Options, choice: Choice, examples: pa.Table
-) -> dict[str, dict[str, float]]:
-    """Class shares of each context as it would be without a minimum of rare classes, where one of them needed it."""
-    least = least_of_class(kind, options.context_size)
-    found: dict[str, dict[str, float]] = {}
-    for split, conditions in ((CONTEXT, choice.context), (BACKTEST_CONTEXT, choice.backtest_context)):
-        labels = examples.filter(pc.equal(examples["split"], split))["label"]
-        classes = pc.value_counts(labels.cast(pa.string())).to_pylist()
-        if not least or all(c["counts"] > least for c in classes):
-            continue
-        plain = context_select(session.names, kind, size=options.context_size, conditions=conditions, favour=False)
-        counted = sql.select(
-            sql.aliased(sql.as_text(sql.column("label")), "label"), sql.aliased(exp.Count(this=exp.Star()), "n")
-        )
-        counted = counted.from_(sql.subquery(plain, "c"), copy=False)
-        counted = counted.group_by(sql.as_text(sql.column("label")), copy=False)
-        counts = {row["label"]: row["n"] for row in session.query(counted).to_pylist()}
-        smoothed = {c["values"]: counts.get(c["values"], 0) + 0.5 for c in classes}
-        total = sum(smoothed.values())
-        found[split] = {name: count / total for name, count in smoothed.items()}
-    return found
+    return scope, replace(plan, steps=(*first, *plan.steps))
 
 
 def _scope(graph: Graph, task: Task, choice: Choice) -> Scope:
@@ -222,35 +193,16 @@ def _with_asked_rows(session: Session, scope: Scope, task: Task, *, with_rows: b
     return replace(scope, graph=graph), steps
 
 
-def _feature_plan(session: Session, scope: Scope, task: Task, choice: Choice, *, few_anchors: bool) -> FeaturePlan:
-    return feature_plan(
-        scope,
-        session.names,
-        (task.entity.table, task.entity.column.name),
-        kind=task.kind,
-        horizon=choice.horizon or task.horizon,
-        few_anchors=few_anchors,
-        past_labels=choice.past_labels,
-        outcome=outcome_of(task, choice.late) if task.of_events else None,
-        of_events=task.of_events,
-    )
-
-
-def _features(
-    session: Session,
-    plan: FeaturePlan,
-    kept: KeptFeatures | None,
-    tables: RunTables | None,
-    bounds: Sequence[int],
-) -> tuple[pa.Table, pa.Table, tuple[Feature, ...]]:
-    """Examples and their features: all, or with `tables` those that the first shard needs."""
+def _found(run: Collecting, plan: FeaturePlan) -> Found:
+    """Examples and their features: all, or those that the first shard of a large answer needs."""
+    session, tables = run.session, run.tables
     examples = in_order(session.names.examples, _EXAMPLE)
-    if tables is None and kept is not None:
-        rows = kept.rows(session, plan)
-        return session.query(examples), *assemble(session, plan.blocks, rows)
+    bounds = bounds_of(session, session.names.examples, tables.size) if tables is not None else []
+    if tables is not None and bounds:
+        session.run(plan.steps)
+        return in_tables(tables, bounds, examples, plan.blocks, [ROW for _ in plan.blocks])
+    if run.kept is not None:
+        rows = run.kept.rows(session, plan)
+        return Found(session.query(examples), *assemble(session, plan.blocks, rows))
     session.run(plan.steps)
-    if tables is None:
-        return session.query(examples), *assemble(session, plan.blocks)
-    tables.keep(examples, plan.blocks)
-    meta = named_features(plan.blocks)
-    return *fetch(tables, [ROW for _ in plan.blocks], meta, head(bounds)), meta
+    return Found(session.query(examples), *assemble(session, plan.blocks))

@@ -11,8 +11,7 @@ The features of an entity at an anchor (plan/features.py) are computed once and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +19,7 @@ from sqlglot import exp
 
 from dbt_rfm.assemble import assemble, in_order, named_features
 from dbt_rfm.choice import FEW_ANCHORS, MAX_LABELS, data_start, load_anchors, require_entities
+from dbt_rfm.collecting import Collecting, Found, in_tables
 from dbt_rfm.errors import DataError
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
@@ -36,17 +36,15 @@ from dbt_rfm.plan.forecast_examples import (
 from dbt_rfm.plan.forecast_features import forecast_plan
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import eligible_select
-from dbt_rfm.plan.neighbours import shown_graph
 from dbt_rfm.plan.series import series_select
 from dbt_rfm.plan.timeline import Season, Timeline, seasons, steps_table, windows_table
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.pql.task import Task
 from dbt_rfm.pql.windows import length
 from dbt_rfm.rows_around import rows_around
-from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.session import Session
-from dbt_rfm.shards import FIRST, GROUP, ROW, RunTables, bounds_of, fetch, head, said_of
-from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Feature, Snapshot
+from dbt_rfm.shards import FIRST, GROUP, ROW, RunTables, bounds_of, said_of
+from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
 
 MAX_WINDOWS = 800  # of a series: more than two years of days
@@ -84,55 +82,25 @@ class _Run:
         return min(MAX_RECENT, max(MIN_WINDOWS, affordable), -self.timeline.first)
 
 
-def forecast_snapshot(
-    session: Session,
-    graph: Graph,
-    task: Task,
-    options: Options,
-    anchor: datetime,
-    notes: Sequence[str],
-    *,
-    with_rows: bool,
-    tables: RunTables | None = None,
-) -> Snapshot:
-    """The snapshot of a forecast as of `anchor`. Raises DataError where the rows do not allow an answer.
-
-    `tables`: where a large answer keeps its examples; the snapshot has the first shard of them only.
-    """
-    run = prepare(session, graph, task, options, anchor)
-    found = [*notes, *_choose(run, most=None if tables is not None else MAX_ASKED)]
-    bounds = bounds_of(session, session.names.examples, tables.size, unit=run.steps) if tables is not None else []
-    own, shared, more = _plans(run)
-    if tables is not None and bounds:
-        examples, features, meta = _held(run, own, shared, tables, bounds)
-    else:
-        examples = session.query(in_order(session.names.examples, _EXAMPLE))
-        features, meta = _features(run, own, shared)
+def forecast_snapshot(asked: Collecting, notes: Sequence[str]) -> Snapshot:
+    """The snapshot of a forecast. Raises DataError where the rows do not allow an answer."""
+    run = _prepared(asked)
+    chosen = _choose(run, most=None if asked.tables is not None else MAX_ASKED)
+    own, shared = _plans(run)
+    found = _found(run, own, shared, asked.tables)
     rows: dict[str, pa.Table] = {}
-    reason = said_of(bounds)
-    if with_rows and not bounds:  # of each entity and anchor, under the example_id of its first step
-        names, sizes, what = _bases(session.names), options.neighbors, "anchors of entities"
-        rows, reason = rows_around(session, Scope(graph), names, task.entity, sizes, most=MAX_WITH_ROWS, what=what)
-    return Snapshot(
-        query=task.text,
-        kind=task.kind,
-        classes=(),
-        entity=task.entity.column.name,
-        anchor=anchor,
-        schema_fingerprint=fingerprint(graph.schema),
-        features_meta=meta,
-        examples=examples,
-        features=features,
-        rows=rows,
-        notes=(*found, *more, *([reason] if reason else [])),
-        options=options.recorded(),
-        graph=shown_graph(graph.schema, task.entity.table.name),
-        shards={"bounds": bounds, "blocks": _shapes(shared)} if bounds else {},
-    )
+    reason = said_of(found.shards.get("bounds", ()))
+    if asked.with_rows and not found.shards:  # of each entity and anchor, under the example_id of its first step
+        scope, names, what = Scope(run.graph), _bases(run.session.names), "anchors of entities"
+        sizes = run.options.neighbors
+        rows, reason = rows_around(run.session, scope, names, run.task.entity, sizes, most=MAX_WITH_ROWS, what=what)
+    more = (*chosen, *shared.notes, *([reason] if reason else []))
+    return replace(asked.snapshot(found, (*notes, *more)), rows=rows)
 
 
-def prepare(session: Session, graph: Graph, task: Task, options: Options, anchor: datetime) -> _Run:
+def _prepared(asked: Collecting) -> _Run:
     """The session tables windows, steps and series, which everything else is made of."""
+    session, graph, task, anchor = asked.session, asked.graph, asked.task, asked.anchor
     horizon, names, steps = task.horizon, session.names, task.timeframes
     assert horizon is not None and steps is not None, "a forecast has a window and a number of them"
     entities = require_entities(session, graph, task)
@@ -153,7 +121,7 @@ def prepare(session: Session, graph: Graph, task: Task, options: Options, anchor
         load_anchors(session, f"starts{k}", [timeline.edge(i) for i in numbers])
         starts.append((window, names(f"starts{k}")))
     session.create(names("series"), series_select(task, graph, names("windows"), starts))
-    return _Run(session, graph, task, options, timeline, known, entities)
+    return _Run(session, graph, task, asked.options, timeline, known, entities)
 
 
 def _choose(run: _Run, most: int | None) -> list[str]:
@@ -222,9 +190,8 @@ def _check(run: _Run, most: int | None) -> list[str]:
     return notes
 
 
-def _plans(run: _Run) -> tuple[Block, FeaturePlan, tuple[str, ...]]:
-    """The series' features of each example, the shared ones of its entity and anchor, and notes; makes the former's
-    session tables."""
+def _plans(run: _Run) -> tuple[Block, FeaturePlan]:
+    """The series' features of each example, whose session tables are made, and the shared ones of entity and anchor."""
     session, bases = run.session, _bases(run.session.names)
     forecast = forecast_plan(run.task, run.graph, session.names, bases, run.seasons)
     session.run(forecast.steps)
@@ -240,34 +207,25 @@ def _plans(run: _Run) -> tuple[Block, FeaturePlan, tuple[str, ...]]:
         few_anchors=few,
         past_labels=False,
     )
-    return forecast.block, plan, plan.notes
+    return forecast.block, plan
 
 
-def _features(run: _Run, own: Block, plan: FeaturePlan) -> tuple[pa.Table, tuple[Feature, ...]]:
-    """The series' features of each example, then those of its entity and anchor."""
-    session = run.session
-    features, meta = assemble(session, [own])
+def _found(run: _Run, own: Block, plan: FeaturePlan, tables: RunTables | None) -> Found:
+    """Examples, the series' features of each, then those of its entity and anchor; or the first shard of them."""
+    session, blocks = run.session, [own, *plan.blocks]
+    bounds = bounds_of(session, session.names.examples, tables.size, unit=run.steps) if tables is not None else []
+    if tables is not None and bounds:
+        session.run(plan.steps)
+        return in_tables(tables, bounds, _with_first(run), blocks, [ROW, *(GROUP for _ in plan.blocks)])
+    features, _ = assemble(session, [own])
     session.run(plan.steps)
-    shared, shared_meta = assemble(session, plan.blocks)
+    shared, _ = assemble(session, plan.blocks)
     firsts = session.query(_with_first(run)).column(FIRST).to_numpy()
     where = pa.array(np.searchsorted(shared.column("example_id").to_numpy(), firsts))
-    for feature in shared_meta:
-        features = features.append_column(feature.name, shared.column(feature.name).take(where))
-    return features, (*meta, *shared_meta)
-
-
-def _held(
-    run: _Run, own: Block, plan: FeaturePlan, tables: RunTables, bounds: Sequence[int]
-) -> tuple[pa.Table, pa.Table, tuple[Feature, ...]]:
-    """Examples and features of the first shard; all of them go into the tables."""
-    run.session.run(plan.steps)
-    tables.keep(_with_first(run), [own, *plan.blocks])
-    meta = (*named_features([own]), *named_features(plan.blocks))
-    return *fetch(tables, _shapes(plan), meta, head(bounds)), meta
-
-
-def _shapes(plan: FeaturePlan) -> list[str]:
-    return [ROW, *(GROUP for _ in plan.blocks)]
+    meta = named_features(blocks)
+    for feature, values in zip(meta[len(own.features) :], shared.columns[1:], strict=True):
+        features = features.append_column(feature.name, values.take(where))
+    return Found(session.query(in_order(session.names.examples, _EXAMPLE)), features, meta)
 
 
 def _with_first(run: _Run) -> exp.Select:

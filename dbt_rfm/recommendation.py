@@ -11,19 +11,22 @@ Everything that is read of a group is as of its anchor (plan/candidates.py).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from dbt_rfm.assemble import assemble, in_order, named_features
+from dbt_rfm.assemble import assemble, in_order
 from dbt_rfm.choice import from_windows, require_entities
+from dbt_rfm.collecting import Collecting, Found, in_tables
 from dbt_rfm.errors import DataError
+from dbt_rfm.label_shares import smoothed
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import shifted
+from dbt_rfm.plan.blocks import Block
 from dbt_rfm.plan.candidates import QUICK_WITNESSES, WITNESSES, Limits, candidate_steps, history_steps
 from dbt_rfm.plan.examples import drawn_select, examples_select, of_split, query_examples
 from dbt_rfm.plan.graph import Graph
@@ -35,14 +38,12 @@ from dbt_rfm.plan.interactions import (
     parts_of,
     relevant_select,
 )
-from dbt_rfm.plan.neighbours import shown_graph
 from dbt_rfm.plan.pairs import labelled_select, pair_block, pairs_select, shares_select
 from dbt_rfm.plan.template import statement
 from dbt_rfm.pql.task import Task
-from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.session import Session
-from dbt_rfm.shards import ROW, RunTables, fetch, group_bounds, head, said_of
+from dbt_rfm.shards import ROW, group_bounds, said_of
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
@@ -52,15 +53,6 @@ _PAIR = ("example_id", "split", "entity", "anchor_time", "item", "label", "relev
 MIN_WINDOWS, MAX_WINDOWS = 2, 6  # that are learnt from: as many as hold enough groups
 
 
-@dataclass(frozen=True)
-class _Run:
-    session: Session
-    graph: Graph
-    task: Task
-    options: Options
-    witnesses: int = WITNESSES
-
-
 def sizes_of(task: Task) -> Task:
     """The task that asks how many items there are in the window: the same entities, windows and conditions."""
     target, _ = parts_of(task)
@@ -68,28 +60,17 @@ def sizes_of(task: Task) -> Task:
     return replace(task, kind=TaskKind.REGRESSION, target=counted, ranking=None)
 
 
-def ranking_snapshot(
-    session: Session,
-    graph: Graph,
-    task: Task,
-    options: Options,
-    anchor: datetime,
-    notes: Sequence[str],
-    *,
-    tables: RunTables | None = None,
-    brief: bool = False,
-) -> Snapshot:
-    """The snapshot of a recommendation as of `anchor`. Raises DataError where the rows do not allow an answer.
+def ranking_snapshot(run: Collecting, notes: Sequence[str]) -> Snapshot:
+    """The snapshot of a recommendation. Raises DataError where the rows do not allow an answer.
 
-    `tables`: where a large answer keeps its pairs; the snapshot has the first shard of them only. `brief`: fewer
-    entities tell which items go together.
+    In a brief one fewer entities tell which items go together.
     """
-    run = _Run(session, graph, task, options, QUICK_WITNESSES if brief else WITNESSES)
+    session, graph, task, options = run.session, run.graph, run.task, run.options
     require_entities(session, graph, task)
     if not session.count(graph.read(parts_of(task)[1].items, "i")):
         raise DataError(f"table {parts_of(task)[1].items.name} has no rows, so there is nothing to recommend")
     session.create(session.names("interactions"), interactions_select(task, graph))
-    choice = from_windows(session, graph, sizes_of(task), anchor)
+    choice = from_windows(session, graph, sizes_of(task), run.anchor)
     windows = _windows_with_groups(run)
     if not windows:
         raise DataError(choice.nothing_to_learn.replace("gives a label", "holds an item"), hint=choice.hint)
@@ -101,7 +82,7 @@ def ranking_snapshot(
     assert isinstance(choice.query, exp.Select), "windows ask with a SELECT"
     asked = query_examples(choice.query, task.entity_ids, "double")
     _groups(run, [(QUERY, asked), *((split, _drawn(run, split, moments)) for split, moments in splits)])
-    return _snapshot(run, anchor, [*notes, *choice.notes], nobody=choice.nobody_asked, tables=tables)
+    return _snapshot(run, [*notes, *choice.notes], nobody=choice.nobody_asked)
 
 
 def ranking_labelled(
@@ -121,17 +102,17 @@ def ranking_labelled(
     """
     graph = Graph(schema, warehouse.dialect)
     with Session(warehouse) as session:
-        run = _Run(session, graph, task, options)
+        asked = labels.filter(pc.equal(labels["split"], QUERY))["anchor_time"]
+        run = Collecting(session, graph, task, options, pc.max(asked).as_py())
         session.create(session.names("interactions"), interactions_select(task, graph))
         _load_lists(session, labels)
-        asked = labels.filter(pc.equal(labels["split"], QUERY))["anchor_time"]
         context = labels.filter(pc.equal(labels["split"], CONTEXT))
         moments = sorted(pc.unique(context["anchor_time"]).to_pylist(), reverse=True)
         drawn = drawn_select(session.names, size=query_rows or 2**31, seed=options.seed, conditions=[of_split(QUERY)])
         chosen = _enough(_sizes(run, [of_split(CONTEXT)]), moments)
         splits = [(QUERY, drawn), (CONTEXT, _drawn(run, CONTEXT, chosen, [of_split(CONTEXT)]))]
         _groups(run, splits, sql.timestamp(cut) if cut is not None else None)
-        return _snapshot(run, pc.max(asked).as_py(), [], nobody="nobody is asked")
+        return _snapshot(run, [], nobody="nobody is asked")
 
 
 def _load_lists(session: Session, labels: pa.Table) -> None:
@@ -145,12 +126,12 @@ def _load_lists(session: Session, labels: pa.Table) -> None:
     session.load(names.labels, labels.drop_columns("label").append_column("label", sizes))
 
 
-def _anchors_of(run: _Run) -> list[datetime]:
+def _anchors_of(run: Collecting) -> list[datetime]:
     select = sql.select(sql.column("anchor_time")).from_(sql.temporary(run.session.names("anchors")), copy=False)
     return run.session.query(select).column(0).to_pylist()
 
 
-def _sizes(run: _Run, conditions: Sequence[exp.Expression] = ()) -> dict[datetime, int]:
+def _sizes(run: Collecting, conditions: Sequence[exp.Expression] = ()) -> dict[datetime, int]:
     """How many groups hold an item, per anchor."""
     at = sql.column("anchor_time", "l")
     holds = exp.GT(this=sql.column("label", "l"), expression=exp.Literal.number(0))
@@ -160,7 +141,7 @@ def _sizes(run: _Run, conditions: Sequence[exp.Expression] = ()) -> dict[datetim
     return {row["anchor_time"]: row["n"] for row in rows}
 
 
-def _windows_with_groups(run: _Run) -> list[datetime]:
+def _windows_with_groups(run: Collecting) -> list[datetime]:
     """The anchors whose windows hold something, newest first; one more than are learnt from, for the backtest."""
     sizes = _sizes(run)
     return sorted(sizes, reverse=True)[: MAX_WINDOWS + 1]
@@ -178,7 +159,7 @@ def _enough(sizes: dict[datetime, int], moments: Sequence[datetime]) -> list[dat
     return chosen
 
 
-def _label_groups(run: _Run, moments: Sequence[datetime]) -> None:
+def _label_groups(run: Collecting, moments: Sequence[datetime]) -> None:
     """The session table `relevant`, and `labels` with the number of relevant items, where there is one."""
     session, names = run.session, run.session.names
     window = parts_of(run.task)[0].window
@@ -203,14 +184,16 @@ JOIN (
 """
 
 
-def _drawn(run: _Run, split: str, moments: Sequence[datetime], conditions: Sequence[exp.Expression] = ()) -> exp.Select:
+def _drawn(
+    run: Collecting, split: str, moments: Sequence[datetime], conditions: Sequence[exp.Expression] = ()
+) -> exp.Select:
     chosen = list(moments) if split == BACKTEST else _enough(_sizes(run, conditions), moments)
     at = exp.In(this=sql.column("anchor_time", "l"), expressions=[sql.timestamp(m) for m in chosen])
     size = BACKTEST_GROUPS if split == BACKTEST else CONTEXT_GROUPS
     return drawn_select(run.session.names, size=size, seed=run.options.seed, conditions=[at, *conditions])
 
 
-def _groups(run: _Run, splits: Sequence[tuple[str, exp.Expression]], cut: exp.Expression | None = None) -> None:
+def _groups(run: Collecting, splits: Sequence[tuple[str, exp.Expression]], cut: exp.Expression | None = None) -> None:
     """The session tables `examples`, the groups, and `moments`, their distinct as_of."""
     session, names, horizon = run.session, run.session.names, run.task.horizon
     assert horizon is not None, "a list has a window"
@@ -226,60 +209,61 @@ def _groups(run: _Run, splits: Sequence[tuple[str, exp.Expression]], cut: exp.Ex
     session.load(names("moments"), table.append_column("days", pa.array(days, type=pa.float64())))
 
 
-def _snapshot(
-    run: _Run, anchor: datetime, notes: Sequence[str], *, nobody: str, tables: RunTables | None = None
-) -> Snapshot:
-    session, names, task, options = run.session, run.session.names, run.task, run.options
-    assert task.horizon is not None
+def _snapshot(run: Collecting, notes: Sequence[str], *, nobody: str) -> Snapshot:
+    session, task = run.session, run.task
     _, ranking = parts_of(task)
-    found = catalogue(task, run.graph, names)
-    groups = session.count(sql.temporary(names.examples))
-    session.create(names("catalogue"), found.select)
-    amounts = [v.label for v in amounts_of(task, run.graph)]
-    steps = history_steps(names, len(found.kinds), len(amounts), witnesses=run.witnesses)
-    limits = Limits.of(groups, ranking.number)
-    steps += candidate_steps(names, limits, len(found.kinds), exclude_seen=ranking.exclude_seen)
-    session.run(steps)
-    session.create(names("labelled"), labelled_select(names))
+    blocks = [_pairs(run)]
     shares = _shares(session)
-    session.create(names("pairs"), pairs_select(names, size=options.context_size, seed=options.seed))
-    blocks = [pair_block(names, found, amounts, task.horizon)]
-    bounds, asked_groups = group_bounds(session, names("pairs"), tables.size) if tables is not None else ([], 0)
-    if tables is not None and bounds:
-        tables.keep(in_order(names("pairs"), _PAIR), blocks)
-        meta = named_features(blocks)
-        examples, features = fetch(tables, [ROW], meta, head(bounds))
-    else:
-        features, meta = assemble(session, blocks)
-        examples = session.query(in_order(names("pairs"), _PAIR))
-    splits = pc.unique(examples["split"]).to_pylist()
+    session.create(
+        session.names("pairs"), pairs_select(session.names, size=run.options.context_size, seed=run.options.seed)
+    )
+    found = _found(run, blocks)
+    splits = pc.unique(found.examples["split"]).to_pylist()
     if CONTEXT not in splits:
         raise DataError(
             f"there is nothing to learn from: in no past window was there a row of {ranking.items.name} to recommend",
             hint=f"A row counts from its time on. Is the time column of {ranking.items.name} when it came to be?",
         )
     asked = f" with {task.entity.column.name} {', '.join(map(str, task.entity_ids))}" if task.entity_ids else ""
-    return Snapshot(
-        query=task.text,
-        kind=task.kind,
-        classes=("false", "true"),
-        entity=task.entity.column.name,
-        anchor=anchor,
-        schema_fingerprint=fingerprint(run.graph.schema),
-        features_meta=meta,
-        examples=examples,
-        features=features,
-        notes=(*notes, *_notes(splits, options, f"{nobody}{asked}"), *([said_of(bounds)] if bounds else [])),
-        options=options.recorded(),
-        graph=shown_graph(run.graph.schema, task.entity.table.name),
+    said = said_of(found.shards.get("bounds", ()))
+    more = [*_notes(splits, run.options, f"{nobody}{asked}"), *([said] if said else [])]
+    return replace(
+        run.snapshot(found, (*notes, *more)),
         label_shares=shares,
-        shards={"bounds": bounds, "blocks": [ROW], "groups": asked_groups} if bounds else {},
         ranking={
             "item": ranking.link.parent_column,
             "number": ranking.number,
             "items": session.count(run.graph.read(ranking.items, "i")),
         },
     )
+
+
+def _pairs(run: Collecting) -> Block:
+    """The features of pairs; makes the session table `labelled` of all pairs of a group and a candidate."""
+    session, names, horizon = run.session, run.session.names, run.task.horizon
+    assert horizon is not None, "a list has a window"
+    _, ranking = parts_of(run.task)
+    found = catalogue(run.task, run.graph, names)
+    session.create(names("catalogue"), found.select)
+    kinds, amounts = len(found.kinds), [v.label for v in amounts_of(run.task, run.graph)]
+    witnesses = QUICK_WITNESSES if run.brief else WITNESSES
+    limits = Limits.of(session.count(sql.temporary(names.examples)), ranking.number)
+    session.run(history_steps(names, kinds, len(amounts), witnesses=witnesses))
+    session.run(candidate_steps(names, limits, kinds, exclude_seen=ranking.exclude_seen))
+    session.create(names("labelled"), labelled_select(names))
+    return pair_block(names, found, amounts, horizon)
+
+
+def _found(run: Collecting, blocks: Sequence[Block]) -> Found:
+    """Pairs and their features: all, or those that the first shard of a large answer needs."""
+    session, tables, pairs = run.session, run.tables, run.session.names("pairs")
+    examples = in_order(pairs, _PAIR)
+    bounds, groups = group_bounds(session, pairs, tables.size) if tables is not None else ([], 0)
+    if tables is not None and bounds:
+        found = in_tables(tables, bounds, examples, blocks, [ROW])
+        return replace(found, shards={**found.shards, "groups": groups})
+    features, meta = assemble(session, blocks)
+    return Found(session.query(examples), features, meta)
 
 
 def _notes(splits: Sequence[str], options: Options, nobody: str) -> Iterator[str]:
@@ -294,9 +278,4 @@ def _shares(session: Session) -> dict[str, dict[str, float]]:
     counts: dict[str, dict[str, int]] = {}
     for row in session.query(shares_select(session.names)).to_pylist():
         counts.setdefault(row["split"], {})["true" if row["label"] else "false"] = row["n"]
-    shares = {}
-    for split, found in counts.items():
-        smoothed = {name: found.get(name, 0) + 0.5 for name in ("false", "true")}
-        total = sum(smoothed.values())
-        shares[split] = {name: n / total for name, n in smoothed.items()}
-    return shares
+    return {split: smoothed(found, ("false", "true")) for split, found in counts.items()}

@@ -59,8 +59,8 @@ def snapshot(connection: duckdb.DuckDBPyConnection, query: str = CHURN, *, label
     warehouse = DuckDB(connection)
     table = label_table(labels, warehouse) if labels else None
     ids = options.pop("entity_ids", ())
-    task = bind(parse(query), SCHEMA, labels=table)
-    return collect(task, SCHEMA, warehouse, Options(**options), labels=labels, entity_ids=ids)
+    task = replace(bind(parse(query), SCHEMA, labels=table), entity_ids=ids)
+    return collect(task, SCHEMA, warehouse, Options(**options), labels=labels)
 
 
 def rows(found: Snapshot, split: str) -> list[dict]:
@@ -429,5 +429,5 @@ def test__anchor__every_row_dated_later_than_now__is_the_newest(connection) -> N
 
 def test__collect__an_unknown_event_is_asked_for__says_that_it_is_not_there(connection) -> None:
     task = bind(parse("PREDICT orders.amount FOR EACH orders.order_id"), SCHEMA)
-    found = collect(task, SCHEMA, DuckDB(connection), Options(), entity_ids=[-1])
+    found = collect(replace(task, entity_ids=(-1,)), SCHEMA, DuckDB(connection), Options())
     assert "no row of orders with order_id -1 fulfils the query: the prediction is empty" in found.notes

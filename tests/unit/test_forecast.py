@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,8 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def snapshot(connection: duckdb.DuckDBPyConnection, query: str = FORECAST, **options: Any) -> Snapshot:
     given = {"anchor": str(A), "context_size": 300, **options}
-    ids = given.pop("entity_ids", ())
-    return collect(bind(parse(query), SCHEMA), SCHEMA, DuckDB(connection), Options(**given), entity_ids=ids)
+    task = replace(bind(parse(query), SCHEMA), entity_ids=given.pop("entity_ids", ()))
+    return collect(task, SCHEMA, DuckDB(connection), Options(**given))
 
 
 def test__forecast__weekly_pattern__is_found_and_beats_every_baseline(connection, tmp_path: Path) -> None:

@@ -181,7 +181,8 @@ def league(teams: int) -> Watched:
 
 def of_the_league(warehouse: Watched, *, options: Options = OPTIONS) -> Snapshot:
     query = "PREDICT COUNT(matches.* VIA matches.home_id, 0, 7, days) FOR EACH teams.team_id"
-    return collect.collect(bind(parse(query), LEAGUE), LEAGUE, warehouse, options, entity_ids=(3,), with_rows=True)
+    task = replace(bind(parse(query), LEAGUE), entity_ids=(3,))
+    return collect.collect(task, LEAGUE, warehouse, options)
 
 
 def test__features_and_neighbours__of_an_entity_with_two_links_and_one_to_itself__are_the_same() -> None:
