@@ -29,8 +29,7 @@ def plans(dialect: str) -> dict[str, exp.Expression]:
     found = catalogue(task, graph, NAMES)
     steps = history_steps(NAMES, len(found.kinds), 1)
     steps += candidate_steps(NAMES, Limits.of(100, 12), len(found.kinds), exclude_seen=True)
-    shelf, together, candidates = (NAMES(name) for name in ("shelf", "together", "candidates"))
-    made = {step.table: step.select for step in steps}
+    made = {f"ranking_{step.table.removeprefix('rfm_').removesuffix('_x')}": step.select for step in steps}
     with_own = replace(task, ranking=replace(task.ranking, exclude_seen=False))
     return {
         "ranking_interactions": interactions_select(task, graph),
@@ -38,10 +37,7 @@ def plans(dialect: str) -> dict[str, exp.Expression]:
         "ranking_catalogue": found.select,
         "ranking_relevant": relevant_select(with_own, NAMES),
         "ranking_relevant_new": relevant_select(task, NAMES),
-        "ranking_counted": made[NAMES("counted")],
-        "ranking_shelf": made[shelf],
-        "ranking_together": made[together],
-        "ranking_candidates": made[candidates],
+        **made,
         "ranking_labelled": labelled_select(NAMES),
         "ranking_pairs": pairs_select(NAMES, size=1000, seed=0),
         "ranking_features": pair_block(NAMES, found, ["quantity"], task.horizon).select,

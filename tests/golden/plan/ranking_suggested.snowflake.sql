@@ -1,0 +1,22 @@
+SELECT
+  "S".*,
+  ROW_NUMBER() OVER (
+    PARTITION BY "S"."GROUP_ID"
+    ORDER BY ROUND("S"."TOTAL" * 1000000000) DESC NULLS LAST, "S"."ITEM"
+  ) AS "PLACE"
+FROM (
+  SELECT
+    "E"."EXAMPLE_ID" AS "GROUP_ID",
+    "T"."B" AS "ITEM",
+    SUM("T"."SCORE") AS "TOTAL",
+    MAX("T"."SCORE") AS "MOST",
+    COUNT(*) AS "LINKS"
+  FROM "RFM_EXAMPLES_X" AS "E"
+  JOIN "RFM_HISTORY_X" AS "H"
+    ON "H"."AT" = "E"."AS_OF" AND "H"."ENTITY" = "E"."ENTITY" AND "H"."NEWEST" <= 30
+  JOIN "RFM_TOGETHER_X" AS "T"
+    ON "T"."AT" = "H"."AT" AND "T"."A" = "H"."ITEM"
+  GROUP BY
+    "E"."EXAMPLE_ID",
+    "T"."B"
+) AS "S"
