@@ -9,7 +9,7 @@ The convention follows in-context learners (context, labels, query), so that oth
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -60,6 +60,11 @@ class FeatureTable:
         """The given rows (positions or a mask), in that order."""
         around = self.rows.take(rows) if self.rows is not None else None
         return FeatureTable(self.names, self.kinds, tuple(column[rows] for column in self.columns), around)
+
+    def parts(self, most: int) -> Iterator[FeatureTable]:
+        """The rows in order, at most so many at once; a table without rows is one part."""
+        for start in range(0, max(self.num_rows, 1), most):
+            yield self.take(np.arange(start, min(start + most, self.num_rows)))
 
     def select(self, positions: tuple[int, ...]) -> FeatureTable:
         """The columns at the given positions, in that order."""

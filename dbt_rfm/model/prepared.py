@@ -62,7 +62,7 @@ class PreparedClasses:
     provenance: Provenance | None = None
 
     def answer(self, query: FeatureTable) -> Predictions:
-        found = np.concatenate([self._probabilities(part) for part in _parts(query)])
+        found = np.concatenate([self._probabilities(part) for part in query.parts(_CHUNK)])
         return Predictions(self.kind, self.classes, probabilities=self.slots.spread(found))
 
     def _probabilities(self, query: FeatureTable) -> np.ndarray:
@@ -85,7 +85,7 @@ class PreparedNumber:
     provenance: Provenance | None = None
 
     def answer(self, query: FeatureTable) -> Predictions:
-        quantiles = np.concatenate([self._quantiles(part) for part in _parts(query)])
+        quantiles = np.concatenate([self._quantiles(part) for part in query.parts(_CHUNK)])
         found = number_predictions(quantiles)
         return replace(found, quantiles=np.round(quantiles)) if self.whole else found
 
@@ -103,9 +103,3 @@ def number_predictions(quantiles: np.ndarray, levels: tuple[float, ...] = QUANTI
     at = np.array(levels)
     weights = np.diff(np.r_[0.0, (at[1:] + at[:-1]) / 2, 1.0])
     return Predictions(TaskKind.REGRESSION, (), mean=quantiles @ weights, levels=levels, quantiles=quantiles)
-
-
-def _parts(query: FeatureTable) -> list[FeatureTable]:
-    """The query in chunks, at least one."""
-    starts = range(0, max(query.num_rows, 1), _CHUNK)
-    return [query.take(np.arange(start, min(start + _CHUNK, query.num_rows))) for start in starts]

@@ -116,11 +116,8 @@ class _Line:
 
     def probabilities(self, asked: FeatureTable) -> np.ndarray:
         """[Q] of each asked pair, in chunks at flat memory."""
-        parts = []
-        for start in range(0, max(asked.num_rows, 1), _CHUNK):
-            some = asked.take(np.arange(start, min(start + _CHUNK, asked.num_rows)))
-            parts.append(np.exp(self.line.log_odds(self.codes.matrix(some)[:, self.varied])[:, 1]))
-        return np.concatenate(parts)
+        said = [self.line.log_odds(self.codes.matrix(some)[:, self.varied])[:, 1] for some in asked.parts(_CHUNK)]
+        return np.exp(np.concatenate(said))
 
 
 def _varies(column: np.ndarray) -> bool:

@@ -25,6 +25,18 @@ def test__take__rows_and_select_columns__in_that_order(make_table):
     assert taken.columns[1].tolist() == table.columns[0][[4, 0]].tolist()
 
 
+def test__parts__more_rows_than_at_once__every_row_in_order(make_table):
+    table = make_table(7)
+    parts = list(table.parts(3))
+    assert [part.num_rows for part in parts] == [3, 3, 1]
+    assert np.concatenate([part.columns[0] for part in parts]).tolist() == table.columns[0].tolist()
+
+
+def test__parts__no_rows__one_part_with_the_columns(make_table):
+    (only,) = make_table(7).take(np.arange(0)).parts(3)
+    assert only.num_rows == 0 and only.names == ("amount", "orders")
+
+
 def test__quantile__between_levels__linear_and_flat_outside():
     found = Predictions(TaskKind.REGRESSION, (), levels=(0.1, 0.5, 0.9), quantiles=np.array([[0.0, 10.0, 14.0]]))
     assert [found.quantile(p)[0] for p in (0.01, 0.3, 0.5, 0.7, 0.99)] == pytest.approx([0, 5, 10, 12, 14])

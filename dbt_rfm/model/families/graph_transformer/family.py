@@ -29,6 +29,7 @@ from dbt_rfm.model.families.graph_transformer.options import GraphTransformerOpt
 from dbt_rfm.model.families.graph_transformer.training import Material, Plan, Trained, Training
 from dbt_rfm.model.files import File
 from dbt_rfm.model.interface import FeatureTable, Labelled, Predictions, Provenance, RelationalModel
+from dbt_rfm.model.weights_sha import weights_sha
 from dbt_rfm.task_kind import TaskKind
 
 VERSION = "graph-transformer-1"
@@ -142,8 +143,7 @@ class TrainedTask:
     provenance: Provenance
 
     def answer(self, query: FeatureTable) -> Predictions:
-        starts = range(0, max(query.num_rows, 1), _CHUNK)
-        parts = [self._said(query.take(np.arange(s, min(s + _CHUNK, query.num_rows)))) for s in starts]
+        parts = [self._said(part) for part in query.parts(_CHUNK)]
         return self.head.answer([np.concatenate(each) for each in zip(*parts, strict=True)])
 
     def tree(self) -> dict[str, Any]:
@@ -202,13 +202,7 @@ def _in_time(count: int, times: np.ndarray | None, seed: int = 0) -> np.ndarray:
 
 
 def _provenance(members: list[Trained]) -> Provenance:
-    """The sha256 is that of all weights, in order of members and names."""
-    digest = hashlib.sha256()
-    for member in members:
-        for name, values in sorted(member.weights.items()):
-            digest.update(name.encode())
-            digest.update(values.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    sha = digest.hexdigest()
+    sha = weights_sha(*(member.weights for member in members))
     passes = ", ".join(str(member.passes) for member in members)
     note = f"graph_transformer: {len(members)} networks trained, best on the newest examples after {passes} passes"
     return Provenance(f"{VERSION}-{sha[:8]}", sha, (note,))

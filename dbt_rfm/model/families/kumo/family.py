@@ -9,7 +9,6 @@ process when they are first loaded.
 from __future__ import annotations
 
 import copy
-import hashlib
 import logging
 import os
 import threading
@@ -23,6 +22,7 @@ from dbt_rfm.errors import ModelError
 from dbt_rfm.model.families.kumo import REPOSITORY, REVISION
 from dbt_rfm.model.families.kumo.examples import check_question
 from dbt_rfm.model.interface import FeatureTable, Labelled, Predictions, Provenance, RelationalModel
+from dbt_rfm.model.weights_sha import weights_sha
 from dbt_rfm.task_kind import TaskKind
 
 _CHUNK = 1024
@@ -149,9 +149,7 @@ class Fitted:
     provenance: Provenance | None = None
 
     def answer(self, query: FeatureTable) -> Predictions:
-        starts = range(0, max(query.num_rows, 1), _CHUNK)
-        parts = [self._part(query.take(np.arange(s, min(s + _CHUNK, query.num_rows)))) for s in starts]
-        found = np.concatenate(parts)
+        found = np.concatenate([self._part(part) for part in query.parts(_CHUNK)])
         if self.kind == TaskKind.REGRESSION:
             return Predictions(self.kind, (), mean=found.mean(axis=1), levels=_LEVELS, quantiles=np.sort(found, axis=1))
         probabilities = np.zeros((query.num_rows, len(self.classes)))
@@ -176,7 +174,7 @@ def _random(task: str, device: str) -> tuple[Any, str]:
         with torch.no_grad():
             for values in network.parameters():
                 values.add_(0.02 * torch.randn(values.shape).to(values.device))
-    return network, _sha(network)
+    return network, weights_sha(network.state_dict())
 
 
 def _pretrained(task: str, device: str) -> tuple[Any, str]:
@@ -193,7 +191,7 @@ def _pretrained(task: str, device: str) -> tuple[Any, str]:
         raise ModelError(
             f"the weights of Kumo Relational ({REVISION}) cannot be had: {type(error).__name__}", hint=_offline_hint()
         ) from error
-    return network, _sha(network)
+    return network, weights_sha(network.state_dict())
 
 
 def _offline_hint() -> str:
@@ -203,12 +201,3 @@ def _offline_hint() -> str:
         f"On a machine without a way there: run this once where there is one (`hf download {REPOSITORY} "
         f"--revision {REVISION}`), copy the folder, set HF_HOME to it. Until then use the model 'rfm'."
     )
-
-
-def _sha(network: Any) -> str:
-    """sha256 over all weights, in order of their names."""
-    digest = hashlib.sha256()
-    for name, values in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(values.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
