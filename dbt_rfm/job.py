@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from dbt_rfm.errors import ProjectError
@@ -126,9 +126,6 @@ class Job:
         if self.target is None or not self.rfm_schema:
             return self.target
         return JobTarget(self.target.database, self.rfm_schema, self.target.identifier)
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True, default=str)
 
 
 def _table(raw: Mapping[str, Any]) -> JobTable:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from job_text import job_text
 
 from dbt_rfm import publish
 from dbt_rfm.embedded import run_job
@@ -20,7 +21,7 @@ def outcome(con: duckdb.DuckDBPyConnection) -> tuple[str, str]:
 
 
 def job(folder: Path) -> str:
-    return Job(query="PREDICT it's; --", tables=(), unique_id="model.shop.churn", target_path=str(folder)).to_json()
+    return job_text(Job("PREDICT it's; --", (), unique_id="model.shop.churn", target_path=str(folder)))
 
 
 def test__run_job__published__leaves_the_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +71,7 @@ def test__run_job__several_threads_and_a_new_rfm_schema__made_once_and_all_serve
     database = duckdb.connect()
     sessions = [database.cursor() for _ in range(8)]
     for number in range(20):
-        kept_there = Job("", (), target=JobTarget("memory", "main", "churn"), rfm_schema=f"Kept {number}").to_json()
+        kept_there = job_text(Job("", (), target=JobTarget("memory", "main", "churn"), rfm_schema=f"Kept {number}"))
         threads = [threading.Thread(target=run_job, args=(kept_there, session)) for session in sessions]
         for thread in threads:
             thread.start()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from job_text import job_text
 
 from dbt_rfm import __version__, pipeline, shard_board
 from dbt_rfm.bus import COLUMNS, Terms
@@ -52,7 +53,7 @@ class Bench:
 
     def queue(self, job_id: str = "run.churn", *, schema: str = "main", version: str = __version__) -> str:
         job = Job(query="", tables=(), unique_id="model.shop.churn", target=JobTarget(None, schema, "churn"))
-        spec = json.dumps(json.loads(job.to_json()))
+        spec = job_text(job)
         self.run(
             "insert into rfm_jobs (job_id, node_id, spec, package_version, status, attempt, polled_at, created_at) "
             f"values ('{job_id}', 'model.shop.churn', '{spec}', '{version}', 'queued', 0, now(), now())"

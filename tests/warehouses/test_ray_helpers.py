@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from fault_helpers import queue, state, until
+from job_text import job_text
 from postgres_server import Server
 from worker_projects import WorkerProject, served_shop
 from worker_that_stops import FEW
@@ -104,7 +105,7 @@ def test__dismiss__tasks_that_found_no_room__are_told_to_stop_and_counted(monkey
     monkeypatch.setattr(ray_helpers, "_LAST_MOMENT", 0.1)
     busy = [ray.remote(num_cpus=1)(lambda: time.sleep(60)).remote() for _ in range(2)]
     helpers = RayHelpers(3, Place(Path("nowhere"), None, "worker"))
-    claim = Claim("job", "node", "token", Job(query="", tables=()).to_json(), 1)
+    claim = Claim("job", "node", "token", job_text(Job(query="", tables=())), 1)
     try:
         helpers.call(JobTarget(None, "public", ""), claim, Terms(), shards=10)
         assert helpers.dismiss() == [{"ended": "dismissed"}] * 3
