@@ -117,16 +117,14 @@ def find_project(
     directory: Path | None = None,
     *,
     profiles_dir: Path | None = None,
-    profile: str | None = None,
     target: str | None = None,
-    variables: Mapping[str, Any] | None = None,
 ) -> Project:
     """The project in `directory` or the nearest folder above it. Raises ProjectError with what to do."""
     root = _root((directory or Path.cwd()).resolve())
     config = _read_yaml(root / "dbt_project.yml")
-    variables = {**_mapping(config.get("vars"), f"vars in {root / 'dbt_project.yml'}"), **(variables or {})}
+    variables = _mapping(config.get("vars"), f"vars in {root / 'dbt_project.yml'}")
     render = _renderer(variables)
-    named = profile or os.environ.get("DBT_PROFILE") or render(config.get("profile"), "profile in dbt_project.yml")
+    named = os.environ.get("DBT_PROFILE") or render(config.get("profile"), "profile in dbt_project.yml")
     chosen, output = _output(_profiles_file(root, profiles_dir), named, target or os.environ.get("DBT_TARGET"), render)
     adapter = _adapter(output, chosen)
     return Project(

@@ -62,11 +62,12 @@ def test__profiles__none__says_which_folders(root):
         find_project(root)
 
 
-def test__profiles__unknown_profile_or_target__candidates(root):
-    with pytest.raises(ProjectError, match=r"no profile shap\n  Did you mean shop"):
-        find_project(root, profile="shap")
+def test__profiles__unknown_profile_or_target__candidates(root, monkeypatch):
     with pytest.raises(ProjectError, match=r"no target dav\n  Did you mean dev"):
         find_project(root, target="dav")
+    monkeypatch.setenv("DBT_PROFILE", "shap")
+    with pytest.raises(ProjectError, match=r"no profile shap\n  Did you mean shop"):
+        find_project(root)
 
 
 def test__rendering__env_var_and_var__only_in_the_chosen_target(root, monkeypatch):
@@ -80,7 +81,6 @@ def test__rendering__env_var_and_var__only_in_the_chosen_target(root, monkeypatc
     )
     monkeypatch.setenv("RFM_DB", "x")
     assert find_project(root).database == root / "data" / "x.duckdb"
-    assert find_project(root, variables={"folder": "y"}).database == root / "y" / "x.duckdb"
     monkeypatch.delenv("RFM_DB")
     with pytest.raises(ProjectError, match=r"target dev of profile shop: environment variable RFM_DB is not set"):
         find_project(root)
