@@ -37,6 +37,7 @@ from dbt_rfm.plan.staleness import staleness_of
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.attributes import hidden_columns
+from dbt_rfm.pql.hindsight import notes_on_hindsight
 from dbt_rfm.pql.task import Task
 from dbt_rfm.prediction_anchor import anchor_of, notes_on_age
 from dbt_rfm.recommendation import ranking_snapshot
@@ -74,7 +75,7 @@ def collect(
     graph = Graph(schema, warehouse.dialect)
     with Session(warehouse) as session:
         anchor, notes = anchor_of(session, graph, options)
-        notes += notes_on_age(session, graph, task, anchor)
+        notes += [*notes_on_age(session, graph, task, anchor), *notes_on_hindsight(task)]
         run = Collecting(session, graph, task, options, anchor, with_rows, kept, tables, brief)
         if task.kind == TaskKind.FORECAST:
             return forecast_snapshot(run, notes)

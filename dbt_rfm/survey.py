@@ -22,6 +22,7 @@ from dbt_rfm.plan import sql
 from dbt_rfm.plan.examples import query_examples
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import LABEL_TYPE, labels_select
+from dbt_rfm.pql.hindsight import notes_on_hindsight
 from dbt_rfm.pql.task import Task
 from dbt_rfm.prediction_anchor import anchor_of, notes_on_age
 from dbt_rfm.recommendation import sizes_of
@@ -65,7 +66,7 @@ def survey(task: Task, schema: RelationalSchema, warehouse: Warehouse, options: 
     graph = Graph(schema, warehouse.dialect)
     with Session(warehouse) as session:
         anchor, notes = anchor_of(session, graph, options)
-        notes += notes_on_age(session, graph, task, anchor)
+        notes += [*notes_on_age(session, graph, task, anchor), *notes_on_hindsight(task)]
         windowed, task = task.horizon is not None, _as_numbers(task)
         choice = choose_labels(session, graph, task, options, anchor)
         counted = _counts(session)

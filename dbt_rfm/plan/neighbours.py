@@ -119,8 +119,8 @@ class _Build:
         seen = [
             sql.aliased(_guarded(self.scope, pick, column), _shown_name(column.name))
             for column in pick.table.columns
-            if (pick.table.name, column.name) not in self.scope.hidden
-            or (pick.table.name, column.name) in self.scope.delayed
+            if (pick.table.name, column.name) in self.scope.delayed
+            or not (column.hindsight or (pick.table.name, column.name) in self.scope.hidden)
         ]
         hop, label = exp.Literal.number(pick.hop), exp.Literal.string(pick.label)
         example_id = sql.aliased(sql.column(_EXAMPLE, "n"), "example_id")

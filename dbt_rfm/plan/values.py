@@ -65,12 +65,13 @@ class Scope:
     brief: bool = False
 
     def columns(self, table: Table) -> list[Column]:
-        """Columns with something to say: no keys, no times of the row itself, nothing out of sight."""
+        """Columns with something to say: no keys, no times of the row itself, nothing out of sight or of hindsight."""
         unsaid = {*table.primary_key, table.time_column, table.valid_from, table.valid_to}
         unsaid |= {part for column in table.columns for part in column.made_of}
         unsaid |= {link.child_column for link in self.graph.schema.parents(table.name)}
         unsaid |= {link.parent_column for link in self.graph.schema.children(table.name)}
-        return [c for c in table.columns if c.name not in unsaid and self.sees(table.name, c.name) and not _opaque(c)]
+        said = [c for c in table.columns if c.name not in unsaid and not c.hindsight and not _opaque(c)]
+        return [c for c in said if self.sees(table.name, c.name)]
 
     def sees(self, table: str, column: str) -> bool:
         return (table, column) not in self.hidden and (table, column) not in self.delayed

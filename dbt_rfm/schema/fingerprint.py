@@ -1,7 +1,8 @@
 """A short name for what a schema says, so that two runs can be compared.
 
 In: a RelationalSchema. Out: the sha256 of its tables, columns with types, keys, times and links, sorted. Notes,
-relation names and who declared what are left out: the same tables in another database have the same fingerprint.
+relation names, who declared what and columns of hindsight are left out: the same tables in another database have the
+same fingerprint.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def fingerprint(schema: RelationalSchema) -> str:
 def _table(table: Table) -> dict:
     return {
         "name": table.name,
-        "columns": sorted([c.name, c.data_type, str(c.semantic_type)] for c in table.columns),
+        "columns": sorted([c.name, c.data_type, str(c.semantic_type)] for c in table.columns if not c.hindsight),
         "primary_key": list(table.primary_key),
         "time": [table.time_column, table.valid_from, table.valid_to, *([table.time_link] if table.time_link else [])],
     }

@@ -15,13 +15,13 @@ from dbt_rfm.errors import ProjectError
 from dbt_rfm.job import Job, JobTable
 from dbt_rfm.schema import declared
 from dbt_rfm.schema.combined import CombinedLink, with_combined_link
+from dbt_rfm.schema.hindsight import with_hindsight
 from dbt_rfm.schema.infer import infer
 from dbt_rfm.schema.meta import TableMeta, read_meta
 from dbt_rfm.schema.probe import Probe
 from dbt_rfm.schema.semantics import by_data_type, key_columns, with_semantics
 from dbt_rfm.schema.time_links import timed_ways, with_time_links
 from dbt_rfm.schema.times import SeveralTimes, is_overwritten, of_all, with_time
-from dbt_rfm.schema.totals import without_totals
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 from dbt_rfm.warehouse.base import Warehouse
 
@@ -47,8 +47,8 @@ def schema_from_job(job: Job, warehouse: Warehouse, *, as_of: datetime | None = 
     schema = RelationalSchema(tuple(finished), links)
     for link in (link for link in found.combined if not _lacks_a_column(finished, link)):
         schema = with_combined_link(schema, link, warehouse.dialect)
-    schema, of_totals = without_totals(with_time_links(schema, probe), probe)
-    return replace(schema, notes=(*notes, *of_totals, *_on_keys_and_times(schema, metas)))
+    schema, of_hindsight = with_hindsight(with_time_links(schema, probe), probe)
+    return replace(schema, notes=(*notes, *of_hindsight, *_on_keys_and_times(schema, metas)))
 
 
 def label_table(relation: str, warehouse: Warehouse) -> Table:

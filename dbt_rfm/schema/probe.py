@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from datetime import UTC, datetime
 
 from sqlglot import exp
 
@@ -19,7 +18,6 @@ from dbt_rfm.schema.types import Link, Table
 from dbt_rfm.warehouse.base import Warehouse
 
 SAMPLE = 10_000  # rows per look; milliseconds on any warehouse
-PARENTS = 500  # rows whose children are added up
 
 
 @dataclass(frozen=True)
@@ -46,24 +44,9 @@ class TextShape:
 
 
 @dataclass(frozen=True)
-class BesideChildren:
-    """Of one row with several children: numbers of its own, and COUNT and `Probe.AGGREGATES` of numbers of theirs."""
-
-    own: list[float | None]
-    children: list[float | None]
-
-
-@dataclass(frozen=True)
 class Probe:
     warehouse: Warehouse
     as_of: datetime | None = None
-
-    AGGREGATES: ClassVar[dict[str, type[exp.Expression]]] = {
-        "SUM": exp.Sum,
-        "AVG": exp.Avg,
-        "MIN": exp.Min,
-        "MAX": exp.Max,
-    }
 
     def keys(self, table: Table, columns: Sequence[str]) -> dict[str, Spread]:
         """Spread over all rows; in a snapshot table over the rows valid at `as_of`, or now."""
@@ -90,7 +73,7 @@ class Probe:
         v, k = exp.column("v", "c"), exp.column("k", "p")
         counts = [exp.Count(this=v.copy()), exp.Count(this=k.copy())]
         joined = exp.Select(expressions=counts).from_(values.subquery("c"))
-        sampled, found = self._one(joined.join(keys.subquery("p"), on=exp.EQ(this=v, expression=k), join_type="left"))
+        sampled, found = self.one(joined.join(keys.subquery("p"), on=exp.EQ(this=v, expression=k), join_type="left"))
         return int(sampled), int(found)
 
     def shares_of_last(self, child: Table, ways: Sequence[Sequence[tuple[Link, Table]]]) -> list[float] | None:
@@ -109,14 +92,14 @@ class Probe:
                 below = alias
             timed = way[-1][1]
             assert timed.own_time is not None, "a way leads up to a timed table"
-            joined = joined.select(exp.alias_(_time(timed, timed.own_time, below), aliases[i]))
+            joined = joined.select(exp.alias_(time_of(timed, timed.own_time, below), aliases[i]))
         counted: list[exp.Expression] = [exp.Count(this=exp.Star())]
         for one in aliases:
             last = [exp.GTE(this=exp.column(one), expression=exp.column(other)) for other in aliases if other != one]
             counted.append(exp.Count(this=exp.Case(ifs=[exp.If(this=exp.and_(*last), true=exp.Literal.number(1))])))
         known = [exp.Not(this=exp.Is(this=exp.column(one), expression=exp.Null())) for one in aliases]
         asked = [exp.alias_(expression, f"a{i}") for i, expression in enumerate(counted)]
-        total, *lasts = self._one(exp.Select(expressions=asked).from_(joined.subquery("t")).where(*known))
+        total, *lasts = self.one(exp.Select(expressions=asked).from_(joined.subquery("t")).where(*known))
         return [int(last) / int(total) for last in lasts] if total else None
 
     def _first_rows(self, table: Table, key: str) -> exp.Select:
@@ -128,30 +111,13 @@ class Probe:
         found = exp.Select(expressions=[column(key), first]).from_(self.rows(table).subquery("v"))
         return found.group_by(column(key))
 
-    def beside_children(
-        self, table: Table, own: Sequence[str], link: Link, child: Table, measures: Sequence[str]
-    ) -> list[BesideChildren]:
-        """Rows of a sample of the table that have two children or more, the last a day after them; of all times."""
-        read = exp.select("*").from_(table.relation, dialect=self.warehouse.dialect).limit(PARENTS)
-        keys = [column(name, "p") for name in dict.fromkeys((link.parent_column, *own))]
-        moments = [_time(table, table.own_time, "p")] if table.own_time else []
-        last = [exp.Max(this=_time(child, child.own_time, "c"))] if moments and child.own_time else []
-        counted: list[exp.Expression] = [exp.Count(this=exp.Star())]
-        for name in measures:
-            counted += [aggregate(this=column(name, "c")) for aggregate in self.AGGREGATES.values()]
-        asked = [*(column(name, "p") for name in own), *counted, *(moments if last else []), *last]
-        query = exp.Select(expressions=[exp.alias_(e.copy(), f"a{i}") for i, e in enumerate(asked)])
-        on = exp.EQ(this=column(link.child_column, "c"), expression=column(link.parent_column, "p"))
-        children = exp.select("*").from_(child.relation, dialect=self.warehouse.dialect).subquery("c")
-        query = query.from_(read.subquery("p")).join(children, on=on)
-        rows = [[*row.values()] for row in self.warehouse.query(query.group_by(*keys, *moments)).to_pylist()]
-        size = len(own) + len(counted)
-        late = [row for row in rows if row[len(own)] > 1 and _are_apart(row[size:])]
-        return [BesideChildren(_floats(row[: len(own)]), _floats(row[len(own) : size])) for row in late]
+    def all_rows(self, table: Table) -> exp.Select:
+        """`select * from` the table, whatever `as_of` is."""
+        return exp.select("*").from_(table.relation, dialect=self.warehouse.dialect)
 
     def rows(self, table: Table) -> exp.Select:
         """`select * from` the table, up to `as_of`."""
-        select = exp.select("*").from_(table.relation, dialect=self.warehouse.dialect)
+        select = self.all_rows(table)
         earlier = self._earlier(table, table.own_time) if table.own_time else None
         return select if earlier is None else select.where(earlier)
 
@@ -159,8 +125,7 @@ class Probe:
         """Whether the time in a column is not later than `as_of`; None without one."""
         if self.as_of is None:
             return None
-        moment = exp.Literal.string(naive_utc(self.as_of).isoformat(sep=" "))
-        return exp.LTE(this=_time(table, named), expression=_as_timestamp(moment))
+        return exp.LTE(this=time_of(table, named), expression=moment_of(naive_utc(self.as_of)))
 
     def _ask(
         self, rows: exp.Select, columns: Sequence[str], texts: Sequence[str]
@@ -174,25 +139,16 @@ class Probe:
             asked += _shape(name)
         # Warehouses differ in how they spell the names of such columns, so answers are taken by position.
         named = [exp.alias_(expression, f"a{i}") for i, expression in enumerate(asked)]
-        total, *answers = self._one(exp.Select(expressions=named).from_(rows.subquery("t")))
+        total, *answers = self.one(exp.Select(expressions=named).from_(rows.subquery("t")))
         counts, lengths = answers[: 2 * len(columns)], [value or 0 for value in answers[2 * len(columns) :]]
         spreads = [Spread(int(total), int(f), int(d)) for f, d in zip(counts[::2], counts[1::2], strict=True)]
         fours = zip(*[iter(lengths)] * 4, strict=True)
         shapes = [TextShape(float(mean), int(low), int(high), float(spaces)) for mean, low, high, spaces in fours]
         return dict(zip(columns, spreads, strict=True)), dict(zip(texts, shapes, strict=True))
 
-    def _one(self, select: exp.Expression) -> list:
+    def one(self, select: exp.Expression) -> list:
+        """The only row of the answer."""
         return [column[0].as_py() for column in self.warehouse.query(select).columns]
-
-
-def _floats(values: Sequence[Any]) -> list[float | None]:
-    return [None if value is None else float(value) for value in values]
-
-
-def _are_apart(moments: Sequence[datetime | None]) -> bool:
-    """Whether the last child came more than a day after its parent; so taken where a moment is not known."""
-    known = [moment for moment in moments if moment is not None]
-    return len(known) < 2 or known[1] - known[0] > timedelta(days=1)
 
 
 def _shape(name: str) -> list[exp.Expression]:
@@ -203,11 +159,16 @@ def _shape(name: str) -> list[exp.Expression]:
     return [exp.Avg(this=length), exp.Min(this=length.copy()), exp.Max(this=length.copy()), exp.Avg(this=spaces)]
 
 
-def _time(table: Table, named: str, alias: str | None = None) -> exp.Expression:
+def time_of(table: Table, named: str, alias: str | None = None) -> exp.Expression:
+    """A column of moments as a timestamp in UTC without a zone."""
     time: exp.Expression = column(named, alias)
     if has_zone(table.column(named).data_type):
         time = exp.AtTimeZone(this=time, zone=exp.Literal.string("UTC"))
     return _as_timestamp(time)
+
+
+def moment_of(moment: datetime) -> exp.Expression:
+    return _as_timestamp(exp.Literal.string(moment.isoformat(sep=" ")))
 
 
 def _as_timestamp(time: exp.Expression) -> exp.Expression:

@@ -41,6 +41,8 @@ def role(schema: RelationalSchema, table: Table, column: Column) -> str:
         roles.append(f"time {GUESS}" if table.time_column_inferred else "time")
     if column.name in (table.valid_from, table.valid_to):
         roles.append("valid from" if column.name == table.valid_from else "valid to")
+    if column.hindsight:
+        roles.append("of today, no feature")
     roles += [_target(link) for link in schema.parents(table.name) if link.child_column == column.name]
     return ", ".join(roles)
 

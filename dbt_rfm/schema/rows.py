@@ -25,6 +25,7 @@ ROWS = pa.schema(
         "primary_key_inferred": _FLAG,
         "is_time_column": _FLAG,
         "time_column_inferred": _FLAG,
+        "hindsight": _FLAG,
         "parent_table": _TEXT,
         "parent_column": _TEXT,
         "link_declared_by": _TEXT,
@@ -52,6 +53,7 @@ def _rows(schema: RelationalSchema, table: Table, column: Column) -> Iterator[di
         "primary_key_inferred": is_key and table.primary_key_inferred,
         "is_time_column": is_time,
         "time_column_inferred": is_time and table.time_column_inferred,
+        "hindsight": column.hindsight,
     }
     links = [link for link in schema.parents(table.name) if link.child_column == column.name]
     yield from ({**own, **_link(link)} for link in links)

@@ -31,7 +31,7 @@ _EVENT_NAMES = frozenset(
         ("happened", "at"),
     }
 )
-_LAST = frozenset({"last", "latest", "recent", "newest"})
+LAST = frozenset({"last", "latest", "recent", "newest"})
 _CHANGED = frozenset({"updated", "modified", "changed"})
 _BIRTH = frozenset({"birth", "birthday", "birthdate", "dob", "born"})
 _LOADERS = frozenset({"dbt", "etl", "fivetran", "airbyte", "dlt", "meltano", "stitch", "sdc", "loaded", "ingested"})
@@ -75,7 +75,7 @@ def _checked(table: Table, name: str) -> str:
 
 def is_overwritten(column: Column) -> bool:
     """Whether a column of moments, by its name, holds the last one only."""
-    return family(column.data_type) is Family.TIME and bool({*names.words(column.name)} & (_LAST | _CHANGED))
+    return family(column.data_type) is Family.TIME and bool({*names.words(column.name)} & (LAST | _CHANGED))
 
 
 class SeveralTimes(ProjectError):
@@ -116,4 +116,4 @@ def _only_candidate(table: Table) -> str | None:
 
 def _may_be_event(name: str) -> bool:
     parts = set(names.words(name))
-    return not (name.startswith("_") or parts & (_BIRTH | _LOADERS | _LAST))
+    return not (name.startswith("_") or parts & (_BIRTH | _LOADERS | LAST))

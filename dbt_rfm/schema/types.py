@@ -27,6 +27,9 @@ class Column:
     data_type: str  # as the warehouse reports it, e.g. DECIMAL(12,2)
     semantic_type: SemanticType
     inferred: bool = True  # False when meta.rfm.semantic_type declares it
+    hindsight: bool = (
+        False  # knows of rows that came later (schema/hindsight.py): a query may name it, no feature is made
+    )
     made_of: tuple[str, ...] = ()  # the columns it combines: a key of several columns as one (schema/combined.py)
 
 

@@ -24,6 +24,7 @@ def test__rows__one_per_column_and_one_per_further_link(declared_shop):
         ("total", None),
     ]
     assert rows["link_weak_reason"].to_pylist()[4] == "has severity warn"
+    assert rows["hindsight"].to_pylist() == [False] * 7
     assert rows["is_time_column"].to_pylist() == [False, False, False, False, False, True, False]
 
 
