@@ -141,8 +141,11 @@ def _from_tests(job: Job, tables: Mapping[str, Table], notes: list[str]) -> Iter
             continue
         child_id, parent_id = _ends(test)
         column, field = _column_of(test), _arguments(test).get("field")
-        children, parents = _with_id(job, child_id), _with_id(job, parent_id)
-        if not (column and field and child_id and parent_id) or not (children or parents) or child_id == job.unique_id:
+        if not (column and field and child_id and parent_id) or child_id == job.unique_id:
+            continue
+        children = _tested(job, tables, child_id, column)
+        parents = _tested(job, tables, parent_id, str(field))
+        if not (children or parents):
             continue
         if not _is_plain(column) or not _is_plain(str(field)):
             notes.append(
@@ -153,9 +156,9 @@ def _from_tests(job: Job, tables: Mapping[str, Table], notes: list[str]) -> Iter
             pointing_in.append(_node_name(child_id))
         elif not parents:
             notes.extend(_outside(child, column, _node_name(parent_id)) for child in children)
-        reason = _weakness(test)
         for child, parent in ((c, p) for c in children for p in parents):
             link = _link(tables, child, column, parent, str(field), RELATIONSHIPS)
+            reason = _weakness(test) or _of_other_version(child, child_id) or _of_other_version(parent, parent_id)
             yield replace(link, weak=bool(reason), weak_reason=reason)
     if pointing_in:
         listed = ", ".join(sorted(set(pointing_in)))
@@ -290,6 +293,22 @@ def _ends(test: JobTest) -> tuple[str | None, str | None]:
     return child, (parents[0] if parents else child)
 
 
+def _tested(job: Job, tables: Mapping[str, Table], unique_id: str, column: str) -> list[JobTable]:
+    """The end of a test in the graph: the node itself, or else another version of the model that has the column.
+
+    `ref('customers')` in a test is the latest version, whichever of them a query reads.
+    """
+    own, has = _without_version(unique_id), _bare(column).casefold()
+    others = (t for t in job.tables if own != unique_id and _without_version(t.unique_id) == own)
+    return _with_id(job, unique_id) or [
+        t for t in others if any(c.name.casefold() == has for c in tables[t.alias].columns)
+    ]
+
+
+def _of_other_version(given: JobTable, unique_id: str) -> str:
+    return "" if given.unique_id == unique_id else f"is on {'.'.join(unique_id.split('.')[2:])}"
+
+
 def _is_on(test: JobTest, given: JobTable) -> bool:
     return given.unique_id != "" and (test.attached_node or (test.depends_on or ("",))[-1]) == given.unique_id
 
@@ -321,6 +340,14 @@ def _weakness(test: JobTest) -> str:
 
 def _with_id(job: Job, unique_id: str | None) -> list[JobTable]:
     return [table for table in job.tables if unique_id and table.unique_id == unique_id]
+
+
+def _without_version(unique_id: str) -> str:
+    """
+    >>> _without_version("model.shop.orders.v2"), _without_version("model.shop.orders")
+    ('model.shop.orders', 'model.shop.orders')
+    """
+    return re.sub(r"\.v[\d.]+$", "", unique_id) if unique_id.startswith("model.") else unique_id
 
 
 def _node_name(unique_id: str) -> str:

@@ -137,6 +137,40 @@ def test__link__model_versions__the_right_one(shop):
     assert links(shop.schema()) == ["posts.author -> users.id"]
 
 
+def on_users(version: str) -> JobTest:
+    """posts.author belongs to a version of users."""
+    nodes = (f"model.shop.users.{version}", "model.shop.posts")
+    return JobTest("relationships", "author", {"to": "ref('users')", "field": "id"}, nodes[1], nodes)
+
+
+def test__link__test_on_another_version_of_the_model__used_and_said(shop):
+    shop.table("users", "select 1 as ID", unique_id="model.shop.users.v2")
+    shop.table("posts", "select 1 as author")
+    shop.tests = [on_users("v1")]
+    schema = shop.schema()
+    assert links(schema) == ["posts.author -> users.ID"]
+    said = "posts.author -> users.ID: used, although the relationships test is on users.v1"
+    assert [note for note in schema.notes if "users" in note and "author" in note] == [said]
+
+
+def test__link__other_version_lacks_the_column__parent_is_outside_the_graph(shop):
+    shop.table("users", "select 'x' as name", unique_id="model.shop.users.v2")
+    shop.table("posts", "select 1 as author")
+    shop.tests = [on_users("v1")]
+    schema = shop.schema()
+    assert links(schema) == []
+    assert any("posts.author points at users, which is not in the graph" in note for note in schema.notes)
+
+
+def test__link__both_versions_in_the_graph__the_tested_one(shop):
+    for version in ("v1", "v2"):
+        shop.table(f"users_{version}", "select 1 as id", unique_id=f"model.shop.users.{version}")
+    shop.table("posts", "select 1 as author")
+    shop.tests = [on_users("v1")]
+    assert [link.weak for link in shop.schema().links] == [False]
+    assert links(shop.schema()) == ["posts.author -> users_v1.id"]
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [({"severity": "WARN"}, "has severity warn"), ({"where": "total > 0"}, "only looks at rows where total > 0")],
