@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from dbt_rfm.errors import ProjectError, did_you_mean
-from dbt_rfm.model import MODELS, can_fine_tune, max_context
+from dbt_rfm.model import MODELS, can_fine_tune, max_context, trains
 from dbt_rfm.pql.ast import LONGEST, UNIT_SECONDS, UNITS, Window
 
 AUTO = "auto"  # no model of its own: the best of them all
@@ -63,6 +63,18 @@ class Options:
     def for_model(self) -> dict[str, Any]:
         """What the model is loaded with."""
         return {"context_size": self.context_size, **self.model_options}
+
+    def without_effect(self, *, label_table: bool) -> tuple[str, ...]:
+        """A note on the options that were given and mean nothing for this question; none if all of them do."""
+        trained = bool(self.fine_tune) or self.model == AUTO or trains(self.model)
+        found = {
+            "horizon, which is for a label table": bool(self.horizon) and not label_table,
+            "auto, which is for model: auto": bool(self.auto) and self.model != AUTO,
+            "retrain, which is for weights that are trained": bool(self.retrain) and not trained,
+            "on_worse: hold, which needs the backtest": self.on_worse == "hold" and not self.backtest,
+        }
+        named = "; ".join(text for text, is_idle in found.items() if is_idle)
+        return (f"options without effect here: {named}",) if named else ()
 
     def _check(self, where: str) -> None:
         def expect(ok: bool, name: str, expected: str) -> None:

@@ -90,3 +90,31 @@ def test__options__of_training__are_kept_with_the_snapshot() -> None:
     )
     assert Options.read(options.recorded()) == options
     assert "fine_tune" not in Options().recorded()
+
+
+@pytest.mark.parametrize(
+    ("given", "label_table", "said"),
+    [
+        ({"horizon": "30 days"}, False, "horizon, which is for a label table"),
+        ({"auto": {"minutes": 5}}, False, "auto, which is for model: auto"),
+        ({"retrain": {"days": 7}}, False, "retrain, which is for weights that are trained"),
+        ({"on_worse": "hold", "backtest": False}, False, "on_worse: hold, which needs the backtest"),
+        ({"horizon": "30 days", "auto": {}, "on_worse": "hold"}, True, None),
+        ({"auto": {"minutes": 5}, "retrain": {"days": 7}, "model": "auto"}, False, None),
+        ({"retrain": {"days": 7}, "fine_tune": {"minutes": 2}}, False, None),
+        ({"retrain": {"days": 7}, "model": "graph_transformer"}, False, None),
+        ({}, False, None),
+    ],
+)
+def test__without_effect__option_means_nothing_for_the_question__is_named(
+    given: dict[str, object], label_table: bool, said: str | None
+) -> None:
+    notes = Options.read(given).without_effect(label_table=label_table)
+
+    assert notes == (() if said is None else (f"options without effect here: {said}",))
+
+
+def test__without_effect__several__one_note_names_them_all() -> None:
+    (note,) = Options.read({"horizon": "30 days", "retrain": {"days": 7}}).without_effect(label_table=False)
+
+    assert "horizon" in note and "retrain" in note
