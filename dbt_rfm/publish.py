@@ -63,8 +63,10 @@ def publish(
 
 def predict_table(job: Job, warehouse: Warehouse) -> tuple[pa.Table, Outcome]:
     """For dbt Python models: publish all but the served table, which dbt itself materializes from these rows."""
-    outcome = _publish(job, warehouse, Serving.CALLER)
     assert job.home is not None
+    if job.empty:
+        return versions.without_rows(warehouse, _empty(job, warehouse)), _built_empty(job)
+    outcome = _publish(job, warehouse, Serving.CALLER)
     rows = versions.served_rows(warehouse, job.home)
     if rows is None:
         raise ProjectError(
@@ -125,10 +127,11 @@ def _publish_seen(
         changed = since_last_version(result.snapshot, fresh, warehouse, job.home or job.target, bundles_of(job))
         folder = keep_bundle(job, result)
         release = release_of(job, result, bundle_sha(folder) if folder else "")
+        idle = understood.options.without_effect(label_table=job.labels is not None)
         done: list[Outcome] = []
 
         def settled(number: int, status: str) -> None:
-            message = "\n".join([headline(job, result, number, status), *changed, *findings, *result.notes])
+            message = "\n".join([headline(job, result, number, status), *idle, *changed, *findings, *result.notes])
             done.append(Outcome("published" if status == SERVING else status, message, number))
             settle(done[0])
 
@@ -151,14 +154,22 @@ def _publish_seen(
 def _publish_empty(job: Job, warehouse: Warehouse, serving: Serving, settle: Settle) -> Outcome:
     """`dbt --empty`: the table with its columns and no rows; no model runs and no version is made."""
     assert job.target is not None and job.home is not None
-    known = understand(job, warehouse)
-    rows = as_asked(empty_rows(known.task, warehouse), known.task, known.schema, warehouse)
+    rows, outcome = _empty(job, warehouse), _built_empty(job)
     as_table = job.home.named(f"{job.target.identifier}__empty") if serving is Serving.READY else None
-    outcome = Outcome("empty", "built without rows (--empty): no prediction, no version")
     with warehouse.transaction() if warehouse.transactional_ddl else nullcontext():
         versions.serve_empty(warehouse, job.target, rows, job.contract, as_table=as_table)
         settle(outcome)
     return outcome
+
+
+def _empty(job: Job, warehouse: Warehouse) -> pa.Table:
+    known = understand(job, warehouse)
+    return as_asked(empty_rows(known.task, warehouse), known.task, known.schema, warehouse)
+
+
+def _built_empty(job: Job) -> Outcome:
+    assert job.target is not None
+    return Outcome("empty", f"{job.target.identifier} built without rows (--empty): no prediction, no version")
 
 
 def _check_rows(job: Job, understood: Understood, warehouse: Warehouse) -> list[str]:

@@ -110,6 +110,7 @@ def _job(
         invocation_id=get_invocation_id(),
         package_version=__version__,
         target_path=str(target_path),
+        empty=_is_empty(),
         rfm_schema=_rfm_schema(target.schema),
     )
     return replace(job, tests=job_tests(manifest, {t.unique_id for t in job.tables if t.unique_id}))
@@ -170,15 +171,22 @@ class _Nodes:
     def of(cls, manifest: Mapping[str, Any]) -> _Nodes:
         from dbt_rfm.manifest import relation_nodes
 
+        project = (manifest.get("metadata") or {}).get("project_name")
         nodes = [node for node in relation_nodes(manifest) if node.get("relation_name")]
         named = [(node, node.get("identifier") or node.get("alias") or node["name"]) for node in nodes]
         return cls(
             {_folded(node.get("database"), node["schema"], identifier): node for node, identifier in named},
-            {node["name"]: node for node in nodes},
+            {node["name"]: node for node in sorted(nodes, key=lambda node: _is_first_meant(node, project))},
         )
 
     def find(self, database: str | None, schema: str, identifier: str) -> Mapping[str, Any] | None:
         return self.by_relation.get(_folded(database, schema, identifier))
+
+
+def _is_first_meant(node: Mapping[str, Any], project: str | None) -> tuple[bool, bool, bool]:
+    """What sorts the node that dbt.ref() would find last: of the project, no source, the latest version."""
+    own, latest = node.get("package_name") == project, node.get("version") == node.get("latest_version")
+    return own, node["resource_type"] != "source", latest
 
 
 def _folded(*parts: str | None) -> tuple[str, ...]:
@@ -196,6 +204,13 @@ def running_target_path() -> Path:
 
     flags = get_flags()
     return _project_dir(flags) / (getattr(flags, "TARGET_PATH", None) or "target")
+
+
+def _is_empty() -> bool:
+    """Whether dbt runs with --empty, which a Python model is not told."""
+    from dbt.flags import get_flags
+
+    return bool(getattr(get_flags(), "EMPTY", False))
 
 
 def _rfm_schema(default: str) -> str:

@@ -5,6 +5,7 @@
   compiled code, the header that predict() wrote and the query under it.
 #}
 {% macro prediction_job(model, compiled) %}
+  {%- do dbt_rfm.require_own_history(model) -%}
   {%- set nodes = dbt_rfm.nodes_by_relation(model) -%}
   {%- set parts = dbt_rfm.split_prediction(compiled) -%}
   {%- set tables = [] -%}
@@ -37,6 +38,17 @@
       'full_refresh': should_full_refresh(),
       'rfm_schema': dbt_rfm.plain_name(dbt_rfm.rfm_schema(this.schema)),
   }) -%}
+{% endmacro %}
+
+
+{# In the schema of the var dbt_rfm_schema, history and versions go by the name of the prediction alone. #}
+{% macro require_own_history(model) %}
+  {%- if not dbt_rfm.own_var('dbt_rfm_schema') -%}{%- do return(none) -%}{%- endif -%}
+  {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.config.materialized == 'prediction' -%}
+    {%- if node.unique_id != model.unique_id and node.database == model.database and node.alias | lower == model.alias | lower -%}
+      {%- do dbt_rfm.raise_error(node.schema ~ ' and ' ~ model.schema ~ ' both have a prediction ' ~ model.alias ~ ', and with the var dbt_rfm_schema they would share history and versions', 'Give one of them another name or alias.') -%}
+    {%- endif -%}
+  {%- endfor -%}
 {% endmacro %}
 
 

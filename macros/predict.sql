@@ -27,7 +27,11 @@
 
 {# A query is no SQL: what would run it as such says where it stands instead of what the warehouse stumbles over. #}
 {% macro require_prediction() %}
-  {%- if model is not defined or model.resource_type != 'model' -%}{%- do return(none) -%}{%- endif -%}
+  {%- if model is not defined or model.resource_type not in ['model', 'unit_test'] -%}{%- do return(none) -%}{%- endif -%}
+  {%- if model.resource_type == 'unit_test' -%}
+    {%- set tested = model.tested_node_unique_id.split('.')[2] -%}
+    {%- do dbt_rfm.raise_error('a unit test runs SQL, and ' ~ tested ~ ' holds a predictive query', 'Test what reads ' ~ tested ~ ', with rows of it as an input.') -%}
+  {%- endif -%}
   {%- if model.config.materialized != 'prediction' -%}
     {%- do dbt_rfm.raise_error(model.name ~ ' holds a predictive query and is materialized as ' ~ model.config.materialized, "Write {{ config(materialized='prediction') }} above it.") -%}
   {%- elif flags.WHICH == 'show' -%}

@@ -8,7 +8,8 @@
   asked for it for five minutes.
 #}
 {% macro rfm_cancel_jobs(everything=false) %}
-  {%- if not execute or target.type not in ['postgres', 'snowflake'] -%}{%- do return(none) -%}{%- endif -%}
+  {#- A hook runs what is returned: the text of nothing is no statement. -#}
+  {%- if not execute or target.type not in ['postgres', 'snowflake'] -%}{%- do return('') -%}{%- endif -%}
   {%- set prefix = invocation_id ~ '.' -%}
   {%- set which = '1 = 1' if everything else 'substring(job_id, 1, ' ~ prefix | length ~ ') = ' ~ dbt_rfm.text(prefix) -%}
   {%- set seen = [] -%}

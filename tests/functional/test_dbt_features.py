@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from dbt_projects import Project
-from shop_project import predict
+from shop_project import PROJECT, TESTS, predict
 
 from dbt_rfm import versions
 from dbt_rfm.job import JobTarget
@@ -29,6 +29,24 @@ models:
       - {name: model_version, data_type: integer}
       - {name: run_id, data_type: varchar}
       - {name: predicted_at, data_type: timestamp}
+"""
+
+PYTHON = """
+def model(dbt, session):
+    dbt.config(materialized="table")
+    import dbt_rfm
+
+    tables = {"customers": dbt.ref("customers"), "orders": dbt.ref("orders")}
+    query = "PREDICT COUNT(orders.*, 0, 30, days) FOR EACH customers.customer_id"
+    return dbt_rfm.predict(dbt, session, query, tables=tables)
+"""
+
+UNIT_TEST = """
+unit_tests:
+  - name: of_a_prediction
+    model: churn
+    given: [{input: ref('customers'), rows: [{customer_id: 1}]}]
+    expect: {rows: [{customer_id: 1}]}
 """
 
 VERSIONS = """
@@ -186,3 +204,59 @@ class TestFeatures:
         assert shop.rows("select count(*) > 0 from complaints") == [(True,)]
         parents = shop.dbt("ls", "--select", "+complaints", "--resource-types", "source").value
         assert parents == ["source:shop.desk.tickets"]
+
+
+class TestGrownProject:
+    """What comes with continuous integration, several targets and macros of one's own."""
+
+    def test__empty__predictions_never_built__build_and_pass_their_tests(self, shop: Project) -> None:
+        shop.write("models/churn.sql", predict())
+        shop.write("models/churn.yml", TESTS)
+        shop.write("models/orders_ahead.py", PYTHON)
+
+        built = shop.dbt("build", "--select", "churn", "orders_ahead", "--empty")
+
+        assert built.success, built.log
+        assert "churn built without rows (--empty)" in built.log and "beats_baseline" in built.log
+        assert shop.rows("select (select count(*) from churn), (select count(*) from orders_ahead)") == [(0, 0)]
+        columns = [name for (name,) in shop.rows("select column_name from (describe orders_ahead)")]
+        marks = ["model_version", "run_id", "predicted_at"]
+        assert columns == ["customer_id", "anchor_time", "prediction", "p10", "p50", "p90", *marks]
+        kept = "table_name in ('rfm_versions', 'churn__history', 'orders_ahead__history')"
+        assert shop.rows(f"select table_name from information_schema.tables where {kept}") == []
+
+    def test__unit_test__of_a_prediction__says_what_to_test_instead(self, shop: Project) -> None:
+        shop.write("models/unit.yml", UNIT_TEST)
+
+        tested = shop.dbt("test", "--select", "churn,test_type:unit")
+
+        shop.remove("models/unit.yml")
+        assert not tested.success
+        assert "a unit test runs SQL, and churn holds a predictive query" in tested.messages["of_a_prediction"]
+
+    def test__macro_arguments__checked_by_dbt__are_of_types_it_knows(self, shop: Project) -> None:
+        shop.write("dbt_project.yml", f"{PROJECT}\nflags: {{validate_macro_args: true}}\n")
+
+        parsed = shop.dbt("--warn-error", "parse", "--no-partial-parse")
+
+        shop.write("dbt_project.yml", PROJECT)
+        assert parsed.success, parsed.log
+
+    def test__cancel_jobs__on_a_target_without_workers__is_a_hook_that_does_nothing(self, shop: Project) -> None:
+        shop.write("dbt_project.yml", f'{PROJECT}\non-run-end: "{{{{ dbt_rfm.rfm_cancel_jobs() }}}}"\n')
+
+        built = shop.dbt("run", "--select", "customers")
+
+        shop.write("dbt_project.yml", PROJECT)
+        assert built.success, built.log
+
+    def test__same_name_in_two_schemas__one_registry__is_refused_before_anything_is_written(
+        self, shop: Project
+    ) -> None:
+        shop.write("models/churn_elsewhere.sql", predict(config=", alias='churn', schema='elsewhere'"))
+
+        built = shop.dbt("run", "--select", "churn_elsewhere", "--vars", "{dbt_rfm_schema: kept}")
+
+        shop.remove("models/churn_elsewhere.sql")
+        assert "both have a prediction churn" in built.messages["churn_elsewhere"]
+        assert shop.rows("select schema_name from information_schema.schemata where schema_name = 'kept'") == []

@@ -114,6 +114,20 @@ def test__job__filtered_relation__is_a_session_view_with_the_keys_of_its_alias(
     assert session.execute(f"select count(*) from {job.tables[1].relation}").fetchall() == [(0,)]
 
 
+@pytest.mark.parametrize("more", [{"package_name": "bills"}, {"resource_type": "source"}, {"version": 1}])
+def test__job__filtered_relation_with_a_name_of_several__is_the_one_that_ref_means(
+    session: duckdb.DuckDBPyConnection, target_path: Path, more: dict[str, object]
+) -> None:
+    other = node("orders", **{"schema": "other", "unique_id": "other", "latest_version": 2, **more})
+    named = {"model.shop.orders": MANIFEST["nodes"]["model.shop.orders"], "other": other}
+    for nodes in (named, dict(reversed(named.items()))):
+        (target_path / "manifest.json").write_text(json.dumps({**MANIFEST, "nodes": nodes}))
+
+        job = build(session, orders=session.query("select * from orders").filter("id > 1"))
+
+        assert job.tables[1].unique_id == "model.shop.orders"
+
+
 def test__job__labels__are_read_from_their_relation(session: duckdb.DuckDBPyConnection, target_path: Path) -> None:
     labels = session.query('select * from "memory"."main"."orders"')
 
