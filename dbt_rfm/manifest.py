@@ -57,6 +57,34 @@ def job_from_manifest(
     )
 
 
+def tables_argument(manifest: Mapping[str, Any], job: Job, graph: Tables | None) -> str:
+    """The argument that predict() needs in a dbt model to read the tables of `job`; '' where it finds all of them.
+
+    Beside the graph it refs what the query names; a source, a version or another spelling is not found like that.
+    """
+    nodes = {node["unique_id"]: node for node in relation_nodes(manifest)}
+    known = {alias.casefold() for alias in (graph if isinstance(graph, Mapping) else map(_alias, graph or ()))}
+    known |= {name.casefold() for name in query_tables(job.query) if name in _refs(nodes.values())}
+    lacking = {t.alias: _given_name(nodes[t.unique_id]) for t in job.tables if t.alias.casefold() not in known}
+    if not lacking:
+        return ""
+    as_list = all(_alias(name) == alias for alias, name in lacking.items())
+    return f"tables={list(lacking.values()) if as_list else lacking}"
+
+
+def _refs(nodes: Iterable[Mapping[str, Any]]) -> set[str]:
+    """What ref() takes without a version."""
+    return {node["name"] for node in nodes if node["resource_type"] != "source"}
+
+
+def _given_name(node: Mapping[str, Any]) -> str:
+    """How the graph and `tables=` name a node."""
+    if node["resource_type"] == "source":
+        return f"{node['source_name']}.{node['name']}"
+    is_latest = node.get("version") == node.get("latest_version")
+    return node["name"] if is_latest else f"{node['name']}.v{node['version']}"
+
+
 def query_tables(query: str) -> list[str]:
     """Tables that a query names (`x` in `x.y` and `x.*`), in order; texts and comments are not looked into.
 

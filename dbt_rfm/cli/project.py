@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dbt_rfm.job import Job, JobTarget
-from dbt_rfm.manifest import job_from_manifest
+from dbt_rfm.manifest import job_from_manifest, tables_argument
 from dbt_rfm.project import SNOWFLAKE, Project, find_project, plain_name
 from dbt_rfm.warehouse.base import Warehouse
 
@@ -26,6 +26,11 @@ class OpenedProject:
     def job(self, query: str, *, options: Mapping[str, Any] | None = None) -> Job:
         """The job of a query on the project's graph."""
         return job_from_manifest(self.manifest, query, graph=self.project.graph, options=options)
+
+    def for_a_model(self, job: Job) -> list[str]:
+        """What a dbt model has to be told besides the query, as notes."""
+        argument = tables_argument(self.manifest, job, self.project.graph)
+        return [f"predict() in a dbt model needs {argument} to read the same tables"] if argument else []
 
     def home(self, model: str) -> JobTarget:
         """The relation a prediction model is published as; the target's schema for names the project does not know."""
@@ -63,10 +68,15 @@ def homes_of(project: Project, manifest: Mapping[str, Any]) -> list[JobTarget]:
     the target's and those of the project's prediction models."""
     published = [_target_of(project, node) for node in _models(manifest) if _may_predict(node)]
     places = [JobTarget(project.catalog, project.schema, _NO_TABLE), *published]
-    # Postgres and DuckDB reach none but the one connected to, whatever its name in the manifest.
-    others = project.adapter == SNOWFLAKE
-    kept = dict.fromkeys((at.database if others else project.catalog, project.rfm_schema or at.schema) for at in places)
+    kept = dict.fromkeys((_reached(project, at.database), project.rfm_schema or at.schema) for at in places)
     return [JobTarget(database, schema, _NO_TABLE) for database, schema in kept]
+
+
+def _reached(project: Project, database: str | None) -> str | None:
+    """Postgres reaches no database but the one connected to, whatever its name in the manifest, and DuckDB those that
+    are attached besides."""
+    others = project.adapter == SNOWFLAKE or database in project.attached
+    return database if others else project.catalog
 
 
 def _models(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -182,13 +182,13 @@ def check(
         known = understand(job, opened.warehouse, at=at)
         progress("counting labels")
         found = survey(known.task, known.schema, opened.warehouse, known.options)
+        notes = (*known.schema.notes, *found.notes, *opened.for_a_model(job))
     if as_json:
-        notes = (*known.schema.notes, *found.notes)
         head = {"query": known.task.text, "kind": known.task.kind, "means": describe(known.task)}
         show_json({**head, **asdict(found), "notes": notes})
         return
     say(describe(known.task).rstrip("\n"), *_survey_lines(found, known.task))
-    say(*[f"note: {note}" for note in (*known.schema.notes, *found.notes)])
+    say(*[f"note: {note}" for note in notes])
     if with_sql:
         say("", found.label_sql)
 

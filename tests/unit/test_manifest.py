@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dbt_rfm.errors import ProjectError
-from dbt_rfm.manifest import job_from_manifest, query_tables
+from dbt_rfm.manifest import job_from_manifest, query_tables, tables_argument
 
 QUERY = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id"
 
@@ -77,6 +77,31 @@ def test__tables__nothing_given__everything_that_links_reach(shop):
     job = job_from_manifest(shop, QUERY)
     assert aliases(job) == ["orders", "customers", "order_items", "stores"]
     assert {t.unique_id for t in job.tables} >= {"seed.shop.stores", "model.shop.order_items"}
+
+
+@pytest.mark.parametrize(
+    ("query", "graph", "argument"),
+    [
+        (QUERY, ["customers"], ""),
+        (QUERY.replace("orders", "events"), ["customers", "orders"], "tables=['app.events']"),
+        (QUERY.replace("orders", "events"), {"events": "app.events", "customers": "customers"}, ""),
+        (QUERY.replace("orders", "Events"), ["customers"], "tables={'Events': 'app.events'}"),
+        (QUERY, None, "tables=['order_items', 'stores']"),
+    ],
+)
+def test__tables_argument__names_what_predict_would_not_find_by_itself(shop, query, graph, argument):
+    job = job_from_manifest(shop, query, graph=graph)
+    assert tables_argument(shop, job, graph) == argument
+
+
+def test__tables_argument__older_version_of_a_model__is_named_with_it():
+    versions = [
+        node("visits", unique_id=f"model.shop.visits.v{v}", version=v, latest_version=2, alias=f"visits_v{v}")
+        for v in (1, 2)
+    ]
+    project = manifest(*versions, node("customers"))
+    job = job_from_manifest(project, QUERY.replace("orders", "visits_v1"), graph=["customers"])
+    assert tables_argument(project, job, ["customers"]) == "tables=['visits.v1']"
 
 
 def test__tables__given__those_and_the_querys(shop):

@@ -27,7 +27,7 @@ def published(own_project: Path) -> Path:
     return own_project
 
 
-def _publish(warehouse: DuckDB, probability: float) -> None:
+def _publish(warehouse: DuckDB, probability: float, target: JobTarget = JobTarget("shop", "main", "churn")) -> None:
     moment = datetime(2024, 12, 1)
     rows = {
         "customer_id": [1],
@@ -50,7 +50,6 @@ def _publish(warehouse: DuckDB, probability: float) -> None:
         baseline_value=0.5,
         beats_baseline=True,
     )
-    target = JobTarget("shop", "main", "churn")
     versions.publish(warehouse, target, pa.table(rows), release, hold=False, contract=Contract())
 
 
@@ -82,6 +81,23 @@ def test__versions__published__newest_first_with_backtest(command, published: Pa
     lines = [line for line in shown.splitlines() if "churn" in line]
     assert code == 0 and len(lines) == 2
     assert "serving" in lines[0] and "retired" in lines[1] and "0.875" in lines[0]
+
+
+def test__versions__prediction_in_an_attached_database__is_found(command, own_project: Path) -> None:
+    manifest, attached = own_project / "target" / "manifest.json", "attach: [{path: other.duckdb, alias: other}]"
+    found = json.loads(manifest.read_text())
+    found["nodes"]["model.shop.churn"].update({"database": "other", "schema": "apart"})
+    manifest.write_text(json.dumps(found))
+    profiles = own_project / "profiles.yml"
+    profiles.write_text(profiles.read_text().replace("schema: main", f"schema: main, {attached}"))
+    with duckdb.connect(str(own_project / "other.duckdb")) as database:
+        database.execute("create schema apart")
+    with DuckDB.open(own_project / "other.duckdb", read_only=False) as warehouse:
+        _publish(warehouse, 0.25, JobTarget("other", "apart", "churn"))
+
+    code, shown, _ = command("versions", "--project-dir", own_project)
+
+    assert code == 0 and "churn" in shown
 
 
 def test__versions__model_with_an_alias__is_found_by_either_name(command, published: Path) -> None:

@@ -31,6 +31,24 @@ def test__check__query__says_what_it_would_learn_from(ask) -> None:
     assert "60 customers as of 2024-12-2" in shown and "false" in shown and "true" in shown
 
 
+def test__check__source_that_only_the_query_names__says_what_a_model_needs(command, own_project: Path) -> None:
+    manifest = own_project / "target" / "manifest.json"
+    found = json.loads(manifest.read_text())
+    node = found["nodes"].pop("model.shop.orders")
+    found["sources"] = {"source.shop.app.orders": {**node, "resource_type": "source", "source_name": "app"}}
+    found["sources"]["source.shop.app.orders"]["unique_id"] = "source.shop.app.orders"
+    manifest.write_text(json.dumps(found))
+    (own_project / "dbt_project.yml").write_text("name: shop\nprofile: shop\nvars: {dbt_rfm_graph: [customers]}\n")
+
+    shown = command("check", CHURN, "--project-dir", own_project)[1]
+
+    assert "note: predict() in a dbt model needs tables=['app.orders']" in shown
+
+
+def test__check__graph_has_every_table__a_model_needs_no_more(ask) -> None:
+    assert "predict()" not in ask("check", CHURN)[1]
+
+
 def test__check__entities_named__only_they_are_asked(ask) -> None:
     named = CHURN.replace("FOR EACH customers.customer_id", "FOR EACH customers.customer_id IN (7, 8, 999)")
     shown = ask("check", named)[1]
