@@ -16,6 +16,7 @@ import numpy as np
 NAN = float("nan")
 #: Probabilities are kept this far from 0 and 1 in the log loss, so that one wrong certainty does not give infinity.
 CLIP = 1e-7
+_BINS = 10
 
 
 def auroc(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -59,8 +60,8 @@ def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float(-np.log(np.clip(given, CLIP, 1.0)).mean())
 
 
-def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 10) -> float:
-    """Mean distance between probability and frequency of 1, over `bins` equal slices of [0, 1] weighted by rows.
+def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean distance between probability and frequency of 1, over ten equal slices of [0, 1] weighted by rows.
 
     `probabilities`: [N], of label 1.
     """
@@ -68,8 +69,8 @@ def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, *,
     if not len(labels):
         return NAN
     probabilities = np.asarray(probabilities, dtype=np.float64)
-    slot = np.clip((probabilities * bins).astype(np.int64), 0, bins - 1)
-    gap = np.bincount(slot, weights=probabilities - labels, minlength=bins)
+    slot = np.clip((probabilities * _BINS).astype(np.int64), 0, _BINS - 1)
+    gap = np.bincount(slot, weights=probabilities - labels, minlength=_BINS)
     return float(np.abs(gap).sum() / len(labels))
 
 

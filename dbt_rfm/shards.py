@@ -130,11 +130,9 @@ class RunTables:
         for name in self._made:
             self.warehouse.execute(exp.Drop(tables=[self.table(name)], kind="TABLE", exists=True))
 
-    def table(self, what: str, alias: str | None = None) -> exp.Table:
+    def table(self, what: str) -> exp.Table:
         name = f"{RUN_PREFIX}{self.run}__{what}"
-        if self.home is None:
-            return sql.temporary(name, alias)
-        return named(self.home.named(name), alias)
+        return sql.temporary(name) if self.home is None else named(self.home.named(name))
 
     def create(self, what: str, select: exp.Expression) -> None:
         """(Re)create one of the tables."""

@@ -1,13 +1,13 @@
 """What a model's figures lose when the database is spoilt, beside the peers on the same spoilt rows.
 
-In: a task of a suite, a model, settings, names of corruptions. Out: a `Curve` per task, and its lines in Markdown. Each
+In: a task of a suite, a model, settings. Out: a `Curve` per task, and its lines in Markdown. Each
 corruption is applied to a fresh copy of the tables; the queried rows and their labels are the same in all.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -43,14 +43,13 @@ def measure(
     task: SuiteTask,
     model: RelationalModel,
     settings: Settings,
-    corruptions: Sequence[str] = tuple(CORRUPTIONS),
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Curve:
     """The clean figures and those of each corruption, with the first seed of the settings."""
     settings = replace(settings, with_peers=True, seeds=settings.seeds[:1])
     clean = _run(dataset, task, model, settings, CLEAN)
     figures, missing = {CLEAN: _primary(clean, model.name)}, {}
-    for name in corruptions:
+    for name in CORRUPTIONS:
         if name == CLEAN:
             continue
         progress(f"{task.title}: {name}")

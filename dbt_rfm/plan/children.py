@@ -33,17 +33,16 @@ def children_blocks(
         yield summary_block(scope, Summary(label, "child", path, keyed_by_entity(names), detail, names.bounds))
 
 
-def paths_down(schema: RelationalSchema, table: Table, key: str, hops: int = 2) -> Iterator[Path]:
+def paths_down(schema: RelationalSchema, table: Table, key: str) -> Iterator[Path]:
     """Paths from children and grandchildren to the entity's key, children first."""
     near = [
         Path(schema.table(k.child), (k,), asked=True) for k in schema.children(table.name) if k.parent_column == key
     ]
     yield from near
-    if hops > 1:
-        for path in near:
-            for link in schema.children(path.table.name):
-                if link.child != table.name and link.child != path.table.name:
-                    yield replace(path, table=schema.table(link.child), links=(link, *path.links))
+    for path in near:
+        for link in schema.children(path.table.name):
+            if link.child != table.name and link.child != path.table.name:
+                yield replace(path, table=schema.table(link.child), links=(link, *path.links))
 
 
 def link_label(schema: RelationalSchema, link: Link) -> str:

@@ -19,9 +19,10 @@ from dbt_rfm.pretrain.prior import Batch, draw_batch
 from dbt_rfm.task_kind import ONE_LABEL, TaskKind
 
 _SEED = 99_991
+_TASKS, _CONTEXT, _QUERY = 24, 256, 128  # per kind and source; rows of each
 
 
-def held_out_batches(tasks: int = 24, context: int = 256, query: int = 128) -> dict[str, Batch]:
+def held_out_batches() -> dict[str, Batch]:
     """Per kind and source, in two widths half each; the same on every machine."""
     made: dict[str, Batch] = {}
     for kind in ONE_LABEL:
@@ -29,7 +30,7 @@ def held_out_batches(tasks: int = 24, context: int = 256, query: int = 128) -> d
             for width in (10, 32):
                 rng = np.random.default_rng([_SEED, ONE_LABEL.index(kind), int(share), width])
                 name = f"{kind}_{source}_{width}"
-                made[name] = draw_batch(rng, kind, tasks // 2, context, query, width, relational=share)
+                made[name] = draw_batch(rng, kind, _TASKS // 2, _CONTEXT, _QUERY, width, relational=share)
     return made
 
 
