@@ -17,6 +17,8 @@ from dbt_rfm.registry import Release
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.duckdb import DuckDB
 
+TARGET = JobTarget("shop", "main", "churn")
+
 
 @pytest.fixture
 def published(own_project: Path) -> Path:
@@ -27,7 +29,7 @@ def published(own_project: Path) -> Path:
     return own_project
 
 
-def _publish(warehouse: DuckDB, probability: float, target: JobTarget = JobTarget("shop", "main", "churn")) -> None:
+def _publish(warehouse: DuckDB, probability: float, target: JobTarget = TARGET) -> None:
     moment = datetime(2024, 12, 1)
     rows = {
         "customer_id": [1],
