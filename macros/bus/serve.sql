@@ -3,7 +3,7 @@
 
   A table that keeps its columns and types gets new rows in place, so that views on it, grants and comments stay; only
   where they change is it made anew. Rows and registry change in one transaction. (In Snowflake a new table ends a
-  transaction: there the registry follows it at once.)
+  transaction: there the registry follows it at once, in one statement.)
 #}
 
 {# Makes `target` hold the rows of a version, and that version the one that serves. `selected`: columns as SQL. `typed`:
@@ -13,9 +13,11 @@
   {%- set registry = dbt_rfm.beside(target, 'rfm_versions') -%}
   {%- set ours = 'model_name = ' ~ dbt_rfm.model_name(target) -%}
   {%- set marks -%}
-    update {{ registry }} set status = 'retired' where {{ ours }} and status = 'serving';
-    update {{ registry }} set status = 'serving', served_at = {{ dbt_rfm.utc_now() }}
-    where {{ ours }} and version = {{ version }};
+    update {{ registry }}
+    set
+        status = case when version = {{ version }} then 'serving' else 'retired' end,
+        served_at = case when version = {{ version }} then {{ dbt_rfm.utc_now() }} else served_at end
+    where {{ ours }} and (version = {{ version }} or status = 'serving');
   {%- endset -%}
   {%- set history = dbt_rfm.beside(target, target.identifier ~ '__history') -%}
   {%- set rows = 'select ' ~ selected | join(', ') ~ ' from ' ~ history ~ ' where model_version = ' ~ version -%}
@@ -23,7 +25,7 @@
 {% endmacro %}
 
 
-{# Makes `target` hold the rows of a SELECT, and runs the statements `marks` with it. #}
+{# Makes `target` hold the rows of a SELECT, and runs the statement `marks` with it, if there is one. #}
 {% macro serve_rows(target, rows, marks, typed) %}
   {%- do adapter.dispatch('serve_rows', 'dbt_rfm')(target, rows, marks, typed) -%}
 {% endmacro %}
@@ -57,8 +59,8 @@
 
 
 {# A failed statement leaves its transaction open there, and dbt hands the session on to its next model, whose first CREATE
-   commits what was begun. So the rows are computed before the transaction, and in it nothing goes before the statement that
-   puts them in the place of the old ones. #}
+   commits what was begun. Neither dbt nor Jinja rolls it back, so a block of Snowflake's own does. The rows are computed
+   before it: what they do not fit is told as an error of theirs. #}
 {% macro snowflake__serve_rows(target, rows, marks, typed) %}
   {%- set kind = dbt_rfm.relation_kind(target) -%}
   {%- set fresh = make_intermediate_relation(target) -%}
@@ -68,19 +70,24 @@
   {%- endcall -%}
   {%- set names = dbt_rfm.kept_columns(target, fresh, kind, typed) -%}
   {%- if names -%}
-    {%- call statement('main' if typed else 'rfm_serve') -%}
-      begin;
-      insert overwrite into {{ target }} ({{ names }}) select {{ names }} from {{ fresh }};
-      {{ marks }}
-      commit;
-    {%- endcall -%}
+    {%- set block -%}
+      begin
+        begin transaction;
+        insert overwrite into {{ target }} ({{ names }}) select {{ names }} from {{ fresh }};
+        {{ marks }}
+        commit;
+      exception
+        when other then
+          rollback;
+          raise;
+      end;
+    {%- endset -%}
+    {%- call statement('main' if typed else 'rfm_serve') -%}execute immediate {{ dbt_rfm.text(block) }};{%- endcall -%}
   {%- else -%}
     {%- call statement('main' if typed else 'rfm_serve') -%}
       {% if kind == 'VIEW' %}drop view {{ target }};{% endif %}
       create or replace {{ transient }} table {{ target }} as select * from {{ fresh }};
-      begin;
       {{ marks }}
-      commit;
     {%- endcall -%}
   {%- endif -%}
   {%- call statement('rfm_tidy') -%}drop table if exists {{ fresh }};{%- endcall -%}

@@ -7,9 +7,11 @@ only Snowflake itself can show is left to the tests marked snowflake_live.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import StringIO
 from typing import Any
 
 import fakesnow
@@ -18,7 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import snowflake.connector
+import sqlglot
 from fakesnow.cursor import FakeSnowflakeCursor
+from snowflake.connector.util_text import split_statements
 from sqlglot import exp
 
 from dbt_rfm.warehouse.snowflake import Snowflake, connection_arguments
@@ -33,7 +37,7 @@ def running_server() -> Iterator[dict[str, Any]]:
     logging.getLogger("fakesnow").setLevel(logging.CRITICAL)
     with pytest.MonkeyPatch.context() as patch, fakesnow.server() as given:
         patch.setattr(fakesnow.arrow, "timestamp_to_sf_struct", _with_nulls)
-        patch.setattr(FakeSnowflakeCursor, "execute", _Turns(FakeSnowflakeCursor.execute).execute())
+        patch.setattr(FakeSnowflakeCursor, "execute", _with_blocks(_Turns(FakeSnowflakeCursor.execute).execute()))
         names = ("account", "user", "password", "host", "port", "protocol")
         output = {"type": "snowflake", **{name: given[name] for name in names}}
         with opened(output) as admin:
@@ -81,6 +85,31 @@ class _Turns:
             if self._owner is session:
                 self._owner = None
                 self._changed.notify_all()
+
+
+def _with_blocks(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """`execute immediate` of a block of statements with a handler of exceptions, which fakesnow has not."""
+
+    def execute(cursor: FakeSnowflakeCursor, command: str, *arguments: Any, **named: Any) -> Any:
+        found = re.search(r"(?:^|\*/)\s*execute immediate ('.*')", command, re.DOTALL)
+        if not found:
+            return plain(cursor, command, *arguments, **named)
+        block = sqlglot.parse_one(found[1], dialect="snowflake").name.strip()
+        body, handler = re.fullmatch("begin(.*)exception\\s+when other then(.*)end;", block, re.DOTALL).groups()
+        try:
+            _run_all(cursor, body)
+        except snowflake.connector.errors.ProgrammingError:
+            _run_all(cursor, handler.replace("raise;", ""))
+            raise
+        return plain(cursor, 'select null as "anonymous block"')
+
+    return execute
+
+
+def _run_all(cursor: FakeSnowflakeCursor, statements: str) -> None:
+    for text, _ in split_statements(StringIO(statements)):
+        if statement := text.strip(" \n;"):
+            cursor.execute(statement)
 
 
 def _with_nulls(moments: pa.Array | pa.ChunkedArray) -> pa.StructArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ pytest.importorskip("dbt.adapters.snowflake", reason="dbt-snowflake is not insta
 pytest.importorskip("fakesnow", reason="fakesnow is not installed")
 
 import duckdb
+import snowflake.connector
 from fakesnow.cursor import FakeSnowflakeCursor
 from shop_project import CHURN, TESTS, predict
 from snowflake_project import SnowflakeProject, project_at
@@ -132,13 +134,13 @@ def test__contract__rows_do_not_fit_its_types__fails_with_no_transaction_left_op
     assert shop.dbt("run", "--select", "value").success
     shop.write("models/value.sql", predict(VALUE.replace("30, days", "360, days")))
 
-    with failures() as failed_in_transaction:
+    with sessions() as seen:
         built = shop.dbt("run", "--select", "value")
 
     shop.write("models/value.sql", predict(VALUE))
     assert not built.success and "version 3 serving" not in built.log
     # dbt would hand a session with an open one on to its next model.
-    assert failed_in_transaction and not any(failed_in_transaction)
+    assert seen.failed and not seen.open
     assert versions(shop, "value") == [(1, "retired"), (2, "serving"), (3, "ready")]
     assert set(shop.rows("select model_version from value")) == {(2,)}
 
@@ -208,6 +210,19 @@ def test__hostile_text__of_a_query__stays_a_text(shop: SnowflakeProject) -> None
     assert len(shop.rows("select order_id from orders")) > 1000
 
 
+def test__registry__refuses_the_change__rows_too_stay_as_they_were(shop: SnowflakeProject) -> None:
+    rows = "select * from churn order by customer_id"
+    before, served = shop.rows(rows), versions(shop)
+
+    with sessions(refused="served_at =") as seen:
+        built = shop.dbt("run", "--select", "churn")
+
+    assert "the lock was not got in time" in built.messages["churn"]
+    assert seen.failed and not seen.open
+    assert shop.rows(rows) == before
+    assert versions(shop) == [*served, (len(served) + 1, "ready")]
+
+
 def printed(shop: SnowflakeProject, capsys: pytest.CaptureFixture, *arguments: str) -> str:
     """What a command of the command line prints."""
     with pytest.raises(SystemExit) as left:
@@ -217,27 +232,37 @@ def printed(shop: SnowflakeProject, capsys: pytest.CaptureFixture, *arguments: s
     return out
 
 
+@dataclass
+class Seen:
+    """What a server has seen of its sessions."""
+
+    failed: int = 0  # statements
+    open: set[Any] = field(default_factory=set)  # sessions with a transaction that has not ended
+
+
 @contextmanager
-def failures() -> Iterator[list[bool]]:
-    """Whether each statement that fails meanwhile is one of a transaction that was begun before."""
-    plain, begun, found = FakeSnowflakeCursor.execute, set(), []
+def sessions(*, refused: str | None = None) -> Iterator[Seen]:
+    """Sessions while the block runs; a statement with the text `refused` fails."""
+    plain, seen = FakeSnowflakeCursor.execute, Seen()
 
     def execute(cursor: FakeSnowflakeCursor, command: str, *arguments: Any, **named: Any) -> Any:
         word = command.split(None, 1)[0].upper().strip(";")
         try:
+            if refused is not None and refused in command and not command.lower().startswith("execute"):
+                raise snowflake.connector.errors.ProgrammingError("the lock was not got in time", errno=625)
             done = plain(cursor, command, *arguments, **named)
         except Exception:
-            found.append(cursor._conn in begun)
+            seen.failed += 1
             raise
         if word == "BEGIN":
-            begun.add(cursor._conn)
+            seen.open.add(cursor._conn)
         elif word in ("COMMIT", "ROLLBACK"):
-            begun.discard(cursor._conn)
+            seen.open.discard(cursor._conn)
         return done
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FakeSnowflakeCursor, "execute", execute)
-        yield found
+        yield seen
 
 
 def answered_by_duckdb() -> list[tuple]:
