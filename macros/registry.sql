@@ -74,10 +74,33 @@
 {# The rows of an information schema that are about a relation. #}
 {% macro is_relation(relation) %}
   {%- set conditions = [] -%}
-  {%- for column, value in [('table_catalog', relation.database), ('table_schema', relation.schema), ('table_name', relation.identifier)] -%}
-    {%- do conditions.append('lower(' ~ column ~ ') = lower(' ~ dbt_rfm.text(value) ~ ')') -%}
-  {%- endfor -%}
+  {%- set quoted = relation.quote_policy -%}
+  {%- do conditions.append(dbt_rfm.is_stored_as('table_catalog', relation.database, quoted.database)) -%}
+  {%- do conditions.append(dbt_rfm.is_stored_as('table_schema', relation.schema, quoted.schema)) -%}
+  {%- do conditions.append(dbt_rfm.is_stored_as('table_name', relation.identifier, quoted.identifier)) -%}
   {%- do return(conditions | join(' and ')) -%}
+{% endmacro %}
+
+
+{# Whether a column of an information schema holds the name as the warehouse keeps it, written with quotes or without. #}
+{% macro is_stored_as(column, name, quoted) %}
+  {%- do return(adapter.dispatch('is_stored_as', 'dbt_rfm')(column, name, quoted)) -%}
+{% endmacro %}
+
+
+{# DuckDB keeps a name as it was written first, and finds it in any case. #}
+{% macro default__is_stored_as(column, name, quoted) %}
+  {%- do return('lower(' ~ column ~ ') = lower(' ~ dbt_rfm.text(name) ~ ')') -%}
+{% endmacro %}
+
+
+{% macro postgres__is_stored_as(column, name, quoted) %}
+  {%- do return(column ~ ' = ' ~ dbt_rfm.text(name if quoted else name | lower)) -%}
+{% endmacro %}
+
+
+{% macro snowflake__is_stored_as(column, name, quoted) %}
+  {%- do return(column ~ ' = ' ~ dbt_rfm.text(name if quoted else name | upper)) -%}
 {% endmacro %}
 
 

@@ -239,6 +239,14 @@ class TestFeatures:
         assert "at most 54 characters" in built.messages[too_long]
         assert shop.rows("select count(*) from rfm_jobs where node_id like '%qqq%'") == [(0,)]
 
+    def test__history__in_other_case__is_that_of_another_prediction(self, shop: WorkerProject) -> None:
+        shop.execute('create table shop."HOOKED__history" (other int)')
+
+        built = shop.dbt("run", "--select", "hooked")
+
+        assert built.success, built.log
+        assert shop.rows("select distinct model_version from hooked") == [(2,)]
+
     def test__view_in_the_way__is_replaced(self, shop: WorkerProject) -> None:
         shop.write("models/was_view.sql", "{{ config(materialized='view') }} select 1 as nothing")
         assert shop.dbt("run", "--select", "was_view").success
