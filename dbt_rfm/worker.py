@@ -34,6 +34,7 @@ from dbt_rfm.worker_log import Log, fit_to_log
 BEATS = 4  # heartbeats per lease
 TICK = 0.2  # seconds between two looks at whether the job has ended
 ALIVE = 15.0  # seconds between two signs of life for a probe, however long the pauses and the lease
+_NO_SCHEMA = "it is not there, or the role may not see it; dbt makes it with its first prediction"
 SHORTEST_IDLE = 0.5  # seconds; doubled while nothing is to do, up to the worker's `idle`
 
 
@@ -57,6 +58,7 @@ class Worker:
         self._links = {site.name: _Link(site) for site in sites}
         self._told: dict[str, tuple[JobTarget, ...]] = {}  # where the log says that it looks
         self._there: set[tuple[str, JobTarget]] = set()  # where there are jobs, or have been
+        self._without: set[tuple[str, JobTarget]] = set()  # where there were none, when the log was told of the schema
         self.jobs = 0  # that were ours to the end
 
     def stop(self) -> None:
@@ -116,9 +118,14 @@ class Worker:
 
     def _is_there(self, bus: Bus, site: Site, home: JobTarget) -> bool:
         """Asked of the catalogue until it is so: that takes a virtual warehouse of Snowflake each time."""
-        if (site.name, home) not in self._there and bus.is_there():
-            self._there.add((site.name, home))
-        return (site.name, home) in self._there
+        place = (site.name, home)
+        if place not in self._there and bus.is_there():
+            self._there.add(place)
+        if place not in self._there | self._without:
+            self._without.add(place)
+            if not self._links[site.name].warehouse().has_schema(home.database, home.schema):
+                self._log("schema_missing", target=site.name, schema=_shown(home), reason=_NO_SCHEMA)
+        return place in self._there
 
     def _cannot_look(self, site: Site, error: RfmError) -> None:
         self._links[site.name].close()
@@ -132,8 +139,7 @@ class Worker:
         homes = tuple(site.homes())
         if homes != self._told.get(site.name):
             self._told[site.name] = homes
-            schemas = ",".join(f"{home.database}.{home.schema}" if home.database else home.schema for home in homes)
-            self._log("looking", target=site.name, schemas=schemas)
+            self._log("looking", target=site.name, schemas=",".join(map(_shown, homes)))
         return homes
 
     def _bus(self, site: Site, home: JobTarget) -> Bus:
@@ -258,6 +264,10 @@ class Worker:
                 self._log("health_failed", reason=error.strerror)
                 return
             raise ProjectError(f"the health file {path} cannot be written: {error.strerror}") from error
+
+
+def _shown(home: JobTarget) -> str:
+    return f"{home.database}.{home.schema}" if home.database else home.schema
 
 
 class _Link:

@@ -42,6 +42,10 @@ class Warehouse(Protocol):
         """BASE TABLE or VIEW, by name, of what is in a schema; of the one of that name only, if it is given."""
         ...
 
+    def has_schema(self, database: str | None, schema: str) -> bool:
+        """Whether there is a schema of that name, as far as the role may see."""
+        ...
+
     def one_state(self, relations: Sequence[str]) -> AbstractContextManager[Mapping[str, str]]:
         """Inside, `relations` are seen as of one moment, whatever others commit; gives the names to read them under."""
         ...

@@ -22,7 +22,7 @@ from sqlglot import exp
 
 from dbt_rfm.errors import DataError, ProjectError, RfmError, did_you_mean
 from dbt_rfm.plan.sql import temporary
-from dbt_rfm.warehouse.catalogue import kinds, listed
+from dbt_rfm.warehouse.catalogue import kinds, listed, schemas
 from dbt_rfm.warehouse.messages import first_line, without_values
 from dbt_rfm.warehouse.statements import begun, everything_of, literal, quoted
 
@@ -144,6 +144,10 @@ class DuckDB:
     def tables(self, database: str | None, schema: str, name: str | None = None) -> dict[str, str]:
         """BASE TABLE or VIEW, by name, of what is in a schema; of the one of that name only, if it is given."""
         return kinds(self.query(listed(database, schema, name)).to_pylist())
+
+    def has_schema(self, database: str | None, schema: str) -> bool:
+        """Whether there is a schema of that name."""
+        return len(self.query(schemas(database, schema))) > 0
 
     @contextmanager
     def one_state(self, relations: Sequence[str]) -> Iterator[Mapping[str, str]]:

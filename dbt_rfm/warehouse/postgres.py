@@ -175,6 +175,11 @@ class Postgres:
         """BASE TABLE or VIEW, by name, of what is in a schema; of the one of that name only, if it is given."""
         return kinds(self.query(_tables(database, schema, name)).to_pylist())
 
+    def has_schema(self, database: str | None, schema: str) -> bool:
+        """Whether there is a schema of that name, also one that the role may not use."""
+        named = exp.column("nspname").eq(exp.Literal.string(schema))
+        return len(self.query(exp.select("nspname").from_("pg_catalog.pg_namespace").where(named))) > 0
+
     @contextmanager
     def _begun(self, begin: str) -> Iterator[None]:
         if self._in_transaction:

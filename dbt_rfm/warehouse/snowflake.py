@@ -26,7 +26,7 @@ from sqlglot import exp
 
 from dbt_rfm.errors import DataError, ProjectError, RfmError, RightMissing, WarehouseAway
 from dbt_rfm.machine import private_folder
-from dbt_rfm.warehouse.catalogue import kinds, listed
+from dbt_rfm.warehouse.catalogue import kinds, listed, schemas
 from dbt_rfm.warehouse.messages import first_line, without_values
 from dbt_rfm.warehouse.snowflake_sql import SnowflakeRfm, other_case
 from dbt_rfm.warehouse.snowflake_types import data_type, loadable, plain, sql_type
@@ -168,12 +168,19 @@ class Snowflake:
 
     def tables(self, database: str | None, schema: str, name: str | None = None) -> dict[str, str]:
         """BASE TABLE or VIEW, by name, of what is in a schema; of the one of that name only, if it is given."""
-        source = exp.table_("tables", db="information_schema", catalog=database, quoted=True)
+        source = _information_schema(database, "tables")
         stored = [other_case(text) if text else None for text in (schema, name)]
         found = {}
         with suppress(_NotThere):  # of the database itself: as of a schema, there is nothing in it for this role
             found = kinds(self.query(listed(None, stored[0] or "", stored[1], source)).to_pylist())
         return {other_case(text): kind for text, kind in found.items()}
+
+    def has_schema(self, database: str | None, schema: str) -> bool:
+        """Whether there is a schema of that name that the role may see."""
+        asked = schemas(None, other_case(schema), _information_schema(database, "schemata"))
+        with suppress(_NotThere):  # the database itself
+            return len(self.query(asked)) > 0
+        return False
 
     def _copy(self, name: str, relation: str, at: str) -> None:
         """A clone of a table, else the rows of whatever it is; of the moment `at` where that can be had.
@@ -312,6 +319,10 @@ def _message(error: Exception) -> str:
     if len(lines) > 1 and lines[0].startswith("SQL "):
         lines = lines[1:]
     return re.sub(r"^\d{6} \(\w+\): (?:[0-9a-f-]{36}: )?", "", lines[0]) if lines else type(error).__name__
+
+
+def _information_schema(database: str | None, view: str) -> exp.Table:
+    return exp.table_(view, db="information_schema", catalog=database, quoted=True)
 
 
 def _quoted(name: str) -> str:

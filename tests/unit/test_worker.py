@@ -382,6 +382,31 @@ def test__jobs_table__found_once__the_catalogue_is_not_asked_again(bench: Bench)
     assert asked == ["main"] and len(looks) >= 5
 
 
+def test__schema__that_is_not_there__is_said_once_and_its_jobs_are_done_later(bench: Bench, answered: Any) -> None:
+    jobs, looks = answered(), []
+
+    class Looking(Shared):
+        def tables(self, database: str | None, schema: str, name: str | None = None) -> dict[str, str]:
+            looks.append(schema)
+            if len(looks) == 6:
+                bench.run("create schema later; create table later.rfm_jobs as from main.rfm_jobs")
+                bench.run("delete from main.rfm_jobs")
+            return super().tables(database, schema, name)
+
+    bench.queue(schema="later")
+    site = Site("dev", lambda: Looking.open(bench.path, read_only=False), lambda: [JobTarget(None, "later", "")])
+    Worker([site], Settings(max_jobs=1, idle=0.1), Log(as_json=True, stream=bench.log)).run()
+    (line,) = [json.loads(text) for text in bench.log.getvalue().splitlines() if '"schema_missing"' in text]
+    assert line["schema"] == "later" and "dbt makes it" in line["reason"]
+    assert len(jobs) == 1
+
+
+def test__schema__without_jobs_yet__is_not_said_to_be_missing(bench: Bench) -> None:
+    bench.run("drop table rfm_jobs")
+    bench.worker(once=True).run()
+    assert "schema_missing" not in bench.events()
+
+
 def test__warehouse_away__after_the_start__is_opened_anew(bench: Bench, answered: Any) -> None:
     class Gone(Shared):
         def query(self, sql: Any) -> Any:

@@ -214,6 +214,11 @@ def test__tables__no_right_to_read__listed_all_the_same(orders, postgres_output)
         assert reader.tables("another", "public") == reader.tables(None, "elsewhere") == {}
 
 
+def test__has_schema__name__in_that_case_only(postgres):
+    assert postgres.has_schema(None, "public")
+    assert not postgres.has_schema(None, "Public")
+
+
 def test__errors__connection_ended_by_the_server__says_it_is_gone(postgres, postgres_output):
     pid = postgres.query(sql("select pg_backend_pid() as pid"))["pid"][0].as_py()
     with Postgres.open(postgres_output) as other:

@@ -200,6 +200,13 @@ def test__tables__of_a_database_that_is_not_there__none(snowflake, monkeypatch):
         snowflake.query(sql("select 1 from nobodys.marts.customers"))
 
 
+def test__has_schema__spelled_as_here__found_in_its_database_only(snowflake, snowflake_output):
+    database, schema = (snowflake_output[name].lower() for name in ("database", "schema"))
+    assert snowflake.has_schema(database, schema)
+    assert not snowflake.has_schema(database, f"{schema}_rfm")
+    assert not snowflake.has_schema("elsewhere", schema)
+
+
 def test__query__value_that_cannot_be_cast__data_error_without_the_value(customers):
     with pytest.raises(DataError) as caught:
         customers.query(sql("select 'secret-77'::int as a"))
