@@ -56,7 +56,7 @@ def ad_hoc(suite: Path) -> dict[str, float]:
     """Seconds of a prediction for one driver, and of LightGBM on the same rows."""
     from dbt_rfm.bench import memory, peers
     from dbt_rfm.bench.suite import job_of, load, read_suite
-    from dbt_rfm.model.step import feature_table, label_array, split_rows
+    from dbt_rfm.model.examples import feature_table, label_array, split_rows
     from dbt_rfm.pipeline import answer
     from dbt_rfm.snapshot import CONTEXT, QUERY
     from dbt_rfm.warehouse.duckdb import DuckDB

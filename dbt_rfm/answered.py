@@ -17,8 +17,8 @@ from sqlglot import exp
 from dbt_rfm import __version__
 from dbt_rfm.evaluate import Backtest
 from dbt_rfm.job import Job
+from dbt_rfm.model.examples import split_rows
 from dbt_rfm.model.interface import Provenance
-from dbt_rfm.model.step import split_rows
 from dbt_rfm.options import Options
 from dbt_rfm.pql.task import Task
 from dbt_rfm.registry import Release

@@ -20,8 +20,9 @@ import pyarrow as pa
 from dbt_rfm import trained
 from dbt_rfm.errors import DataError, RfmError
 from dbt_rfm.model import candidates, load_model, reads_rows
+from dbt_rfm.model.examples import label_array, seconds_of, split_rows
 from dbt_rfm.model.reading import newest_part
-from dbt_rfm.model.step import label_array, learn, seconds_of, split_rows
+from dbt_rfm.model.step import learn
 from dbt_rfm.options import Options
 from dbt_rfm.scores import is_better, primary_of, score
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot

@@ -11,7 +11,7 @@ from datetime import datetime
 import pyarrow as pa
 from sqlglot import exp
 
-from dbt_rfm.model.step import prediction_rows
+from dbt_rfm.model.prediction_rows import prediction_rows
 from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.types import Table
 from dbt_rfm.snapshot import Snapshot

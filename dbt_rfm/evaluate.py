@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from dbt_rfm.evaluate_forecast import tested_steps
 from dbt_rfm.evaluate_ranking import tested_lists
+from dbt_rfm.model.examples import label_array, split_rows
 from dbt_rfm.model.interface import LEVELS, Predictions
-from dbt_rfm.model.step import label_array, split_rows
 from dbt_rfm.plan.event_outcome import KNOWN_LATEST, KNOWN_MEAN
 from dbt_rfm.plan.past_labels import HISTORY_LATEST, HISTORY_MEAN
 from dbt_rfm.scores import LOWER_IS_BETTER, Tested, is_better, numbers_of, primary_of, score

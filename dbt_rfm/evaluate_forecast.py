@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from dbt_rfm import metrics as m
 from dbt_rfm.forecast_names import LAST, MEAN, SEASONS
+from dbt_rfm.model.examples import label_array, split_rows
 from dbt_rfm.model.interface import LEVELS, Predictions
-from dbt_rfm.model.step import label_array, split_rows
 from dbt_rfm.pql.ast import Aggregation
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.scores import Tested, numbers_of

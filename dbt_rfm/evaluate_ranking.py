@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from dbt_rfm.model.examples import group_numbers
 from dbt_rfm.model.interface import Predictions
-from dbt_rfm.model.ranking import group_numbers, places_in
+from dbt_rfm.model.ranking import places_in
 from dbt_rfm.plan.pairs import OWN_AGE, OWN_TIMES, POPULARITY, TOGETHER
 from dbt_rfm.scores import Tested, numbers_of
 from dbt_rfm.snapshot import Snapshot

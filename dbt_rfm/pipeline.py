@@ -21,8 +21,9 @@ from dbt_rfm.evaluate import backtest
 from dbt_rfm.job import Job
 from dbt_rfm.model import load_model, quick_options, reads_rows
 from dbt_rfm.model.interface import Progress, RelationalModel
+from dbt_rfm.model.prediction_rows import prediction_rows
 from dbt_rfm.model.shelf import Shelf
-from dbt_rfm.model.step import learn, prediction_rows, run_step
+from dbt_rfm.model.step import learn, run_step
 from dbt_rfm.options import AUTO, Options
 from dbt_rfm.pql.ast import Scalar
 from dbt_rfm.pql.binder import bind

@@ -26,8 +26,9 @@ from dbt_rfm.bench.suite import Dataset, SuiteTask, load
 from dbt_rfm.collect import collect_labelled
 from dbt_rfm.errors import DataError, QueryError
 from dbt_rfm.evaluate import CONSTANT, ENTITY_HISTORY
+from dbt_rfm.model.examples import feature_table, label_array, split_rows
 from dbt_rfm.model.interface import Predictions, RelationalModel
-from dbt_rfm.model.step import feature_table, label_array, run_step, split_rows
+from dbt_rfm.model.step import run_step
 from dbt_rfm.options import Options
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.binder import bind

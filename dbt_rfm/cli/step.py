@@ -42,7 +42,8 @@ def step(
     from dbt_rfm.evaluate import backtest
     from dbt_rfm.model import load_model
     from dbt_rfm.model.adapt import with_weights
-    from dbt_rfm.model.step import prediction_rows, run_step
+    from dbt_rfm.model.prediction_rows import prediction_rows
+    from dbt_rfm.model.step import run_step
     from dbt_rfm.options import Options
     from dbt_rfm.snapshot import read_bundle
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dbt_rfm import __version__
-from dbt_rfm.model.step import seconds_of, split_rows
+from dbt_rfm.model.examples import seconds_of, split_rows
 from dbt_rfm.model.store import Card, WeightStore
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, Snapshot
 

@@ -13,13 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from dbt_rfm.model.columns import ColumnCodes
 from dbt_rfm.model.interface import FeatureTable, Labelled, Predictions, Provenance, RelationalModel
 from dbt_rfm.model.linear import ClassLine
 from dbt_rfm.model.prepared import Prepared
-from dbt_rfm.snapshot import Snapshot
 from dbt_rfm.task_kind import TaskKind
 
 MAX_READ = 40_000  # pairs that the model reads per split: half a minute on a core
@@ -79,16 +77,6 @@ def depth_for(groups: int, number: int) -> int:
     return int(np.clip(MAX_READ // max(groups, 1), MIN_DEPTH, most))
 
 
-def group_numbers(snapshot: Snapshot, rows: np.ndarray) -> np.ndarray:
-    """[rows] 0, 1, …: a number per entity and anchor; the pairs of one follow each other in a bundle."""
-    taken = snapshot.examples.select(["entity", "anchor_time"]).take(pa.array(rows))
-    changes = np.zeros(len(rows), dtype=bool)
-    for column in taken.columns:
-        codes = column.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
-        changes[1:] |= codes[1:] != codes[:-1]
-    return np.cumsum(changes)
-
-
 def places_in(groups: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """[Q] each pair's place in its group, 0 for the highest score; of equal ones the first comes first."""
     order = np.lexsort((-scores, groups))
@@ -143,32 +131,3 @@ def _with_the_rest(groups: np.ndarray, scores: np.ndarray, first: np.ndarray) ->
 
 def _as_predictions(probability: np.ndarray) -> Predictions:
     return Predictions(TaskKind.LINK, CLASSES, probabilities=np.stack([1 - probability, probability], axis=1))
-
-
-def ranked_rows(snapshot: Snapshot, rows: np.ndarray, predictions: Predictions | None) -> pa.Table:
-    """The prediction table without its version columns: key, anchor_time, the item's key, score, rank."""
-    asked = snapshot.examples.take(pa.array(rows, type=pa.int64()))
-    if predictions is None:
-        asked, score, places = asked.slice(0, 0), np.zeros(0), np.zeros(0, dtype=np.int64)
-    else:
-        assert predictions.probabilities is not None
-        score = predictions.probabilities[:, 1]
-        places = places_in(group_numbers(snapshot, rows), score)
-    kept = np.flatnonzero(places < snapshot.ranking["number"])
-    kept = kept[np.lexsort((places[kept], group_numbers(snapshot, rows)[kept] if len(kept) else places[kept]))]
-    asked = asked.take(pa.array(kept, type=pa.int64()))
-    return pa.table(
-        {
-            snapshot.entity: asked.column("entity"),
-            "anchor_time": asked.column("anchor_time"),
-            item_name(snapshot): asked.column("item"),
-            "score": pa.array(score[kept], type=pa.float64()),
-            "rank": pa.array(places[kept] + 1, type=pa.int32()),
-        }
-    )
-
-
-def item_name(snapshot: Snapshot) -> str:
-    """The item's key under its own name, or with a prefix where the entity's key has the same one."""
-    name = str(snapshot.ranking["item"])
-    return f"item_{name}" if name.casefold() in (snapshot.entity.casefold(), "anchor_time", "score", "rank") else name

@@ -17,7 +17,8 @@ from dbt_rfm.collect import collect
 from dbt_rfm.errors import DataError
 from dbt_rfm.evaluate import backtest
 from dbt_rfm.model import load_model
-from dbt_rfm.model.step import prediction_rows, run_step
+from dbt_rfm.model.prediction_rows import prediction_rows
+from dbt_rfm.model.step import run_step
 from dbt_rfm.options import Options
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse

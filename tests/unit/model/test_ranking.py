@@ -9,7 +9,8 @@ from asking import Double
 
 from dbt_rfm.model import ranking
 from dbt_rfm.model.interface import FeatureTable, Predictions
-from dbt_rfm.model.ranking import depth_for, places_in, prepare_ranking, ranked_rows
+from dbt_rfm.model.prediction_rows import ranked_rows
+from dbt_rfm.model.ranking import depth_for, places_in, prepare_ranking
 from dbt_rfm.snapshot import Snapshot
 from dbt_rfm.task_kind import TaskKind
 

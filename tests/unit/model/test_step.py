@@ -10,8 +10,10 @@ import pyarrow as pa
 import pytest
 from asking import Double
 
+from dbt_rfm.model.examples import feature_table, label_array
 from dbt_rfm.model.interface import FeatureTable, Predictions
-from dbt_rfm.model.step import feature_table, label_array, prediction_rows, run_step
+from dbt_rfm.model.prediction_rows import prediction_rows
+from dbt_rfm.model.step import run_step
 from dbt_rfm.snapshot import Feature, Snapshot
 from dbt_rfm.task_kind import TaskKind
 

@@ -19,11 +19,12 @@ from dbt_rfm.cli import main
 from dbt_rfm.collect import collect
 from dbt_rfm.errors import ModelError
 from dbt_rfm.model import load_model
+from dbt_rfm.model.examples import labelled, split_rows
 from dbt_rfm.model.families.graph_transformer.family import TrainedTask
 from dbt_rfm.model.families.graph_transformer.training import Training
 from dbt_rfm.model.keeping import Keeping
 from dbt_rfm.model.shelf import Shelf
-from dbt_rfm.model.step import StepResult, labelled, run_step, split_rows
+from dbt_rfm.model.step import StepResult, run_step
 from dbt_rfm.model.store import WeightStore
 from dbt_rfm.options import Options
 from dbt_rfm.pql.binder import bind
