@@ -146,8 +146,7 @@ def _newest_in_cells(names: Names) -> exp.Select:
     time, key, hi = sql.column("t", "r"), sql.column("key", "r"), sql.column("hi", "b")
     newest = [sql.aliased(exp.Max(this=sql.column(c, "r")), c) for c in ("t", "seq")]
     query = sql.select(key, *newest).from_(sql.temporary("numbered", "r"), copy=False)
-    inside = [exp.GT(this=time, expression=sql.column("lo", "b")), exp.LTE(this=time.copy(), expression=hi)]
-    sql.join(query, sql.temporary(names.bounds, "b"), sql.every(inside))
+    sql.join_windows(query, sql.temporary(names.bounds, "b"), time, sql.column("lo", "b"), hi)
     return query.group_by(key.copy(), hi.copy(), copy=False)
 
 

@@ -158,7 +158,7 @@ def _rows_in_window(aggregation: BoundAggregation, graph: Graph, path: Path, anc
     if aggregation.function in ("FIRST", "LAST"):
         query = query.select(sql.aliased(_place(aggregation, graph, path), "place"), copy=False)
     query = from_path(graph, path, query)
-    sql.join(query, sql.temporary(anchors, "a"), _window_condition(aggregation, graph, path, at))
+    _join_anchors(aggregation, graph, path, query, anchors)
     if aggregation.where is not None:
         query = query.where(inner_condition(aggregation, graph, path, query, _known_by(aggregation, at)), copy=False)
     if aggregation.function in ("FIRST", "LAST"):
@@ -166,19 +166,20 @@ def _rows_in_window(aggregation: BoundAggregation, graph: Graph, path: Path, anc
     return query
 
 
-def _window_condition(
-    aggregation: BoundAggregation, graph: Graph, path: Path, at: exp.Expression
-) -> exp.Expression | None:
-    window, time = aggregation.window, event_time(graph, path)
+def _join_anchors(aggregation: BoundAggregation, graph: Graph, path: Path, query: exp.Select, anchors: str) -> None:
+    """Each row with the anchors in whose window it lies."""
+    at, window, time = sql.column("anchor_time", "a"), aggregation.window, event_time(graph, path)
     known_by = _known_by(aggregation, at)
-    conditions: list[exp.Expression] = []
+    conditions: list[exp.Expression] = [exp.LTE(this=t, expression=known_by.copy()) for t in times(graph, path)[1:]]
+    conditions += [still_valid(valid, known_by.copy()) for valid in valid_until(graph, path)]
+    windows, until = sql.temporary(anchors, "a"), sql.later(at.copy(), window.end, window.unit)
+    if time is not None and window.start is not None:
+        since = sql.later(at.copy(), window.start, window.unit)
+        sql.join_windows(query, windows, time, since, until, conditions)
+        return
     if time is not None:
-        if window.start is not None:
-            conditions.append(exp.GT(this=time, expression=sql.later(at.copy(), window.start, window.unit)))
-        conditions.append(exp.LTE(this=time.copy(), expression=sql.later(at.copy(), window.end, window.unit)))
-        conditions += [exp.LTE(this=t, expression=known_by.copy()) for t in times(graph, path)[1:]]
-    conditions += [still_valid(until, known_by.copy()) for until in valid_until(graph, path)]
-    return sql.every(conditions) if conditions else None
+        conditions.insert(0, exp.LTE(this=time, expression=until))
+    sql.join(query, windows, sql.every(conditions) if conditions else None)
 
 
 def _known_by(aggregation: BoundAggregation, at: exp.Expression) -> exp.Expression:

@@ -227,8 +227,7 @@ class _Build:
             sql.aliased(exp.Max(this=sql.column(_SEQ, "r")), _SEQ),
         ]
         query = sql.select(key, *highest).from_(sql.temporary("numbered", "r"), copy=False)
-        inside = [exp.GT(this=time, expression=sql.column("lo", "x")), exp.LTE(this=time.copy(), expression=hi)]
-        sql.join(query, sql.temporary(self.names.bounds, "x"), sql.every(inside))
+        sql.join_windows(query, sql.temporary(self.names.bounds, "x"), time, sql.column("lo", "x"), hi)
         query = query.group_by(key.copy(), hi.copy(), copy=False)
         return exp.Subquery(this=query, alias=exp.TableAlias(this=sql.name("c")))
 

@@ -22,7 +22,7 @@ from dbt_rfm.schema.types import Table
 
 BEGINNING = datetime(1, 1, 1)  # earlier than every row: the start of a window that goes back for ever
 SECONDS_PER_DAY = 86_400
-_MOMENT, _KEY = "moment", "key"
+_MOMENT, _KEY, _WINDOWS = "moment", "key", "windows"
 MAX_SCALE = 12  # digits behind the point of a decimal number; a smaller one is written in double precision
 
 
@@ -80,6 +80,28 @@ def join(query: exp.Select, source: exp.Expression, on: exp.Expression | None, s
     kind = {"side": side} if side else {"kind": "CROSS" if on is None else "INNER"}
     query.append("joins", exp.Join(this=source, on=on, **kind))
     return query
+
+
+def join_windows(
+    query: exp.Select,
+    windows: exp.Table,
+    moment: exp.Expression,
+    since: exp.Expression,
+    until: exp.Expression,
+    also: Iterable[exp.Expr] = (),
+) -> exp.Select:
+    """Join each row with every window (since, until] of a small table in which its moment lies, if `also` holds.
+
+    `since` and `until` are said of the windows alone, the moment of the rows alone.
+    """
+    inside = [exp.GT(this=moment, expression=since), exp.LTE(this=moment.copy(), expression=until)]
+    join(query, windows, every([*inside, *also]))
+    query.args["joins"][-1].meta[_WINDOWS] = True  # for dialects that would look at each window for each row
+    return query
+
+
+def is_of_windows(joined: exp.Join) -> bool:
+    return bool(joined.meta.get(_WINDOWS))
 
 
 def every(conditions: Iterable[exp.Expr]) -> exp.Expression:

@@ -175,12 +175,9 @@ class Sums:
                 copy=False,
             )
         query = query.from_(sql.temporary("numbered", "r"), copy=False)
-        inside = [
-            exp.GT(this=sql.column("t", "r"), expression=sql.column("lo", "b")),
-            exp.LTE(this=sql.column("t", "r"), expression=hi),
-        ]
         assert self.summary.bounds is not None
-        sql.join(query, sql.temporary(self.summary.bounds, "b"), sql.every(inside))
+        bounds = sql.temporary(self.summary.bounds, "b")
+        sql.join_windows(query, bounds, sql.column("t", "r"), sql.column("lo", "b"), hi)
         return query.group_by(key.copy(), hi.copy(), copy=False)
 
     def _category_parts(self, i: int) -> list[exp.Alias]:

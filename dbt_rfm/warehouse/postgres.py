@@ -23,7 +23,7 @@ from sqlglot import exp
 from dbt_rfm.errors import DataError, ProjectError, RfmError, RightMissing, WarehouseAway, did_you_mean
 from dbt_rfm.warehouse.catalogue import kinds
 from dbt_rfm.warehouse.messages import first_line, without_values
-from dbt_rfm.warehouse.postgres_sql import KEY_FUNCTIONS, parted, written
+from dbt_rfm.warehouse.postgres_sql import SESSION_FUNCTIONS, parted, written
 from dbt_rfm.warehouse.postgres_types import is_opaque, loadable, plain, with_digits
 from dbt_rfm.warehouse.statements import begun, everything_of, quoted
 
@@ -92,7 +92,7 @@ class Postgres:
             for statement in _SESSION:
                 warehouse._run(statement)
             warehouse._take_role(settings.get("role"))
-            for statement in KEY_FUNCTIONS:
+            for statement in SESSION_FUNCTIONS:
                 warehouse._run(statement)
         except RfmError:
             warehouse.close()

@@ -52,8 +52,67 @@ WITH "keyed" AS (
     SUM("r"."v1") AS "s1",
     NULLIF(COUNT("r"."v1"), 0) AS "c1"
   FROM "numbered" AS "r"
-  INNER JOIN "rfm_bounds_x" AS "b"
-    ON "r"."t" > "b"."lo" AND "r"."t" <= "b"."hi"
+  INNER JOIN (
+    SELECT
+      "b".*,
+      PG_TEMP.RFM_PLACES(
+        WIDTH_BUCKET(
+          "b"."lo" + INTERVAL '1 MICROSECOND',
+          ARRAY(SELECT DISTINCT
+            "moment" + INTERVAL '1 MICROSECOND'
+          FROM (
+            SELECT
+              "b"."lo" AS "moment"
+            FROM "rfm_bounds_x" AS "b"
+            UNION ALL
+            SELECT
+              "b"."hi" AS "moment"
+            FROM "rfm_bounds_x" AS "b"
+          ) AS "ends"
+          WHERE
+            NOT "moment" IS NULL
+          ORDER BY
+            1)
+        ),
+        WIDTH_BUCKET(
+          "b"."hi" + INTERVAL '1 MICROSECOND',
+          ARRAY(SELECT DISTINCT
+            "moment" + INTERVAL '1 MICROSECOND'
+          FROM (
+            SELECT
+              "b"."lo" AS "moment"
+            FROM "rfm_bounds_x" AS "b"
+            UNION ALL
+            SELECT
+              "b"."hi" AS "moment"
+            FROM "rfm_bounds_x" AS "b"
+          ) AS "ends"
+          WHERE
+            NOT "moment" IS NULL
+          ORDER BY
+            1)
+        ) - 1
+      ) AS "place"
+    FROM "rfm_bounds_x" AS "b"
+  ) AS "b"
+    ON "b"."place" = WIDTH_BUCKET(
+      "r"."t",
+      ARRAY(SELECT DISTINCT
+        "moment" + INTERVAL '1 MICROSECOND'
+      FROM (
+        SELECT
+          "b"."lo" AS "moment"
+        FROM "rfm_bounds_x" AS "b"
+        UNION ALL
+        SELECT
+          "b"."hi" AS "moment"
+        FROM "rfm_bounds_x" AS "b"
+      ) AS "ends"
+      WHERE
+        NOT "moment" IS NULL
+      ORDER BY
+        1)
+    )
   GROUP BY
     "r"."key",
     "b"."hi"

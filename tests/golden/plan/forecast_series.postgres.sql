@@ -30,9 +30,67 @@ FROM (
           "a"."anchor_time" AS "anchor_time",
           "r0"."amount" AS "value"
         FROM "orders" AS "r0"
-        INNER JOIN "rfm_starts0_x" AS "a"
-          ON "r0"."ordered_at" > "a"."anchor_time"
-          AND "r0"."ordered_at" <= "a"."anchor_time" + INTERVAL '7 DAY'
+        INNER JOIN (
+          SELECT
+            "a".*,
+            PG_TEMP.RFM_PLACES(
+              WIDTH_BUCKET(
+                "a"."anchor_time" + INTERVAL '1 MICROSECOND',
+                ARRAY(SELECT DISTINCT
+                  "moment" + INTERVAL '1 MICROSECOND'
+                FROM (
+                  SELECT
+                    "a"."anchor_time" AS "moment"
+                  FROM "rfm_starts0_x" AS "a"
+                  UNION ALL
+                  SELECT
+                    "a"."anchor_time" + INTERVAL '7 DAY' AS "moment"
+                  FROM "rfm_starts0_x" AS "a"
+                ) AS "ends"
+                WHERE
+                  NOT "moment" IS NULL
+                ORDER BY
+                  1)
+              ),
+              WIDTH_BUCKET(
+                "a"."anchor_time" + INTERVAL '7 DAY' + INTERVAL '1 MICROSECOND',
+                ARRAY(SELECT DISTINCT
+                  "moment" + INTERVAL '1 MICROSECOND'
+                FROM (
+                  SELECT
+                    "a"."anchor_time" AS "moment"
+                  FROM "rfm_starts0_x" AS "a"
+                  UNION ALL
+                  SELECT
+                    "a"."anchor_time" + INTERVAL '7 DAY' AS "moment"
+                  FROM "rfm_starts0_x" AS "a"
+                ) AS "ends"
+                WHERE
+                  NOT "moment" IS NULL
+                ORDER BY
+                  1)
+              ) - 1
+            ) AS "place"
+          FROM "rfm_starts0_x" AS "a"
+        ) AS "a"
+          ON "a"."place" = WIDTH_BUCKET(
+            "r0"."ordered_at",
+            ARRAY(SELECT DISTINCT
+              "moment" + INTERVAL '1 MICROSECOND'
+            FROM (
+              SELECT
+                "a"."anchor_time" AS "moment"
+              FROM "rfm_starts0_x" AS "a"
+              UNION ALL
+              SELECT
+                "a"."anchor_time" + INTERVAL '7 DAY' AS "moment"
+              FROM "rfm_starts0_x" AS "a"
+            ) AS "ends"
+            WHERE
+              NOT "moment" IS NULL
+            ORDER BY
+              1)
+          )
       ) AS "w"
       GROUP BY
         "w"."entity",

@@ -18,9 +18,67 @@ WITH "eligible" AS (
       "a"."anchor_time" AS "anchor_time",
       1 AS "value"
     FROM "orders" AS "r0"
-    INNER JOIN "anchors" AS "a"
-      ON "r0"."ordered_at" > "a"."anchor_time"
-      AND "r0"."ordered_at" <= "a"."anchor_time" + INTERVAL '30 DAY'
+    INNER JOIN (
+      SELECT
+        "a".*,
+        PG_TEMP.RFM_PLACES(
+          WIDTH_BUCKET(
+            "a"."anchor_time" + INTERVAL '1 MICROSECOND',
+            ARRAY(SELECT DISTINCT
+              "moment" + INTERVAL '1 MICROSECOND'
+            FROM (
+              SELECT
+                "a"."anchor_time" AS "moment"
+              FROM "anchors" AS "a"
+              UNION ALL
+              SELECT
+                "a"."anchor_time" + INTERVAL '30 DAY' AS "moment"
+              FROM "anchors" AS "a"
+            ) AS "ends"
+            WHERE
+              NOT "moment" IS NULL
+            ORDER BY
+              1)
+          ),
+          WIDTH_BUCKET(
+            "a"."anchor_time" + INTERVAL '30 DAY' + INTERVAL '1 MICROSECOND',
+            ARRAY(SELECT DISTINCT
+              "moment" + INTERVAL '1 MICROSECOND'
+            FROM (
+              SELECT
+                "a"."anchor_time" AS "moment"
+              FROM "anchors" AS "a"
+              UNION ALL
+              SELECT
+                "a"."anchor_time" + INTERVAL '30 DAY' AS "moment"
+              FROM "anchors" AS "a"
+            ) AS "ends"
+            WHERE
+              NOT "moment" IS NULL
+            ORDER BY
+              1)
+          ) - 1
+        ) AS "place"
+      FROM "anchors" AS "a"
+    ) AS "a"
+      ON "a"."place" = WIDTH_BUCKET(
+        "r0"."ordered_at",
+        ARRAY(SELECT DISTINCT
+          "moment" + INTERVAL '1 MICROSECOND'
+        FROM (
+          SELECT
+            "a"."anchor_time" AS "moment"
+          FROM "anchors" AS "a"
+          UNION ALL
+          SELECT
+            "a"."anchor_time" + INTERVAL '30 DAY' AS "moment"
+          FROM "anchors" AS "a"
+        ) AS "ends"
+        WHERE
+          NOT "moment" IS NULL
+        ORDER BY
+          1)
+      )
     WHERE
       "r0"."status" <> 'it''s lost'
   ) AS "w"
@@ -38,9 +96,67 @@ WITH "eligible" AS (
       "a"."anchor_time" AS "anchor_time",
       1 AS "value"
     FROM "orders" AS "r0"
-    INNER JOIN "anchors" AS "a"
-      ON "r0"."ordered_at" > "a"."anchor_time" - INTERVAL '90 DAY'
-      AND "r0"."ordered_at" <= "a"."anchor_time"
+    INNER JOIN (
+      SELECT
+        "a".*,
+        PG_TEMP.RFM_PLACES(
+          WIDTH_BUCKET(
+            "a"."anchor_time" - INTERVAL '90 DAY' + INTERVAL '1 MICROSECOND',
+            ARRAY(SELECT DISTINCT
+              "moment" + INTERVAL '1 MICROSECOND'
+            FROM (
+              SELECT
+                "a"."anchor_time" - INTERVAL '90 DAY' AS "moment"
+              FROM "anchors" AS "a"
+              UNION ALL
+              SELECT
+                "a"."anchor_time" AS "moment"
+              FROM "anchors" AS "a"
+            ) AS "ends"
+            WHERE
+              NOT "moment" IS NULL
+            ORDER BY
+              1)
+          ),
+          WIDTH_BUCKET(
+            "a"."anchor_time" + INTERVAL '1 MICROSECOND',
+            ARRAY(SELECT DISTINCT
+              "moment" + INTERVAL '1 MICROSECOND'
+            FROM (
+              SELECT
+                "a"."anchor_time" - INTERVAL '90 DAY' AS "moment"
+              FROM "anchors" AS "a"
+              UNION ALL
+              SELECT
+                "a"."anchor_time" AS "moment"
+              FROM "anchors" AS "a"
+            ) AS "ends"
+            WHERE
+              NOT "moment" IS NULL
+            ORDER BY
+              1)
+          ) - 1
+        ) AS "place"
+      FROM "anchors" AS "a"
+    ) AS "a"
+      ON "a"."place" = WIDTH_BUCKET(
+        "r0"."ordered_at",
+        ARRAY(SELECT DISTINCT
+          "moment" + INTERVAL '1 MICROSECOND'
+        FROM (
+          SELECT
+            "a"."anchor_time" - INTERVAL '90 DAY' AS "moment"
+          FROM "anchors" AS "a"
+          UNION ALL
+          SELECT
+            "a"."anchor_time" AS "moment"
+          FROM "anchors" AS "a"
+        ) AS "ends"
+        WHERE
+          NOT "moment" IS NULL
+        ORDER BY
+          1)
+      )
   ) AS "w"
   GROUP BY
     "w"."entity",

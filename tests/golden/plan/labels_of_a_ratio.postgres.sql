@@ -24,9 +24,67 @@ WITH "eligible" AS (
     FROM "items" AS "r0"
     INNER JOIN "orders" AS "r1"
       ON "r1"."order_id" = "r0"."order_id"
-    INNER JOIN "anchors" AS "a"
-      ON "r1"."ordered_at" > "a"."anchor_time"
-      AND "r1"."ordered_at" <= "a"."anchor_time" + INTERVAL '1 MONTH'
+    INNER JOIN (
+      SELECT
+        "a".*,
+        PG_TEMP.RFM_PLACES(
+          WIDTH_BUCKET(
+            "a"."anchor_time" + INTERVAL '1 MICROSECOND',
+            ARRAY(SELECT DISTINCT
+              "moment" + INTERVAL '1 MICROSECOND'
+            FROM (
+              SELECT
+                "a"."anchor_time" AS "moment"
+              FROM "anchors" AS "a"
+              UNION ALL
+              SELECT
+                "a"."anchor_time" + INTERVAL '1 MONTH' AS "moment"
+              FROM "anchors" AS "a"
+            ) AS "ends"
+            WHERE
+              NOT "moment" IS NULL
+            ORDER BY
+              1)
+          ),
+          WIDTH_BUCKET(
+            "a"."anchor_time" + INTERVAL '1 MONTH' + INTERVAL '1 MICROSECOND',
+            ARRAY(SELECT DISTINCT
+              "moment" + INTERVAL '1 MICROSECOND'
+            FROM (
+              SELECT
+                "a"."anchor_time" AS "moment"
+              FROM "anchors" AS "a"
+              UNION ALL
+              SELECT
+                "a"."anchor_time" + INTERVAL '1 MONTH' AS "moment"
+              FROM "anchors" AS "a"
+            ) AS "ends"
+            WHERE
+              NOT "moment" IS NULL
+            ORDER BY
+              1)
+          ) - 1
+        ) AS "place"
+      FROM "anchors" AS "a"
+    ) AS "a"
+      ON "a"."place" = WIDTH_BUCKET(
+        "r1"."ordered_at",
+        ARRAY(SELECT DISTINCT
+          "moment" + INTERVAL '1 MICROSECOND'
+        FROM (
+          SELECT
+            "a"."anchor_time" AS "moment"
+          FROM "anchors" AS "a"
+          UNION ALL
+          SELECT
+            "a"."anchor_time" + INTERVAL '1 MONTH' AS "moment"
+          FROM "anchors" AS "a"
+        ) AS "ends"
+        WHERE
+          NOT "moment" IS NULL
+        ORDER BY
+          1)
+      )
     LEFT JOIN "products" AS "p0_0"
       ON "p0_0"."product_id" = "r0"."product_id"
       AND "p0_0"."launched_at" <= "r1"."ordered_at"
@@ -47,9 +105,67 @@ WITH "eligible" AS (
       "a"."anchor_time" AS "anchor_time",
       "r0"."status" AS "value"
     FROM "orders" AS "r0"
-    INNER JOIN "anchors" AS "a"
-      ON "r0"."ordered_at" > "a"."anchor_time"
-      AND "r0"."ordered_at" <= "a"."anchor_time" + INTERVAL '1 MONTH'
+    INNER JOIN (
+      SELECT
+        "a".*,
+        PG_TEMP.RFM_PLACES(
+          WIDTH_BUCKET(
+            "a"."anchor_time" + INTERVAL '1 MICROSECOND',
+            ARRAY(SELECT DISTINCT
+              "moment" + INTERVAL '1 MICROSECOND'
+            FROM (
+              SELECT
+                "a"."anchor_time" AS "moment"
+              FROM "anchors" AS "a"
+              UNION ALL
+              SELECT
+                "a"."anchor_time" + INTERVAL '1 MONTH' AS "moment"
+              FROM "anchors" AS "a"
+            ) AS "ends"
+            WHERE
+              NOT "moment" IS NULL
+            ORDER BY
+              1)
+          ),
+          WIDTH_BUCKET(
+            "a"."anchor_time" + INTERVAL '1 MONTH' + INTERVAL '1 MICROSECOND',
+            ARRAY(SELECT DISTINCT
+              "moment" + INTERVAL '1 MICROSECOND'
+            FROM (
+              SELECT
+                "a"."anchor_time" AS "moment"
+              FROM "anchors" AS "a"
+              UNION ALL
+              SELECT
+                "a"."anchor_time" + INTERVAL '1 MONTH' AS "moment"
+              FROM "anchors" AS "a"
+            ) AS "ends"
+            WHERE
+              NOT "moment" IS NULL
+            ORDER BY
+              1)
+          ) - 1
+        ) AS "place"
+      FROM "anchors" AS "a"
+    ) AS "a"
+      ON "a"."place" = WIDTH_BUCKET(
+        "r0"."ordered_at",
+        ARRAY(SELECT DISTINCT
+          "moment" + INTERVAL '1 MICROSECOND'
+        FROM (
+          SELECT
+            "a"."anchor_time" AS "moment"
+          FROM "anchors" AS "a"
+          UNION ALL
+          SELECT
+            "a"."anchor_time" + INTERVAL '1 MONTH' AS "moment"
+          FROM "anchors" AS "a"
+        ) AS "ends"
+        WHERE
+          NOT "moment" IS NULL
+        ORDER BY
+          1)
+      )
   ) AS "w"
   GROUP BY
     "w"."entity",
