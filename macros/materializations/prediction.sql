@@ -24,7 +24,7 @@
 
   {%- set outcome = run_query('select status, message from dbt_rfm_outcome').rows[0] -%}
   {%- if outcome['status'] == 'failed' -%}
-    {%- do exceptions.raise_compiler_error(outcome['message']) -%}
+    {%- do dbt_rfm.raise_failure(outcome['message']) -%}
   {%- endif -%}
   {%- do log(outcome['message'], info=true) -%}
 

@@ -20,7 +20,7 @@
 
   {%- set outcome = dbt_rfm.answer_by_worker(job) -%}
   {%- if outcome.status == 'failed' -%}
-    {%- do exceptions.raise_compiler_error(outcome.message) -%}
+    {%- do dbt_rfm.raise_failure(outcome.message) -%}
   {%- endif -%}
   {%- set state = dbt_rfm.plain_name(target_relation.identifier) ~ ' version ' ~ outcome.version -%}
   {%- set newer = dbt_rfm.newer_version(target_relation, outcome.version | int) if outcome.status == 'ready' else none -%}

@@ -225,6 +225,12 @@ class TestGrownProject:
         kept = "table_name in ('rfm_versions', 'churn__history', 'orders_ahead__history')"
         assert shop.rows(f"select table_name from information_schema.tables where {kept}") == []
 
+    def test__sample__leaves_nobody_to_predict_for__says_that_it_was_the_sample(self, shop: Project) -> None:
+        sampled = shop.dbt("run", "--select", "churn", "--sample", "{'start': '2020-01-01', 'end': '2020-02-01'}")
+
+        assert "table customers has no rows" in sampled.messages["churn"]
+        assert "dbt ran with --sample" in sampled.messages["churn"]
+
     def test__unit_test__of_a_prediction__says_what_to_test_instead(self, shop: Project) -> None:
         shop.write("models/unit.yml", UNIT_TEST)
 
