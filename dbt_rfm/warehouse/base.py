@@ -23,7 +23,7 @@ class Warehouse(Protocol):
         ...
 
     def query(self, sql: exp.Expression) -> pa.Table:
-        """Rows of a SELECT, as Arrow."""
+        """Rows of a SELECT, as Arrow. Moments that Python's calendar does not hold are at its ends (`moments.py`)."""
         ...
 
     def execute(self, sql: exp.Expression) -> None:

@@ -24,6 +24,7 @@ from dbt_rfm.errors import DataError, ProjectError, RfmError, did_you_mean
 from dbt_rfm.plan.sql import temporary
 from dbt_rfm.warehouse.catalogue import kinds, listed, schemas
 from dbt_rfm.warehouse.messages import first_line, without_values
+from dbt_rfm.warehouse.moments import in_calendar
 from dbt_rfm.warehouse.statements import begun, everything_of, literal, quoted
 
 if TYPE_CHECKING:
@@ -108,11 +109,11 @@ class DuckDB:
         text = self._text(sql)
         if len(text) <= _LONG:
             with self._errors():
-                return self._cursor.sql(text).to_arrow_table()
+                return in_calendar(self._cursor.sql(text).to_arrow_table())
         with self._errors(), self._few_met_by_loops():
             done = self._cursor.execute(text)
             # DuckDB 2.0 renamed it.
-            return (getattr(done, "to_arrow_table", None) or done.fetch_arrow_table)()
+            return in_calendar((getattr(done, "to_arrow_table", None) or done.fetch_arrow_table)())
 
     def execute(self, sql: exp.Expression) -> None:
         """A statement without result."""

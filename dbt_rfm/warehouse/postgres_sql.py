@@ -6,7 +6,8 @@ Snowflake have it: it decides ties, and so which rows are seen. Columns that row
 of all columns; the function also sorts faster than a language does.) A session makes the function before all else:
 `SESSION_FUNCTIONS`.
 
-Time. Seconds between two moments are those of the clock that were begun, as elsewhere, without their fractions.
+Time. Seconds between two moments are those of the clock that were begun, as elsewhere, without their fractions; from or
+to infinity they are unknown, where Postgres would fail.
 
 Keys. MAX knows no uuid: the one key of a group is taken from the list of them.
 
@@ -47,7 +48,10 @@ SESSION_FUNCTIONS = tuple(
 def _seconds_between(writer: Generator, expression: exp.DateDiff) -> str:
     unit = expression.args.get("unit")
     assert unit is not None and unit.name.upper() == "SECOND", "a plan counts seconds"
-    later, earlier = (f"DATE_TRUNC('second', {writer.sql(expression, part)})" for part in ("this", "expression"))
+    finite = (
+        f"NULLIF(NULLIF({writer.sql(expression, part)}, 'infinity'), '-infinity')" for part in ("this", "expression")
+    )
+    later, earlier = (f"DATE_TRUNC('second', {moment})" for moment in finite)
     return f"CAST(EXTRACT(EPOCH FROM {later} - {earlier}) AS BIGINT)"
 
 

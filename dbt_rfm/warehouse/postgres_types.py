@@ -2,7 +2,8 @@
 
 In: Arrow tables of the driver. Out: Arrow tables of plain types. NUMERIC comes as text: it becomes a decimal where the
 column declares its digits, or if all values are whole, else a double. What Arrow has no type for, `is_opaque` tells,
-and it is asked for as text.
+and it is asked for as text. The driver counts the moments of Postgres from 1970 instead of 2000 without a look at how
+far Arrow counts: what is too late for that, infinity for one, arrives as a moment before all of Postgres's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,13 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dbt_rfm.warehouse.moments import in_calendar, is_moment, numbers
+
 _MAX_DIGITS = 38
+_FIRST_DAY = -2_440_588  # Postgres has no moment before 4714 BC
+_FROM_2000 = 10_957  # days since 1970
+_MICROSECONDS = 86_400_000_000  # of a day
+_LIMITS = {pa.int32(): (-(2**31), 2**31 - 1), pa.int64(): (-(2**63), 2**63 - 1)}
 
 
 def is_opaque(field: pa.Field) -> bool:
@@ -49,7 +56,9 @@ def _plain_type(field: pa.Field, values: pa.ChunkedArray) -> pa.DataType:
 def plain(rows: pa.Table) -> pa.Table:
     """Without the driver's own types and notes."""
     schema = pa.schema([pa.field(f.name, _plain_type(f, rows.column(i))) for i, f in enumerate(rows.schema)])
-    return pa.table([_as_plain(rows.column(i), field) for i, field in enumerate(schema)], schema=schema)
+    columns = [_as_plain(rows.column(i), field) for i, field in enumerate(schema)]
+    columns = [_in_order(column) if is_moment(column.type) else column for column in columns]
+    return in_calendar(pa.table(columns, schema=schema))
 
 
 def _as_plain(values: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
@@ -60,6 +69,18 @@ def _as_plain(values: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
         # A decimal of Arrow has no NaN and no infinity; in a column of numbers they mean missing.
         stored = pc.if_else(pc.match_substring_regex(stored, r"^[-\d.]+$"), stored, None)
     return stored.cast(field.type)
+
+
+def _in_order(moments: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Moments as Postgres means them: infinity after all others."""
+    kept = numbers(moments)
+    least, most = (pa.scalar(end, kept.type) for end in _LIMITS[kept.type])
+    unit = 1 if pa.types.is_date32(moments.type) else _MICROSECONDS
+    wrapped = pc.less(kept, pa.scalar(_FIRST_DAY * unit, kept.type))
+    if not pc.any(wrapped).as_py():
+        return moments
+    minus_infinity = pc.equal(kept, pa.scalar(least.as_py() + _FROM_2000 * unit, kept.type))
+    return pc.if_else(wrapped, pc.if_else(minus_infinity, least, most), kept).cast(moments.type)
 
 
 def _storage(values: pa.ChunkedArray) -> pa.ChunkedArray:

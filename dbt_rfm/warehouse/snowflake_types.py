@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 from snowflake.connector.constants import FIELD_ID_TO_NAME
 
+from dbt_rfm.warehouse.moments import in_calendar
 from dbt_rfm.warehouse.snowflake_sql import other_case
 
 _NAMES = {"FIXED": "NUMBER", "REAL": "FLOAT", "TEXT": "VARCHAR", "TIMESTAMP": "TIMESTAMP_NTZ"}
@@ -43,7 +44,7 @@ def plain(rows: pa.Table, described: Sequence[Any]) -> pa.Table:
         # What is finer than a microsecond is cut off, as DuckDB does.
         columns.append(column if column.type == kind else column.cast(kind, safe=not pa.types.is_timestamp(kind)))
         names.append(other_case(meta.name))
-    return pa.table(columns, names=names)
+    return in_calendar(pa.table(columns, names=names))
 
 
 def sql_type(kind: pa.DataType) -> str:

@@ -153,10 +153,10 @@ SELECT
   "k"."example_id" AS "example_id",
   CAST(COALESCE("s"."n_0", 0) AS DOUBLE PRECISION) AS "f0",
   CAST(COALESCE("s"."n_1", 0) AS DOUBLE PRECISION) AS "f1",
-  CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "k"."anchor_time") - DATE_TRUNC('second', "s"."t_1")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS "f2",
-  CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "k"."anchor_time") - DATE_TRUNC('second', "s"."first_1")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS "f3",
+  CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("k"."anchor_time", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("s"."t_1", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS "f2",
+  CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("k"."anchor_time", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("s"."first_1", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS "f3",
   CAST("s"."n_1" AS DOUBLE PRECISION) / (
-    CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "k"."anchor_time") - DATE_TRUNC('second', "s"."first_1")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 + 1.0
+    CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("k"."anchor_time", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("s"."first_1", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 + 1.0
   ) AS "f4",
   CAST("s"."s0_0" AS DOUBLE PRECISION) / "s"."c0_0" AS "f5",
   "s"."s0_0" AS "f6",

@@ -110,7 +110,7 @@ SELECT
     COALESCE("e"."n", 0) - COALESCE("b2"."n", 0)
   ) AS DOUBLE PRECISION) AS "f2",
   CAST(COALESCE("e"."n", 0) AS DOUBLE PRECISION) AS "f3",
-  CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "k"."until") - DATE_TRUNC('second', "e"."happened")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS "f4"
+  CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("k"."until", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("e"."happened", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS "f4"
 FROM "keyed" AS "k"
 LEFT JOIN "running" AS "e"
   ON "e"."g0" = "k"."g0" AND "e"."t" = "k"."until" AND "e"."place" = 0

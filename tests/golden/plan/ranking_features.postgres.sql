@@ -5,8 +5,8 @@ SELECT
   CAST(COALESCE("h"."occasions_1", 0) AS DOUBLE PRECISION) AS "f2",
   CAST(COALESCE("h"."occasions_3", 0) AS DOUBLE PRECISION) AS "f3",
   CAST(COALESCE("h"."recent", 0) AS DOUBLE PRECISION) AS "f4",
-  CAST(CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "e"."as_of") - DATE_TRUNC('second', "h"."latest")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f5",
-  CAST(CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "e"."as_of") - DATE_TRUNC('second', "h"."began")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f6",
+  CAST(CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("e"."as_of", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("h"."latest", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f5",
+  CAST(CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("e"."as_of", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("h"."began", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f6",
   CAST("h"."newest" AS DOUBLE PRECISION) AS "f7",
   CAST("h"."oftenest" AS DOUBLE PRECISION) AS "f8",
   CAST(CAST(COALESCE("h"."occasions", 0) AS DOUBLE PRECISION) / GREATEST("t"."visits", 1) AS DOUBLE PRECISION) AS "f9",
@@ -15,10 +15,10 @@ SELECT
   ) AS DOUBLE PRECISION) AS "f10",
   CAST(CASE
     WHEN "h"."occasions" > 1
-    THEN CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "e"."as_of") - DATE_TRUNC('second', "h"."latest")) AS BIGINT) * (
+    THEN CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("e"."as_of", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("h"."latest", 'infinity'), '-infinity'))) AS BIGINT) * (
       "h"."occasions" - 1.0
     ) AS DOUBLE PRECISION) / GREATEST(
-      CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "h"."latest") - DATE_TRUNC('second', "h"."began")) AS BIGINT),
+      CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("h"."latest", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("h"."began", 'infinity'), '-infinity'))) AS BIGINT),
       3600
     )
   END AS DOUBLE PRECISION) AS "f11",
@@ -38,8 +38,8 @@ SELECT
   ) AS DOUBLE PRECISION) / (
     CAST("s"."entities_3" AS DOUBLE PRECISION) / 3.0 + 1.0
   ) AS DOUBLE PRECISION) AS "f23",
-  CAST(CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "e"."as_of") - DATE_TRUNC('second', COALESCE("s"."born", "s"."began"))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f24",
-  CAST(CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "e"."as_of") - DATE_TRUNC('second', "s"."latest")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f25",
+  CAST(CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("e"."as_of", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF(COALESCE("s"."born", "s"."began"), 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f24",
+  CAST(CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("e"."as_of", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("s"."latest", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f25",
   CAST(CASE WHEN "h"."occasions" IS NULL THEN "s"."entities_q" END AS DOUBLE PRECISION) AS "f26",
   CAST(COALESCE("u"."total", 0) AS DOUBLE PRECISION) AS "f27",
   CAST(COALESCE("u"."most", 0) AS DOUBLE PRECISION) AS "f28",
@@ -57,8 +57,8 @@ SELECT
   ) AS DOUBLE PRECISION) / (
     "t"."had" + 5.0
   ) AS DOUBLE PRECISION) AS "f38",
-  CAST(CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "e"."as_of") - DATE_TRUNC('second', "t"."latest")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f39",
-  CAST(CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', "e"."as_of") - DATE_TRUNC('second', "t"."began")) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f40",
+  CAST(CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("e"."as_of", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("t"."latest", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f39",
+  CAST(CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("e"."as_of", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("t"."began", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) AS "f40",
   CAST("h"."q0" AS DOUBLE PRECISION) AS "f41",
   CAST("s"."c0" AS TEXT) AS "f42",
   CAST(CASE WHEN "t"."items" > 0 THEN COALESCE("t0"."share", 0) END AS DOUBLE PRECISION) AS "f43",
