@@ -1,7 +1,8 @@
 """Where the trained weights of a prediction are kept, and which of them are still needed.
 
-In: a snapshot and its options. Out: the model with weights adapted to the task (`model/adapt.py`) where the options ask
-for it, the shelf of a model that makes its own (`model/shelf.py`), and a folder without those that no version serves.
+In: a snapshot and its options. Out: the model with weights adapted to the task (`model/families/rfm/adapt.py`) where
+the options ask for it, the shelf of a model that makes its own (`model/shelf.py`), and a folder without those that no
+version serves.
 The same in a build and in a step away from the warehouse: the prediction's name is the snapshot's, so a folder that
 both use holds the same weights.
 """
@@ -48,8 +49,8 @@ def adapted(
     if not options.fine_tune:
         return model, ()
     # torch takes a second to import: only a process that predicts should pay for it.
-    from dbt_rfm.model.adapt import adapt
-    from dbt_rfm.model.in_context import InContextModel
+    from dbt_rfm.model.families.rfm.adapt import adapt
+    from dbt_rfm.model.families.rfm.in_context import InContextModel
 
     assert isinstance(model, InContextModel), "options are checked: the model can be fine-tuned"
     keeping, minutes = _keeping(options, root, fresh), options.fine_tune["minutes"]

@@ -259,8 +259,8 @@ def _others(run: _Run, examples: Examples, snapshot: Snapshot) -> dict[str, tupl
 
 def _fine_tuned(run: _Run, snapshot: Snapshot) -> Predictions:
     """The same model adapted to the context. The clock counts the thread's own time, as others may use the machine."""
-    from dbt_rfm.model.adapt import adapt
-    from dbt_rfm.model.in_context import InContextModel
+    from dbt_rfm.model.families.rfm.adapt import adapt
+    from dbt_rfm.model.families.rfm.in_context import InContextModel
     from dbt_rfm.model.keeping import Keeping
 
     assert isinstance(run.model, InContextModel), "the command checks that the model can be fine-tuned"

@@ -41,7 +41,7 @@ def step(
     from dbt_rfm.errors import ProjectError
     from dbt_rfm.evaluate import backtest
     from dbt_rfm.model import load_model
-    from dbt_rfm.model.adapt import with_weights
+    from dbt_rfm.model.families.rfm.adapt import with_weights
     from dbt_rfm.model.prediction_rows import prediction_rows
     from dbt_rfm.model.step import run_step
     from dbt_rfm.options import Options

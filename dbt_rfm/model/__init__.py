@@ -1,7 +1,17 @@
 """Predictive models behind one interface: `load_model('rfm')` gives the bundled one, ready to answer.
 
 This room and `pretrain/` are the only ones that import torch, and only once a model is loaded. What models there are
-is what `families/` holds.
+is what `families/` holds, each in a folder of its own. Beside them is what all of them share:
+
+    interface, prepared, trainable            what goes in and what comes out
+    examples, neighbourhood, step, prediction_rows
+                                              from a snapshot to rows of the prediction table
+    ranking, forecast                         lists and forecasts as questions that any of them answers
+    columns, linear, log_odds, target_scale, reading, context_sample, screening
+                                              a first, cheap reading of the context
+    keeping, store, shelf, packing, files, weights_sha
+                                              trained weights: whether they will do, and where they are
+    blas, memory, stop                        the machine: threads, too little memory, SIGTERM
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""What is read of a task: the context rows drawn and the columns kept, as matrices.
-
-Classes become slots 0 … K − 1 here. Beyond the network's ten, the rarest classes share the last slot and split its
-probability by their shares of the labels.
-"""
+"""What is read of a task: the context rows drawn and the columns kept, as matrices."""
 
 from __future__ import annotations
 
@@ -13,7 +9,6 @@ import numpy as np
 from dbt_rfm.model.columns import ColumnCodes
 from dbt_rfm.model.context_sample import sample_context
 from dbt_rfm.model.interface import FeatureTable
-from dbt_rfm.model.network import MAX_CLASSES
 from dbt_rfm.model.screening import choose_columns
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.task_kind import TaskKind
@@ -139,23 +134,3 @@ def newest_part(times: np.ndarray | None, number: int, rng: np.random.Generator)
             if 0.1 <= newer.mean() <= 0.5:
                 return newer
     return rng.random(number) < 0.25
-
-
-@dataclass(frozen=True)
-class ClassSlots:
-    position: np.ndarray  # [K] slot of each class
-    share: np.ndarray  # [K] of its slot's probability
-    number: int
-
-    @classmethod
-    def of(cls, labels: np.ndarray, classes: int) -> ClassSlots:
-        if classes <= MAX_CLASSES:
-            return cls(np.arange(classes), np.ones(classes), classes)
-        counts = np.bincount(labels, minlength=classes) + 0.5
-        place = np.empty(classes, dtype=int)
-        place[np.argsort(-counts, kind="stable")] = np.arange(classes)
-        position = np.minimum(place, MAX_CLASSES - 1)
-        return cls(position, counts / np.bincount(position, counts)[position], MAX_CLASSES)
-
-    def spread(self, probabilities: np.ndarray) -> np.ndarray:  # [Q, number] → [Q, K]
-        return probabilities[:, self.position] * self.share

@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from dbt_rfm.model.checkpoint import packed, unpacked
 from dbt_rfm.model.examples import labelled, split_rows
 from dbt_rfm.model.interface import Provenance
 from dbt_rfm.model.keeping import Keeping, Lesson, told, worse
+from dbt_rfm.model.packing import packed, unpacked
 from dbt_rfm.model.step import Learnt, learn
 from dbt_rfm.model.store import Card, WeightStore
 from dbt_rfm.model.trainable import Trainable, Trained

@@ -16,11 +16,7 @@ import numpy as np
 from dbt_rfm.model.blas import one_blas_thread
 from dbt_rfm.model.examples import examples_at, group_numbers, label_array, labelled, seconds_of, split_rows
 from dbt_rfm.model.forecast import PreparedForecast, prepare_forecast
-from dbt_rfm.model.interface import (
-    Predictions,
-    Provenance,
-    RelationalModel,
-)
+from dbt_rfm.model.interface import Predictions, Provenance, RelationalModel
 from dbt_rfm.model.prepared import Prepared
 from dbt_rfm.model.ranking import PreparedRanking, prepare_ranking
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot

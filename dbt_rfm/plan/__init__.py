@@ -1,4 +1,20 @@
 """SQL for the warehouse: anchors, labels, examples, features, neighbourhoods, all as of each example's anchor.
 
-Everything here returns sqlglot expressions and runs nothing; `collect.py` runs them.
+Everything here returns sqlglot expressions and runs nothing; `collect.py` runs them. From the ground up:
+
+    sql, template, blocks        expressions, SQL written as text, the pieces of a plan
+    graph, row_times, witnesses, paths, conditions, values
+                                 rows: where they are read, when they were known, what they say
+    anchors, windows, timeline, staleness
+                                 moments: where examples stand, how far they look back, what they lack
+    labels, event_labels, examples
+                                 what came of each entity or event, and who becomes an example
+    own, children, kin, past_labels, calendar, event_groups, event_history, features
+                                 features; `summary` with its sums and block is how rows are added up, `event_stream`
+                                 the same for events, which stand at thousands of moments
+    asked, neighbours            the rows around an example, and those of few entities read once
+    series, forecast_examples, forecast_features
+                                 a forecast
+    interactions, candidates, pairs
+                                 a recommendation
 """

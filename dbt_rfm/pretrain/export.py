@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dbt_rfm.model.checkpoint import write_checkpoint
-from dbt_rfm.model.network import NetworkConfig
+from dbt_rfm.model.families.rfm.checkpoint import write_checkpoint
+from dbt_rfm.model.families.rfm.network import NetworkConfig
 from dbt_rfm.pretrain.training import read_state
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from dbt_rfm.metrics import auroc
-from dbt_rfm.model.encoding import ColumnStatistics
-from dbt_rfm.model.network import MEDIAN, RelationalTransformer
+from dbt_rfm.model.families.rfm.encoding import ColumnStatistics
+from dbt_rfm.model.families.rfm.network import RelationalTransformer
+from dbt_rfm.model.prepared import MEDIAN
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.pretrain.losses import loss_of, masked, outputs
 from dbt_rfm.pretrain.prior import Batch, draw_batch

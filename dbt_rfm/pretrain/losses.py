@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dbt_rfm.model.network import CATEGORY_VECTORS, IDENTITY, QUANTILE_LEVELS, RelationalTransformer
+from dbt_rfm.model.families.rfm.network import CATEGORY_VECTORS, IDENTITY, RelationalTransformer
+from dbt_rfm.model.prepared import QUANTILE_LEVELS
 from dbt_rfm.pretrain.prior import Batch
 from dbt_rfm.task_kind import TaskKind
 

@@ -20,8 +20,8 @@ import torch
 import torch.distributed as dist
 
 from dbt_rfm.errors import ModelError
-from dbt_rfm.model.checkpoint import packed, unpacked
-from dbt_rfm.model.network import NetworkConfig, RelationalTransformer
+from dbt_rfm.model.families.rfm.network import NetworkConfig, RelationalTransformer
+from dbt_rfm.model.packing import packed, unpacked
 from dbt_rfm.pretrain.batches import BatchSource, Step
 from dbt_rfm.pretrain.held_out import held_out_batches, score_baselines, score_network
 from dbt_rfm.pretrain.losses import loss_of, outputs

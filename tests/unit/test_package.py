@@ -98,7 +98,7 @@ def test__wheel__carries_macros_weights_grammar_and_example(archives: tuple[set[
     assert "dbt_rfm/example_project/dbt_project.yml" in wheel
     assert "dbt_rfm/pql/grammar.lark" in wheel
     assert "dbt_rfm/py.typed" in wheel
-    assert any(re.fullmatch(r"dbt_rfm/model/checkpoints/.+\.safetensors", name) for name in wheel)
+    assert any(re.fullmatch(r"dbt_rfm/model/families/rfm/checkpoints/.+\.safetensors", name) for name in wheel)
 
 
 def test__wheel__leaves_behind_what_runs_leave(archives: tuple[set[str], set[str]]) -> None:
@@ -127,6 +127,6 @@ def test__sdist__is_enough_to_build_the_wheel(archives: tuple[set[str], set[str]
 
 
 def test__weights__are_small_enough_to_ship() -> None:
-    weights = list((ROOT / "dbt_rfm" / "model" / "checkpoints").glob("*.safetensors"))
+    weights = list((ROOT / "dbt_rfm/model/families/rfm/checkpoints").glob("*.safetensors"))
     assert weights
     assert sum(path.stat().st_size for path in weights) < 20_000_000

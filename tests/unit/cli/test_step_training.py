@@ -18,12 +18,12 @@ import torch
 
 from dbt_rfm.answered import Answer
 from dbt_rfm.cli.project import open_project
-from dbt_rfm.model import adapt as adapting
-from dbt_rfm.model import episodes
-from dbt_rfm.model import fine_tune as room
-from dbt_rfm.model.in_context import InContextModel, InContextOptions
-from dbt_rfm.model.network import NetworkConfig, RelationalTransformer
-from dbt_rfm.model.watched import Watched
+from dbt_rfm.model.families.rfm import adapt as adapting
+from dbt_rfm.model.families.rfm import episodes
+from dbt_rfm.model.families.rfm import fine_tune as room
+from dbt_rfm.model.families.rfm.in_context import InContextModel, InContextOptions
+from dbt_rfm.model.families.rfm.network import NetworkConfig, RelationalTransformer
+from dbt_rfm.model.families.rfm.watched import Watched
 from dbt_rfm.pipeline import answer
 from dbt_rfm.snapshot import write_bundle
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from dbt_rfm.model.in_context import InContextModel, InContextOptions
+from dbt_rfm.model.families.rfm.in_context import InContextModel, InContextOptions
+from dbt_rfm.model.families.rfm.network import NetworkConfig, RelationalTransformer
 from dbt_rfm.model.interface import FeatureTable
-from dbt_rfm.model.network import NetworkConfig, RelationalTransformer
 
 TINY = NetworkConfig(cell_width=16, cell_layers=2, cell_heads=2, summaries=2, row_width=32, row_layers=2, row_heads=2)
 

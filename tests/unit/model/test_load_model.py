@@ -8,7 +8,7 @@ from asking import ask
 
 from dbt_rfm.errors import ModelError
 from dbt_rfm.model import load_model
-from dbt_rfm.model.checkpoint import CHECKPOINTS, read_checkpoint
+from dbt_rfm.model.families.rfm.checkpoint import CHECKPOINTS, read_checkpoint
 from dbt_rfm.model.interface import FeatureTable, Labelled
 from dbt_rfm.pretrain.held_out import auroc
 from dbt_rfm.pretrain.prior import Batch, draw_batch

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from dbt_rfm.errors import ModelError
-from dbt_rfm.model.checkpoint import read_checkpoint
-from dbt_rfm.model.network import NetworkConfig, RelationalTransformer
+from dbt_rfm.model.families.rfm.checkpoint import read_checkpoint
+from dbt_rfm.model.families.rfm.network import NetworkConfig, RelationalTransformer
 from dbt_rfm.pretrain import pretrain
 from dbt_rfm.pretrain.export import export
 from dbt_rfm.pretrain.held_out import score_baselines, score_network

@@ -18,8 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dbt_rfm.model.interface import Predictions
-from dbt_rfm.model.network import MEDIAN, QUANTILE_LEVELS
-from dbt_rfm.model.prepared import number_predictions
+from dbt_rfm.model.prepared import MEDIAN, QUANTILE_LEVELS, number_predictions
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.task_kind import TaskKind
 

@@ -26,7 +26,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from dbt_rfm.model.checkpoint import packed, unpacked
 from dbt_rfm.model.families.graph_transformer.batch import batch_of, in_batches
 from dbt_rfm.model.families.graph_transformer.encoding import Encoded
 from dbt_rfm.model.families.graph_transformer.heads import Head
@@ -34,6 +33,7 @@ from dbt_rfm.model.families.graph_transformer.network import GraphTransformer
 from dbt_rfm.model.families.graph_transformer.options import GraphTransformerOptions
 from dbt_rfm.model.files import File
 from dbt_rfm.model.memory import LACK, halved
+from dbt_rfm.model.packing import packed, unpacked
 from dbt_rfm.model.stop import Stop
 
 log = logging.getLogger("dbt_rfm")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from dbt_rfm.model.checkpoint import CHECKPOINTS, read_checkpoint
-from dbt_rfm.model.in_context import InContextModel
+from dbt_rfm.model.families.rfm.checkpoint import CHECKPOINTS, read_checkpoint
+from dbt_rfm.model.families.rfm.in_context import InContextModel
 from dbt_rfm.model.interface import RelationalModel
 
 _loaded: dict[str, InContextModel] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dbt_rfm.model.tail import Tail, raised
+from dbt_rfm.model.families.rfm.tail import Tail, raised
 
 
 def spending(rng: np.random.Generator, number: int) -> tuple[np.ndarray, np.ndarray]:

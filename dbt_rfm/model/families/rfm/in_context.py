@@ -16,14 +16,16 @@ from typing import Any
 import numpy as np
 
 from dbt_rfm.errors import DataError, ModelError, did_you_mean
+from dbt_rfm.model.families.rfm.answers import PreparedClasses, PreparedNumber
+from dbt_rfm.model.families.rfm.class_slots import ClassSlots
+from dbt_rfm.model.families.rfm.mixing import Mix
+from dbt_rfm.model.families.rfm.network import RelationalTransformer
+from dbt_rfm.model.families.rfm.opinions import CLASSES, NUMBERS, QUICK, ClassOpinions, NumberOpinions
+from dbt_rfm.model.families.rfm.tail import Tail
+from dbt_rfm.model.families.rfm.usual import Usual
 from dbt_rfm.model.interface import Labelled
-from dbt_rfm.model.mixing import Mix
-from dbt_rfm.model.network import QUANTILE_LEVELS, RelationalTransformer
-from dbt_rfm.model.opinions import CLASSES, NUMBERS, QUICK, ClassOpinions, NumberOpinions
-from dbt_rfm.model.prepared import Prepared, PreparedClasses, PreparedConstant, PreparedNumber
-from dbt_rfm.model.reading import ClassSlots, HeldOut, Question, Reading
-from dbt_rfm.model.tail import Tail
-from dbt_rfm.model.usual import Usual
+from dbt_rfm.model.prepared import QUANTILE_LEVELS, Prepared, PreparedConstant
+from dbt_rfm.model.reading import HeldOut, Question, Reading
 from dbt_rfm.task_kind import ONE_LABEL, TaskKind
 
 _HELD_ROWS = 500  # asked to learn what the opinions are worth

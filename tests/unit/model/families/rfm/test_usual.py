@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dbt_rfm.model.families.rfm.usual import Usual, usual_labels
 from dbt_rfm.model.interface import FeatureTable
-from dbt_rfm.model.usual import Usual, usual_labels
 from dbt_rfm.snapshot import PAST_LABELS
 
 SIZES = np.r_[np.ones(4900), np.full(100, 1000.0)]  # of the usual entity, and of the two in a hundred that are large

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dbt_rfm.model.unit_line import UnitLine
+from dbt_rfm.model.families.rfm.unit_line import UnitLine
 
 ROWS = 600
 

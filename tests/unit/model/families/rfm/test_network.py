@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dbt_rfm.model.network import IDENTITY, MAX_CLASSES, QUANTILE_LEVELS, RelationalTransformer
+from dbt_rfm.model.families.rfm.network import IDENTITY, MAX_CLASSES, RelationalTransformer
+from dbt_rfm.model.prepared import QUANTILE_LEVELS
 
 KINDS = ("binary", "multiclass", "regression")
 CONTEXT, QUERY, COLUMNS = 24, 10, 5

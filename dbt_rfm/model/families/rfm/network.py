@@ -21,13 +21,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dbt_rfm.model.encoding import COLUMN_FEATURES, ColumnStatistics
+from dbt_rfm.model.families.rfm.encoding import COLUMN_FEATURES, ColumnStatistics
+from dbt_rfm.model.prepared import QUANTILE_LEVELS
 from dbt_rfm.task_kind import ONE_LABEL
 
 MAX_CLASSES = 10
 IDENTITY = 16  # length of the random vectors that tell columns and categories apart
-QUANTILE_LEVELS = (0.005, 0.02, *(round(0.05 * i, 2) for i in range(1, 20)), 0.98, 0.995)
-MEDIAN = QUANTILE_LEVELS.index(0.5)
 CATEGORY_VECTORS = 64  # drawn per column; categories beyond share the last
 
 

@@ -12,13 +12,13 @@ import torch
 from asking import ask
 
 from dbt_rfm.errors import ModelError
-from dbt_rfm.model import fine_tune as room
-from dbt_rfm.model.episodes import draw_episode
+from dbt_rfm.model.families.rfm import fine_tune as room
+from dbt_rfm.model.families.rfm.episodes import draw_episode
+from dbt_rfm.model.families.rfm.fine_tune import fine_tune
+from dbt_rfm.model.families.rfm.in_context import InContextModel
+from dbt_rfm.model.families.rfm.watched import Watched
 from dbt_rfm.model.files import File, Files
-from dbt_rfm.model.fine_tune import fine_tune
-from dbt_rfm.model.in_context import InContextModel
 from dbt_rfm.model.interface import Labelled
-from dbt_rfm.model.watched import Watched
 from dbt_rfm.task_kind import TaskKind
 
 CLASSES = {TaskKind.BINARY: ("false", "true"), TaskKind.MULTICLASS: ("a", "b", "c"), TaskKind.REGRESSION: ()}

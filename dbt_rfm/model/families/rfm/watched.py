@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dbt_rfm.model.in_context import InContextModel
-from dbt_rfm.model.mixing import Mix
-from dbt_rfm.model.network import MEDIAN, QUANTILE_LEVELS, RelationalTransformer
-from dbt_rfm.model.opinions import (
+from dbt_rfm.model.families.rfm.in_context import InContextModel
+from dbt_rfm.model.families.rfm.mixing import Mix
+from dbt_rfm.model.families.rfm.network import RelationalTransformer
+from dbt_rfm.model.families.rfm.opinions import (
     ClassOpinions,
     NumberOpinions,
     Turns,
@@ -25,6 +25,7 @@ from dbt_rfm.model.opinions import (
     mean_quantiles,
     number_members,
 )
+from dbt_rfm.model.prepared import MEDIAN, QUANTILE_LEVELS
 from dbt_rfm.model.reading import HeldOut, Question, Reading
 from dbt_rfm.task_kind import TaskKind
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dbt_rfm.model.spread import carried
+from dbt_rfm.model.families.rfm.spread import carried
 
 SAID = np.array([[0.0, 1.0, 2.0, 6.0]])
 MEDIAN = np.array([2.0])

@@ -16,16 +16,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from dbt_rfm.model.families.rfm.network import CATEGORY_VECTORS, IDENTITY, Context, RelationalTransformer
+from dbt_rfm.model.families.rfm.spread import carried
+from dbt_rfm.model.families.rfm.trees import ClassTrees, MedianTrees
+from dbt_rfm.model.families.rfm.turn import turn
+from dbt_rfm.model.families.rfm.unit_line import UnitLine
 from dbt_rfm.model.linear import ClassLine, NumberLine
 from dbt_rfm.model.log_odds import normalised
 from dbt_rfm.model.memory import LACK, halved
-from dbt_rfm.model.network import CATEGORY_VECTORS, IDENTITY, MEDIAN, QUANTILE_LEVELS, Context, RelationalTransformer
+from dbt_rfm.model.prepared import MEDIAN, QUANTILE_LEVELS
 from dbt_rfm.model.reading import Question, Reading
-from dbt_rfm.model.spread import carried
 from dbt_rfm.model.target_scale import TargetScale
-from dbt_rfm.model.trees import ClassTrees, MedianTrees
-from dbt_rfm.model.turn import turn
-from dbt_rfm.model.unit_line import UnitLine
 
 #: How many opinions a quick answer has, and a thorough one of classes and of a number.
 QUICK, CLASSES, NUMBERS = 2, 3, 4

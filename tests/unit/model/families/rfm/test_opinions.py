@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from dbt_rfm.model.families.rfm.opinions import NUMBERS, QUICK, NumberOpinions
 from dbt_rfm.model.interface import FeatureTable
-from dbt_rfm.model.network import QUANTILE_LEVELS
-from dbt_rfm.model.opinions import NUMBERS, QUICK, NumberOpinions
+from dbt_rfm.model.prepared import QUANTILE_LEVELS
 from dbt_rfm.model.reading import Question
 from dbt_rfm.task_kind import TaskKind
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dbt_rfm.model.context_sample import sample_context
-from dbt_rfm.model.opinions import in_units
+from dbt_rfm.model.families.rfm.opinions import in_units
 from dbt_rfm.model.reading import Reading
 from dbt_rfm.model.target_scale import TargetScale
 from dbt_rfm.task_kind import TaskKind

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dbt_rfm.model.mixing import Mix
+from dbt_rfm.model.families.rfm.mixing import Mix
 
 LEVELS = (0.1, 0.5, 0.9)
 

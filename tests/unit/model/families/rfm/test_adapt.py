@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from dbt_rfm.errors import ModelError
-from dbt_rfm.model.adapt import adapt, with_weights
-from dbt_rfm.model.fine_tune import fine_tune
+from dbt_rfm.model.families.rfm.adapt import adapt, with_weights
+from dbt_rfm.model.families.rfm.fine_tune import fine_tune
+from dbt_rfm.model.families.rfm.watched import Watched
 from dbt_rfm.model.interface import Labelled
 from dbt_rfm.model.keeping import Keeping
 from dbt_rfm.model.step import run_step
-from dbt_rfm.model.watched import Watched
 from dbt_rfm.snapshot import Feature, Snapshot
 from dbt_rfm.task_kind import TaskKind
 

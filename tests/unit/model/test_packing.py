@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save
 
 from dbt_rfm.errors import ModelError
-from dbt_rfm.model.checkpoint import network_bytes, network_of, packed, unpacked
+from dbt_rfm.model.packing import packed, unpacked
 
 TREE = {
     "weights": {"a.b": torch.arange(6.0).reshape(2, 3), "step": torch.tensor(3)},
@@ -57,15 +57,3 @@ def test__packed__the_state_of_an_optimiser__goes_on_as_if_it_had_not_stopped() 
 def test__unpacked__what_holds_no_tree__one_message(data: bytes) -> None:
     with pytest.raises(ModelError, match="here does not hold what a training of this release keeps"):
         unpacked(data, where="here")
-
-
-def test__network_of__its_bytes__the_same_network(network) -> None:
-    data = network_bytes(network.state_dict(), network.config)
-    found, _ = network_of(data, where="here")
-    assert all(torch.equal(value, network.state_dict()[name]) for name, value in found.state_dict().items())
-    assert network_bytes(found.state_dict(), found.config) == data
-
-
-def test__network_of__a_tree__is_refused() -> None:
-    with pytest.raises(ModelError, match="here does not hold weights of this release"):
-        network_of(packed(TREE), where="here")

@@ -15,14 +15,14 @@ import time
 from collections.abc import Callable
 
 from dbt_rfm.errors import ModelError
-from dbt_rfm.model.checkpoint import network_bytes, network_of
 from dbt_rfm.model.examples import labelled, split_rows
+from dbt_rfm.model.families.rfm.checkpoint import network_bytes, network_of
+from dbt_rfm.model.families.rfm.fine_tune import Tuned, fine_tune, watch
+from dbt_rfm.model.families.rfm.in_context import InContextModel
+from dbt_rfm.model.families.rfm.network import RelationalTransformer
 from dbt_rfm.model.files import file_at
-from dbt_rfm.model.fine_tune import Tuned, fine_tune, watch
-from dbt_rfm.model.in_context import InContextModel
 from dbt_rfm.model.interface import Labelled, Progress, RelationalModel
 from dbt_rfm.model.keeping import Keeping, Lesson, told, worse
-from dbt_rfm.model.network import RelationalTransformer
 from dbt_rfm.model.store import Card, WeightStore
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, Snapshot
 from dbt_rfm.task_kind import ONE_LABEL

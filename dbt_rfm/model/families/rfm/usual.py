@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dbt_rfm.model.families.rfm.tail import raised
 from dbt_rfm.model.interface import FeatureTable
-from dbt_rfm.model.tail import raised
 from dbt_rfm.snapshot import PAST_LABELS
 
 _BEYOND = 0.99  # of the context's labels

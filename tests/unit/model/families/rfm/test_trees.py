@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dbt_rfm.model.families.rfm.trees import ClassTrees, MedianTrees
 from dbt_rfm.model.linear import ClassLine
-from dbt_rfm.model.trees import ClassTrees, MedianTrees
 from dbt_rfm.pretrain.held_out import auroc
 
 ROWS = 800

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dbt_rfm.model.spread import carried
+from dbt_rfm.model.families.rfm.spread import carried
 
 _FROM = (0.7, 0.8, 0.9)  # quantiles of the context's labels from which on a column may speak
 _GAIN = 0.03  # the least share of the context's error that has to go

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dbt_rfm.model import turn as module
-from dbt_rfm.model.turn import turn
+from dbt_rfm.model.families.rfm import turn as module
+from dbt_rfm.model.families.rfm.turn import turn
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 from asking import ask
 
 from dbt_rfm.errors import DataError, ModelError
-from dbt_rfm.model.in_context import InContextOptions
+from dbt_rfm.model.families.rfm.in_context import InContextOptions
 from dbt_rfm.model.interface import FeatureTable, Labelled
 from dbt_rfm.task_kind import TaskKind
 
@@ -130,7 +130,7 @@ def test__predict__two_context_rows__answers(model, make_table):
 def test__predict__more_rows_than_cells_attend_to__near_the_exact_answer(model, make_table, monkeypatch):
     context, query = make_table(200), make_table(10, 1)
     exact = ask(model, context, labels_of(context), query, *BINARY).probabilities
-    monkeypatch.setattr("dbt_rfm.model.opinions._CELL_KEYS", 120)
+    monkeypatch.setattr("dbt_rfm.model.families.rfm.opinions._CELL_KEYS", 120)
     found = ask(model, context, labels_of(context), query, *BINARY).probabilities
     assert 0 < np.abs(found - exact).max() < 0.2
 
@@ -142,7 +142,7 @@ def test__prepare__asked_row_by_row__the_answers_of_one_call(model, make_table, 
     classes = ("false", "true") if kind == "binary" else ()
     prepared = model.prepare(Labelled(context, labels, TaskKind(kind), classes, times=np.arange(200.0)))
     whole = prepared.answer(query)
-    monkeypatch.setattr("dbt_rfm.model.prepared._CHUNK", 7)
+    monkeypatch.setattr("dbt_rfm.model.families.rfm.answers._CHUNK", 7)
     for found in (
         prepared.answer(query),
         ask(model, context, labels, query, TaskKind(kind), classes, times=np.arange(200.0)),
