@@ -9,7 +9,7 @@ the entity's own table at the very moment of the example do not count, nor does 
 Our own columns in the session tables begin with `rfm_`, and a column of the user's that is called like one of ours in
 the result gets an underscore. Where the own row would be among the newest siblings there is one sibling less.
 Rows of a key are numbered in time, so that the newest k visible ones are a range of numbers below the largest visible
-one (see `summary.py`). A parent is the one row its child points at.
+one (see `summary_sums.py`). A parent is the one row its child points at.
 """
 
 from __future__ import annotations
