@@ -24,13 +24,10 @@ from typing import Any
 
 from dbt_rfm.errors import ModelError, did_you_mean
 from dbt_rfm.model import families
-from dbt_rfm.model.interface import FeatureTable, Predictions, RelationalModel
+from dbt_rfm.model.interface import RelationalModel
 
 __all__ = [
     "MODELS",
-    "FeatureTable",
-    "Predictions",
-    "RelationalModel",
     "can_fine_tune",
     "candidates",
     "load_model",

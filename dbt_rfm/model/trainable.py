@@ -19,7 +19,7 @@ class Trained(Prepared, Protocol):
         ...
 
     def tree(self) -> Mapping[str, Any]:
-        """All of it but the provenance, as `checkpoint.packed` keeps it."""
+        """All of it but the provenance, as `packing.packed` keeps it."""
         ...
 
     def named(self, provenance: Provenance) -> Trained:

@@ -29,8 +29,6 @@ from dbt_rfm.pql.task import (
 
 Leaf = BoundAggregation | BoundColumn
 
-__all__ = ["Leaf", "comparisons", "compile_condition", "compile_operand"]
-
 _ARITHMETIC: dict[str, type[exp.Expression]] = {"+": exp.Add, "-": exp.Sub, "*": exp.Mul}
 
 _ORDERED: dict[str, type[exp.Expression]] = {

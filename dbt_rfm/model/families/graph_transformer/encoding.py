@@ -85,7 +85,7 @@ class TableCodes:
         return tuple(FIRST + len(each) for each in self.categories)
 
     def tree(self) -> dict[str, Any]:
-        """As `checkpoint.packed` keeps it."""
+        """As `packing.packed` keeps it."""
         scales = [[each.centre, each.scale, each.grid] for each in self.scales]
         words = [list(each) for each in self.categories]
         return {"names": self.names, "kinds": self.kinds, "scales": scales, "words": words, "ages": self.ages}
@@ -198,7 +198,7 @@ class GraphCodes:
         return 2 * len(self.links)
 
     def tree(self) -> dict[str, Any]:
-        """As `checkpoint.packed` keeps it."""
+        """As `packing.packed` keeps it."""
         tables = {name: table.tree() for name, table in self.tables.items()}
         return {"entity": self.entity, "tables": tables, "links": self.links, "features": self.features}
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -35,7 +34,6 @@ from dbt_rfm.task_kind import TaskKind
 VERSION = "graph-transformer-1"
 _CHUNK = 4096  # queries that are encoded at once
 _MOST_WATCHED = 3000
-log = logging.getLogger("dbt_rfm")
 
 
 def load(device: str, options: dict[str, Any]) -> RelationalModel:

@@ -50,7 +50,7 @@ class Head(Protocol):
         ...
 
     def tree(self) -> dict[str, Any]:
-        """As `checkpoint.packed` keeps it."""
+        """As `packing.packed` keeps it."""
         ...
 
 
