@@ -165,22 +165,32 @@ def _tiers(size: int, least: int) -> list[exp.If]:
 
 
 def _limits(size: int, least: int) -> list[tuple[str, exp.Select]]:
-    """How far in time and by lot those reach that may be chosen: three rows found without putting all in order."""
+    """How far in time and by lot those reach that may be chosen: rows found without putting all in order."""
     drawn = sql.temporary("drawn", "d")
     first = sql.select(*sql.columns(("anchor_time", "draw"), "d")).from_(drawn, copy=False)
     latest = exp.Ordered(this=sql.column("anchor_time", "d"), desc=True, nulls_first=False)
     newest = _ends(_first(first, [latest, _by_lot("d")], size // 2), since=exp.Min(this=sql.column("anchor_time")))
-    lot = _ends(_first(sql.select(sql.column("draw", "d")).from_(drawn.copy(), copy=False), [_by_lot("d")], size))
-    limits = [("newest", newest), ("lot", lot)]
-    if least:
-        place = sql.numbered([sql.column("label", "d")], [sql.column("draw", "d")])
-        placed = sql.select(*sql.columns(("label", "draw"), "d"), sql.aliased(place, "place"))
-        placed = placed.from_(drawn.copy(), copy=False)
-        few = sql.select(*sql.columns(("label", "draw"), "p")).from_(sql.subquery(placed, "p"), copy=False)
-        few = few.where(exp.LTE(this=sql.column("place", "p"), expression=exp.Literal.number(least)), copy=False)
-        of_class = _ends(few, label=sql.column("label")).group_by(sql.column("label"), copy=False)
-        limits.append(("of_class", of_class))
-    return limits
+    by_lot = sql.select(*sql.columns(("label", "draw"), "d")).from_(drawn.copy(), copy=False)
+    limits = [("newest", newest), ("lots", _first(by_lot, [_by_lot("d")], size))]
+    limits.append(("lot", _ends(sql.select(sql.column("draw")).from_(sql.temporary("lots"), copy=False))))
+    return [*limits, *_limits_of_classes(least)] if least else limits
+
+
+def _limits_of_classes(least: int) -> list[tuple[str, exp.Select]]:
+    """How far by lot the minimum of a class reaches, where the first lots do not have it: of the rare ones only."""
+    enough = exp.GTE(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(least))
+    met = sql.select(sql.column("label")).from_(sql.temporary("lots"), copy=False)
+    met = met.group_by(sql.column("label"), copy=False).having(enough, copy=False)
+    place = sql.numbered([sql.column("label", "d")], [sql.column("draw", "d")])
+    placed = sql.select(*sql.columns(("label", "draw"), "d"), sql.aliased(place, "place"))
+    placed = placed.from_(sql.temporary("drawn", "d"), copy=False)
+    same = exp.EQ(this=sql.column("label", "m"), expression=sql.column("label", "d"))
+    sql.join(placed, sql.temporary("met", "m"), same, side="LEFT")
+    placed = placed.where(exp.Is(this=sql.column("label", "m"), expression=exp.Null()), copy=False)
+    few = sql.select(*sql.columns(("label", "draw"), "p")).from_(sql.subquery(placed, "p"), copy=False)
+    few = few.where(exp.LTE(this=sql.column("place", "p"), expression=exp.Literal.number(least)), copy=False)
+    of_class = _ends(few, label=sql.column("label")).group_by(sql.column("label"), copy=False)
+    return [("met", met), ("of_class", of_class)]
 
 
 def _ends(rows: exp.Select, **more: exp.Expression) -> exp.Select:

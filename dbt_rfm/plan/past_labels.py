@@ -20,9 +20,8 @@ HISTORY_MEAN, HISTORY_LATEST = "past.mean.all", PAST_LABELS[0]
 
 def past_labels_block(names: Names, kind: TaskKind) -> Block:
     """lag1 (newest) to lag8, means of the last 3, 12 and all, count, age in days of the newest."""
-    query = sql.select().from_(sql.temporary(names.examples, "e"), copy=False)
-    sql.join(query, sql.subquery(_ranked(names, kind), "l"), _same_example(), side="LEFT")
-    query = query.group_by(sql.column("example_id", "e"), copy=False)
+    query = sql.select().from_(sql.subquery(_ranked(names, kind), "l"), copy=False)
+    query = query.group_by(sql.column("example_id", "l"), copy=False)
     label, place = sql.column("value", "l"), sql.column("place", "l")
     shown = CATEGORICAL if kind == TaskKind.MULTICLASS else NUMERICAL
 
@@ -38,26 +37,31 @@ def past_labels_block(names: Names, kind: TaskKind) -> Block:
                 recent = sql.when(exp.LTE(this=place.copy(), expression=exp.Literal.number(window)), recent)
             name = f"past.mean.{window or 'all'}"
             outputs.append((Feature(name, NUMERICAL, PAST_LABEL), exp.Avg(this=recent)))
-    outputs.append((Feature("past.count", NUMERICAL, PAST_LABEL), sql.as_double(exp.Count(this=place.copy()))))
-    age = sql.days_between(sql.column("anchor_time", "l"), sql.column("anchor_time", "e"))
+    known = exp.Count(this=sql.column("of", "l"))
+    outputs.append((Feature("past.count", NUMERICAL, PAST_LABEL), sql.as_double(known)))
+    age = sql.days_between(sql.column("of", "l"), sql.column("anchor_time", "l"))
     outputs.append((Feature("past.age", NUMERICAL, PAST_LABEL), at(1, age)))
-    return block("past labels", query, sql.column("example_id", "e"), outputs)
+    return block("past labels", query, sql.column("example_id", "l"), outputs)
 
 
 def everybody_block(names: Names, kind: TaskKind) -> Block | None:
     """The mean label over all entities at the newest closed anchor and over the last six; None for classes."""
     if kind == TaskKind.MULTICLASS:
         return None
-    query = sql.select().from_(sql.temporary(names.examples, "e"), copy=False)
-    on = exp.EQ(this=sql.column("as_of", "g"), expression=sql.column("as_of", "e"))
-    sql.join(query, sql.subquery(_rates(names, kind), "g"), on, side="LEFT")
-    query = query.group_by(sql.column("example_id", "e"), copy=False)
-    place, rate = sql.column("place", "g"), sql.column("rate", "g")
+    place, rate = sql.column("place", "r"), sql.column("rate", "r")
     newest = sql.when(exp.EQ(this=place, expression=exp.Literal.number(1)), rate)
     recent = sql.when(exp.LTE(this=place.copy(), expression=exp.Literal.number(6)), rate.copy())
+    means = {"newest": exp.Avg(this=newest), "recent": exp.Avg(this=recent)}
+    # By moment, of which there are few, and only then by example.
+    by_moment = sql.select(sql.column("as_of", "r"), *(sql.aliased(mean, named) for named, mean in means.items()))
+    by_moment = by_moment.from_(sql.subquery(_rates(names, kind), "r"), copy=False)
+    by_moment = by_moment.group_by(sql.column("as_of", "r"), copy=False)
+    query = sql.select().from_(sql.temporary(names.examples, "e"), copy=False)
+    on = exp.EQ(this=sql.column("as_of", "g"), expression=sql.column("as_of", "e"))
+    sql.join(query, sql.subquery(by_moment, "g"), on, side="LEFT")
     outputs = [
-        (Feature("everybody.lag1", NUMERICAL, PAST_LABEL), exp.Avg(this=newest)),
-        (Feature("everybody.mean.6", NUMERICAL, PAST_LABEL), exp.Avg(this=recent)),
+        (Feature("everybody.lag1", NUMERICAL, PAST_LABEL), sql.column("newest", "g")),
+        (Feature("everybody.mean.6", NUMERICAL, PAST_LABEL), sql.column("recent", "g")),
     ]
     return block("everybody", query, sql.column("example_id", "e"), outputs)
 
@@ -72,11 +76,14 @@ def _value(kind: TaskKind, alias: str) -> exp.Expression:
 
 
 def _ranked(names: Names, kind: TaskKind) -> exp.Select:
-    """(example_id, anchor_time, value, place): each example's known labels, the newest first."""
+    """(example_id, anchor_time, of, value, place): each example with its known labels, the newest first.
+
+    `of` is the anchor of the label; an example without one stands here once, with nulls.
+    """
     place = sql.numbered([sql.column("example_id", "x")], [sql.column("anchor_time", "y")], descending=True)
     query = sql.select(
-        sql.column("example_id", "x"),
-        sql.column("anchor_time", "y"),
+        *sql.columns(("example_id", "anchor_time"), "x"),
+        sql.aliased(sql.column("anchor_time", "y"), "of"),
         sql.aliased(_value(kind, "y"), "value"),
         sql.aliased(place, "place"),
     )
@@ -85,7 +92,7 @@ def _ranked(names: Names, kind: TaskKind) -> exp.Select:
         exp.EQ(this=sql.column("entity", "y"), expression=sql.column("entity", "x")),
         exp.LTE(this=sql.column("known_at", "y"), expression=sql.column("as_of", "x")),
     ]
-    return sql.join(query, sql.temporary(names.labels, "y"), sql.every(on))
+    return sql.join(query, sql.temporary(names.labels, "y"), sql.every(on), side="LEFT")
 
 
 def _rates(names: Names, kind: TaskKind) -> exp.Select:
@@ -99,7 +106,3 @@ def _rates(names: Names, kind: TaskKind) -> exp.Select:
     query = query.from_(sql.subquery(moments, "m"), copy=False)
     on = exp.LTE(this=sql.column("known_at", "r"), expression=sql.column("as_of", "m"))
     return sql.join(query, sql.subquery(means, "r"), on)
-
-
-def _same_example() -> exp.Expression:
-    return exp.EQ(this=sql.column("example_id", "l"), expression=sql.column("example_id", "e"))

@@ -21,17 +21,30 @@ WITH "drawn" AS (
       pg_temp.rfm_key("d"."draw")
     LIMIT 500
   ) AS "x"
+), "lots" AS (
+  SELECT
+    "d"."label",
+    "d"."draw"
+  FROM "drawn" AS "d"
+  ORDER BY
+    pg_temp.rfm_key("d"."draw")
+  LIMIT 1000
 ), "lot" AS (
   SELECT
     MAX("draw") AS "last"
   FROM (
     SELECT
-      "d"."draw"
-    FROM "drawn" AS "d"
-    ORDER BY
-      pg_temp.rfm_key("d"."draw")
-    LIMIT 1000
+      "draw"
+    FROM "lots"
   ) AS "x"
+), "met" AS (
+  SELECT
+    "label"
+  FROM "lots"
+  GROUP BY
+    "label"
+  HAVING
+    COUNT(*) >= 200
 ), "of_class" AS (
   SELECT
     "label" AS "label",
@@ -46,6 +59,10 @@ WITH "drawn" AS (
         "d"."draw",
         ROW_NUMBER() OVER (PARTITION BY "d"."label" ORDER BY pg_temp.rfm_key("d"."draw") ASC) AS "place"
       FROM "drawn" AS "d"
+      LEFT JOIN "met" AS "m"
+        ON "m"."label" = "d"."label"
+      WHERE
+        "m"."label" IS NULL
     ) AS "p"
     WHERE
       "p"."place" <= 200

@@ -21,17 +21,30 @@ WITH "DRAWN" AS (
       "D"."DRAW"
     LIMIT 500
   ) AS "X"
+), "LOTS" AS (
+  SELECT
+    "D"."LABEL",
+    "D"."DRAW"
+  FROM "DRAWN" AS "D"
+  ORDER BY
+    "D"."DRAW"
+  LIMIT 1000
 ), "LOT" AS (
   SELECT
     MAX("DRAW") AS "LAST"
   FROM (
     SELECT
-      "D"."DRAW"
-    FROM "DRAWN" AS "D"
-    ORDER BY
-      "D"."DRAW"
-    LIMIT 1000
+      "DRAW"
+    FROM "LOTS"
   ) AS "X"
+), "MET" AS (
+  SELECT
+    "LABEL"
+  FROM "LOTS"
+  GROUP BY
+    "LABEL"
+  HAVING
+    COUNT(*) >= 200
 ), "OF_CLASS" AS (
   SELECT
     "LABEL" AS "LABEL",
@@ -46,6 +59,10 @@ WITH "DRAWN" AS (
         "D"."DRAW",
         ROW_NUMBER() OVER (PARTITION BY "D"."LABEL" ORDER BY "D"."DRAW" ASC) AS "PLACE"
       FROM "DRAWN" AS "D"
+      LEFT JOIN "MET" AS "M"
+        ON "M"."LABEL" = "D"."LABEL"
+      WHERE
+        "M"."LABEL" IS NULL
     ) AS "P"
     WHERE
       "P"."PLACE" <= 200

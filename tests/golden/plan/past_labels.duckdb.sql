@@ -1,5 +1,5 @@
 SELECT
-  "e"."example_id" AS "example_id",
+  "l"."example_id" AS "example_id",
   MAX(CASE WHEN "l"."place" = 1 THEN "l"."value" END) AS "f0",
   MAX(CASE WHEN "l"."place" = 2 THEN "l"."value" END) AS "f1",
   MAX(CASE WHEN "l"."place" = 3 THEN "l"."value" END) AS "f2",
@@ -11,28 +11,27 @@ SELECT
   AVG(CASE WHEN "l"."place" <= 3 THEN "l"."value" END) AS "f8",
   AVG(CASE WHEN "l"."place" <= 12 THEN "l"."value" END) AS "f9",
   AVG("l"."value") AS "f10",
-  CAST(COUNT("l"."place") AS DOUBLE) AS "f11",
+  CAST(COUNT("l"."of") AS DOUBLE) AS "f11",
   MAX(
     CASE
       WHEN "l"."place" = 1
-      THEN CAST(DATE_DIFF('SECOND', "l"."anchor_time", "e"."anchor_time") AS DOUBLE) / 86400.0
+      THEN CAST(DATE_DIFF('SECOND', "l"."of", "l"."anchor_time") AS DOUBLE) / 86400.0
     END
   ) AS "f12"
-FROM "rfm_examples_x" AS "e"
-LEFT JOIN (
+FROM (
   SELECT
     "x"."example_id",
-    "y"."anchor_time",
+    "x"."anchor_time",
+    "y"."anchor_time" AS "of",
     CASE WHEN "y"."label" THEN 1.0 WHEN NOT (
       "y"."label"
     ) THEN 0.0 END AS "value",
     ROW_NUMBER() OVER (PARTITION BY "x"."example_id" ORDER BY "y"."anchor_time" DESC) AS "place"
   FROM "rfm_examples_x" AS "x"
-  INNER JOIN "rfm_labels_x" AS "y"
+  LEFT JOIN "rfm_labels_x" AS "y"
     ON "y"."entity" = "x"."entity" AND "y"."known_at" <= "x"."as_of"
 ) AS "l"
-  ON "l"."example_id" = "e"."example_id"
 GROUP BY
-  "e"."example_id"
+  "l"."example_id"
 ORDER BY
-  "e"."example_id"
+  "l"."example_id"
