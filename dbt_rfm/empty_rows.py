@@ -9,9 +9,9 @@ from __future__ import annotations
 from datetime import datetime
 
 import pyarrow as pa
-from sqlglot import exp
 
 from dbt_rfm.model.prediction_rows import prediction_rows
+from dbt_rfm.plan import sql
 from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.types import Table
 from dbt_rfm.snapshot import Snapshot
@@ -22,9 +22,8 @@ def empty_rows(task: Task, warehouse: Warehouse) -> pa.Table:
     """The prediction table's form for a task, without rows."""
 
     def no_values(table: Table, column: str) -> pa.ChunkedArray:
-        relation: exp.Select = exp.maybe_parse(f"select * from {table.relation}", dialect=warehouse.dialect)
-        select = exp.select(exp.column(exp.to_identifier(column, quoted=True))).from_(relation.subquery("r")).limit(0)
-        return warehouse.query(select).column(0)
+        select = sql.select(sql.column(column, "r")).from_(sql.relation(table, "r", warehouse.dialect), copy=False)
+        return warehouse.query(select.limit(0, copy=False)).column(0)
 
     key, ranking = task.entity.column.name, {}
     examples = {

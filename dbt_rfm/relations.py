@@ -16,12 +16,9 @@ from dbt_rfm.plan import sql
 from dbt_rfm.warehouse.base import Warehouse
 
 
-def named(target: JobTarget, alias: str | None = None) -> exp.Table:
+def named(target: JobTarget) -> exp.Table:
     """The relation, quoted."""
-    found = exp.table_(target.identifier, db=target.schema or None, catalog=target.database or None, quoted=True)
-    if alias:
-        found.set("alias", exp.TableAlias(this=sql.name(alias)))
-    return found
+    return exp.table_(target.identifier, db=target.schema or None, catalog=target.database or None, quoted=True)
 
 
 def exists(warehouse: Warehouse, target: JobTarget) -> bool:

@@ -232,7 +232,7 @@ def rollback(
 
 def _rollback_to(warehouse: Warehouse, target: JobTarget, version: int | None) -> dict[str, Any]:
     """The version's row of the registry."""
-    known = [r for r in registry.list_versions(warehouse, target, target.identifier).to_pylist()]
+    known = registry.list_versions(warehouse, target, target.identifier).to_pylist()
     if not known:
         raise DataError(
             f"no version of {target.identifier} was ever published",
