@@ -111,6 +111,7 @@ class Worker:
                     return self._do(site, home, claim, helps=helps)
             except RfmError as error:
                 self._there.discard((site.name, home))
+                self._without.discard((site.name, home))
                 self._cannot_look(site, error)
                 if not isinstance(error, RightMissing):
                     break  # what is not granted in one schema may be in the next

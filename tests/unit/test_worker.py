@@ -401,6 +401,33 @@ def test__schema__that_is_not_there__is_said_once_and_its_jobs_are_done_later(be
     assert len(jobs) == 1
 
 
+def test__schema__that_is_renamed__is_said_to_be_missing(bench: Bench) -> None:
+    class Renaming(Shared):
+        def query(self, sql: Any) -> Any:
+            if '"kept"."rfm_jobs"' in sql.sql():
+                bench.run("drop schema if exists kept cascade")
+            looks.append(sql)
+            if len(looks) == 50:
+                worker.stop()
+            return super().query(sql)
+
+        def has_schema(self, database: str | None, schema: str) -> bool:
+            asked.append(super().has_schema(database, schema))
+            if asked[-1]:
+                bench.run("create table kept.rfm_jobs as from rfm_jobs")
+            else:
+                worker.stop()
+            return asked[-1]
+
+    asked: list[bool] = []
+    looks: list[Any] = []
+    bench.run("create schema kept")
+    site = Site("dev", lambda: Renaming.open(bench.path, read_only=False), lambda: [JobTarget(None, "kept", "")])
+    worker = Worker([site], Settings(idle=0.1), Log(as_json=True, stream=bench.log))
+    worker.run()
+    assert asked == [True, False] and bench.events().count("schema_missing") == 1
+
+
 def test__schema__without_jobs_yet__is_not_said_to_be_missing(bench: Bench) -> None:
     bench.run("drop table rfm_jobs")
     bench.worker(once=True).run()
