@@ -97,7 +97,7 @@ def _looking_back_from(keyed: exp.Select, number: int, unit: str) -> exp.Select:
     """`keyed` with its times moved into the past."""
     moved = [sql.aliased(sql.later(sql.column(c, "k"), -number, unit), c) for c in ("anchor_time", "as_of")]
     query = sql.select(*sql.columns(("example_id", "key", "self"), "k"), *moved)
-    return query.from_(exp.Subquery(this=keyed.copy(), alias=exp.TableAlias(this=sql.name("k"))), copy=False)
+    return query.from_(sql.subquery(keyed.copy(), "k"), copy=False)
 
 
 def _newest_row(scope: Scope, names: Names, down: Link, others: list[Link]) -> exp.Select:
@@ -137,7 +137,7 @@ def _numbered(scope: Scope, names: Names, path: Path, others: list[Link]) -> exp
     entities = sql.select(sql.column("entity")).from_(sql.temporary(names.examples), copy=False)
     seen = [
         exp.In(this=top_key(path), query=exp.Subquery(this=entities)),
-        exp.Not(this=exp.Is(this=time.copy(), expression=exp.Null())),
+        sql.given(time),
     ]
     return query.where(*seen, copy=False)
 

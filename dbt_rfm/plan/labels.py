@@ -119,7 +119,7 @@ class _Build:
         for i, leaf in enumerate(self._columns):
             value = as_known(leaf.table, leaf.column, parents.alias("e", leaf.path), at)
             query = query.select(sql.aliased(value, f"column_{i}"), copy=False)
-        return query.where(exp.Not(this=exp.Is(this=key.copy(), expression=exp.Null())), copy=False)
+        return query.where(sql.given(key), copy=False)
 
 
 def aggregation_select(aggregation: BoundAggregation, graph: Graph, anchors: str) -> exp.Select:
@@ -142,7 +142,7 @@ def aggregation_select(aggregation: BoundAggregation, graph: Graph, anchors: str
         )
     by = sql.columns(("entity", "anchor_time"), "w")
     query = sql.select(*by, sql.aliased(result, "value"))
-    query = query.from_(exp.Subquery(this=rows, alias=exp.TableAlias(this=sql.name("w"))), copy=False)
+    query = query.from_(sql.subquery(rows, "w"), copy=False)
     return query.group_by(*(c.copy() for c in by), copy=False)
 
 
@@ -162,7 +162,7 @@ def _rows_in_window(aggregation: BoundAggregation, graph: Graph, path: Path, anc
     if aggregation.where is not None:
         query = query.where(inner_condition(aggregation, graph, path, query, _known_by(aggregation, at)), copy=False)
     if aggregation.function in ("FIRST", "LAST"):
-        query = query.where(exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null())), copy=False)
+        query = query.where(sql.given(value), copy=False)
     return query
 
 
@@ -198,7 +198,7 @@ def _place(aggregation: BoundAggregation, graph: Graph, path: Path) -> exp.Expre
 
 def _first_or_last(rows: exp.Select) -> exp.Select:
     query = sql.select(*sql.columns(("entity", "anchor_time", "value"), "w"))
-    query = query.from_(exp.Subquery(this=rows, alias=exp.TableAlias(this=sql.name("w"))), copy=False)
+    query = query.from_(sql.subquery(rows, "w"), copy=False)
     return query.where(exp.EQ(this=sql.column("place", "w"), expression=exp.Literal.number(1)), copy=False)
 
 

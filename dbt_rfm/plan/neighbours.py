@@ -144,8 +144,7 @@ class _Build:
         parent = self.scope.graph.schema.table(link.parent)
         query = sql.select(*_head(), *_columns(parent, "o"))
         query = query.from_(sql.temporary(pick.step.table, "b"), copy=False)
-        same_key = exp.EQ(this=sql.column(link.parent_column, "o"), expression=sql.column(link.child_column, "b"))
-        on = [same_key, *exists_at(parent, "o", sql.column(_AS_OF, "b"))]
+        on = [sql.linked(link, "b", "o"), *exists_at(parent, "o", sql.column(_AS_OF, "b"))]
         return sql.join(query, self.scope.graph.read(parent, "o"), sql.every(on))
 
     def _children(self, pick: _Pick, link: Link, size: int) -> exp.Select:
@@ -200,7 +199,7 @@ class _Build:
             asked = sql.select(sql.column(_KEY)).from_(sql.temporary("base"), copy=False)
             conditions.append(exp.In(this=key.copy(), query=exp.Subquery(this=asked)))
         if time is not None:
-            conditions.append(exp.Not(this=exp.Is(this=time.copy(), expression=exp.Null())))
+            conditions.append(sql.given(time))
         return query.where(*conditions, copy=False)
 
     def _newest(self, strict: bool) -> exp.Select:
@@ -211,7 +210,7 @@ class _Build:
         query = sql.select(*by, sql.aliased(exp.Max(this=seq), "newest"))
         points = sql.select(*sql.columns((_KEY, _AS_OF))).distinct(copy=False)
         points = points.from_(sql.temporary("base"), copy=False)
-        query = query.from_(exp.Subquery(this=points, alias=exp.TableAlias(this=sql.name("b"))), copy=False)
+        query = query.from_(sql.subquery(points, "b"), copy=False)
         known = exp.LT if strict else exp.LTE
         on = [
             exp.EQ(this=sql.column(_KEY, "c"), expression=sql.column(_KEY, "b")),
@@ -229,7 +228,7 @@ class _Build:
         query = sql.select(key, *highest).from_(sql.temporary("numbered", "r"), copy=False)
         sql.join_windows(query, sql.temporary(self.names.bounds, "x"), time, sql.column("lo", "x"), hi)
         query = query.group_by(key.copy(), hi.copy(), copy=False)
-        return exp.Subquery(this=query, alias=exp.TableAlias(this=sql.name("c")))
+        return sql.subquery(query, "c")
 
 
 def _head() -> list[exp.Expression]:
@@ -278,7 +277,7 @@ def _shown_name(column: str) -> str:
 
 def _ordered(table: Table, paths: Sequence[exp.Select]) -> exp.Select:
     """The rows of all paths to a table; those of one path share hop and link, which need no sorting then."""
-    rows = exp.Subquery(this=sql.union_all(paths), alias=exp.TableAlias(this=sql.name("rows")))
+    rows = sql.subquery(sql.union_all(paths), "rows")
     told = _RESULT if len(paths) > 1 else _RESULT[:1]
     names = [*told, *(_shown_name(k) for k in table.primary_key)]
     order = [exp.Ordered(this=sql.column(n), nulls_first=False) for n in names]

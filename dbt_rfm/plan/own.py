@@ -13,7 +13,7 @@ from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names, Output, block
 from dbt_rfm.plan.row_times import exists_at, time_of
 from dbt_rfm.plan.values import NUMERICAL, Scope, column_value
-from dbt_rfm.schema.types import Column, Link, SemanticType, Table
+from dbt_rfm.schema.types import Column, SemanticType, Table
 from dbt_rfm.snapshot import Feature
 
 _HOPS = 2
@@ -29,7 +29,7 @@ def own_block(scope: Scope, names: Names, table: Table, key: str) -> Block | Non
     todo = [(link, "o", link.parent, _HOPS) for link in scope.graph.schema.parents(table.name)]
     for i, (link, alias, label, left) in enumerate(todo):
         parent, named = scope.graph.schema.table(link.parent), f"p{i}"
-        on = [_linked(link, alias, named), *exists_at(parent, named, at.copy())]
+        on = [sql.linked(link, alias, named), *exists_at(parent, named, at.copy())]
         sql.join(query, scope.graph.read(parent, named), sql.every(on), side="LEFT")
         outputs += _outputs(scope, parent, named, "parent", label)
         if left > 1:
@@ -56,7 +56,3 @@ def _age(table: Table, column: Column, alias: str, source: str, label: str) -> O
     seen = exp.LTE(this=moment, expression=sql.column("as_of", "e"))
     days = sql.days_between(moment.copy(), sql.column("anchor_time", "e"))
     return Feature(f"{label}.{column.name}.age", NUMERICAL, source, table.name), exp.Max(this=sql.when(seen, days))
-
-
-def _linked(link: Link, child: str, parent: str) -> exp.Expression:
-    return exp.EQ(this=sql.column(link.parent_column, parent), expression=sql.column(link.child_column, child))

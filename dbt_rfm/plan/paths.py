@@ -103,11 +103,7 @@ def from_path(graph: Graph, path: Path, query: exp.Select) -> exp.Select:
     tables = tables_on(graph, path)
     query = query.from_(graph.read_asked(tables[0], path.above(0), path.alias(0)), copy=False)
     for i, table in enumerate(tables[1:], start=1):
-        link = path.links[i - 1]
-        on = exp.EQ(
-            this=sql.column(link.parent_column, path.alias(i)),
-            expression=sql.column(link.child_column, path.alias(i - 1)),
-        )
+        on = sql.linked(path.links[i - 1], path.alias(i - 1), path.alias(i))
         sql.join(query, graph.read_asked(table, path.above(i), path.alias(i)), on)
     for witness in witnesses(graph, path):
         query = witness.join(graph, query)
@@ -124,7 +120,7 @@ def join_parents(
     alias = start
     for i, link in enumerate(links):
         table, parent = graph.schema.table(link.parent), f"{prefix}_{i}"
-        key = exp.EQ(this=sql.column(link.parent_column, parent), expression=sql.column(link.child_column, alias))
+        key = sql.linked(link, alias, parent)
         conditions = [key, *(c.copy() for c in exists_at(table, parent, at))]
         sql.join(query, graph.read(table, parent), sql.every(conditions), side="LEFT")
         alias = parent

@@ -18,7 +18,7 @@ from sqlglot import exp
 from dbt_rfm.pql.ast import Scalar
 from dbt_rfm.pql.literals import EXACT
 from dbt_rfm.schema.data_types import has_zone
-from dbt_rfm.schema.types import Table
+from dbt_rfm.schema.types import Link, Table
 
 BEGINNING = datetime(1, 1, 1)  # earlier than every row: the start of a window that goes back for ever
 SECONDS_PER_DAY = 86_400
@@ -234,6 +234,11 @@ def union_all(queries: Sequence[exp.Expression]) -> exp.Expression:
     for query in queries[1:]:
         whole = exp.Union(this=whole, expression=query, distinct=False)
     return whole
+
+
+def linked(link: Link, child: str, parent: str) -> exp.Expression:
+    """That the row aliased `child` points at the one aliased `parent`."""
+    return exp.EQ(this=column(link.parent_column, parent), expression=column(link.child_column, child))
 
 
 def subquery(query: exp.Expression, alias: str) -> exp.Subquery:

@@ -139,9 +139,7 @@ def parent_values(
     todo = [(link, path.alias(0), "", hops) for link in scope.graph.schema.parents(path.table.name) if link != skip]
     for i, (link, alias, prefix, left) in enumerate(todo):
         table, parent = scope.graph.schema.table(link.parent), f"p{i}"
-        conditions: list[exp.Expression] = [
-            exp.EQ(this=sql.column(link.parent_column, parent), expression=sql.column(link.child_column, alias))
-        ]
+        conditions = [sql.linked(link, alias, parent)]
         if at is not None:
             conditions += exists_at(table, parent, at)
         elif table.time_column or table.valid_from or table.valid_to:

@@ -38,10 +38,7 @@ class Witness:
     def join(self, graph: Graph, query: exp.Select) -> exp.Select:
         below = self.start
         for i, link in enumerate(self.links):
-            on = exp.EQ(
-                this=sql.column(link.parent_column, self.alias(i)), expression=sql.column(link.child_column, below)
-            )
-            sql.join(query, self._read(graph, i), on, side="LEFT")
+            sql.join(query, self._read(graph, i), sql.linked(link, below, self.alias(i)), side="LEFT")
             below = self.alias(i)
         return query
 
