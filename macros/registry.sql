@@ -25,9 +25,31 @@
 {% endmacro %}
 
 
-{# 'BASE TABLE', 'VIEW', … or none: asked of the warehouse, since dbt's cache does not know what Python created. #}
+{# 'BASE TABLE', 'VIEW', 'MATERIALIZED VIEW', … or none: asked of the warehouse, since dbt's cache does not know what Python
+   created. #}
 {% macro relation_kind(relation) %}
+  {%- do return(adapter.dispatch('relation_kind', 'dbt_rfm')(relation)) -%}
+{% endmacro %}
+
+
+{% macro default__relation_kind(relation) %}
   {%- set found = run_query('select table_type from ' ~ dbt_rfm.information_schema(relation, 'tables') ~ ' where ' ~ dbt_rfm.is_relation(relation)) -%}
+  {%- do return(found.rows[0][0] if found.rows | length else none) -%}
+{% endmacro %}
+
+
+{# Its information schema knows no materialized views, and no table that the role may not use. #}
+{% macro postgres__relation_kind(relation) %}
+  {%- set sql -%}
+    select case c.relkind when 'v' then 'VIEW' when 'm' then 'MATERIALIZED VIEW' when 'f' then 'FOREIGN TABLE' else 'BASE TABLE' end
+    from pg_catalog.pg_class as c
+    inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
+    where
+        c.relkind in ('r', 'p', 'v', 'm', 'f')
+        and {{ dbt_rfm.is_stored_as('n.nspname', relation.schema, relation.quote_policy.schema) }}
+        and {{ dbt_rfm.is_stored_as('c.relname', relation.identifier, relation.quote_policy.identifier) }}
+  {%- endset -%}
+  {%- set found = run_query(sql) -%}
   {%- do return(found.rows[0][0] if found.rows | length else none) -%}
 {% endmacro %}
 

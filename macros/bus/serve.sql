@@ -49,7 +49,7 @@
   {%- else -%}
     {%- do dbt_rfm.require_no_dependents(target, kind) -%}
     {%- call statement('main' if typed else 'rfm_serve') -%}
-      {% if kind is not none %}drop {{ 'view' if kind == 'VIEW' else 'table' }} {{ target }};{% endif %}
+      {% if kind is not none %}drop {{ kind | replace('BASE ', '') }} {{ target }};{% endif %}
       alter table {{ fresh }} rename to {{ adapter.quote(target.identifier) }};
       insert into {{ target }} {{ rows }};
     {%- endcall -%}
@@ -85,7 +85,7 @@
     {%- call statement('main' if typed else 'rfm_serve') -%}execute immediate {{ dbt_rfm.text(block) }};{%- endcall -%}
   {%- else -%}
     {%- call statement('main' if typed else 'rfm_serve') -%}
-      {% if kind == 'VIEW' %}drop view {{ target }};{% endif %}
+      {% if kind not in [none, 'BASE TABLE'] %}drop {{ kind }} {{ target }};{% endif %}
       create or replace {{ transient }} table {{ target }} as select * from {{ fresh }};
       {{ marks }}
     {%- endcall -%}

@@ -247,16 +247,18 @@ class TestFeatures:
         assert built.success, built.log
         assert shop.rows("select distinct model_version from hooked") == [(2,)]
 
-    def test__view_in_the_way__is_replaced(self, shop: WorkerProject) -> None:
-        shop.write("models/was_view.sql", "{{ config(materialized='view') }} select 1 as nothing")
+    @pytest.mark.parametrize("kind", ["view", "materialized_view"])
+    def test__view_in_the_way__is_replaced(self, shop: WorkerProject, kind: str) -> None:
+        shop.execute("drop table if exists was_view")
+        shop.write("models/was_view.sql", f"{{{{ config(materialized='{kind}') }}}} select 1 as nothing")
         assert shop.dbt("run", "--select", "was_view").success
         shop.write("models/was_view.sql", predict())
 
         built = shop.dbt("run", "--select", "was_view")
 
         assert built.success, built.log
-        kind = "select table_type from information_schema.tables where table_name = 'was_view'"
-        assert shop.rows(kind) == [("BASE TABLE",)]
+        made = "select table_type from information_schema.tables where table_name = 'was_view'"
+        assert shop.rows(made) == [("BASE TABLE",)]
 
     def test__command_line__opens_the_same_warehouse(self, shop: WorkerProject, capsys: pytest.CaptureFixture) -> None:
         from dbt_rfm.cli import main
