@@ -61,7 +61,9 @@ _SESSION = (
 _MISSING_TABLE = re.compile(r'relation "(.+)" does not exist')
 _GONE = re.compile("closed the connection|no connection to the server|terminating connection")
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('dbt_rfm'))"  # as macros/bus/jobs.sql
-_CONNECTION_FAILURE = "08006"
+_ENDED = "canceling statement due to"
+_CONNECTION_FAILURE, _QUERY_CANCELED = "08006", "57014"
+_STOPPED = "Raise statement_timeout for this role; if somebody cancelled it, run dbt again."
 
 
 class Postgres:
@@ -268,6 +270,8 @@ class Postgres:
         state, line = getattr(error, "sqlstate", None) or "", _primary(error)
         if not state and (isinstance(error, adbc_driver_manager.OperationalError) or _GONE.search(line)):
             state = _CONNECTION_FAILURE  # libpq gives none when the server is gone
+        elif not state and _ENDED in line:
+            state = _QUERY_CANCELED  # nor Arrow, in the middle of a stream
         missing = _MISSING_TABLE.search(line) if state == "42P01" else None
         if missing:
             return ProjectError(f"table {missing[1]} does not exist in Postgres", hint=self._missing_hint(missing[1]))
@@ -333,8 +337,12 @@ def _by_state(state: str, line: str, role: str) -> RfmError:
         return DataError("Postgres has no disk space left", hint="Free some, or lower context_size.")
     if state.startswith("53"):
         return DataError(f"Postgres has not enough of something: {line}", hint="Try again later or lower context_size.")
-    if state == "57014":
-        return ProjectError(f"Postgres stopped a statement: {line}", hint="Raise statement_timeout for this role.")
+    if state == _QUERY_CANCELED:
+        return ProjectError(f"Postgres stopped a statement: {line}", hint=_STOPPED)
+    if state == "55P03":
+        return ProjectError(f"Postgres did not get a lock: {line}", hint="Another session holds it. Try again later.")
+    if state.startswith("40"):
+        return ProjectError(f"Postgres undid a transaction: {line}", hint="Run dbt again.")
     if state == "25006":
         return ProjectError("the database is read-only and takes no changes")
     if not state or state.startswith(("21", "22", "23")):

@@ -219,6 +219,21 @@ def test__has_schema__name__in_that_case_only(postgres):
     assert not postgres.has_schema(None, "Public")
 
 
+@pytest.mark.parametrize(
+    ("setting", "statement", "said"),
+    [
+        ("statement_timeout", "select pg_sleep(60)", "Raise statement_timeout for this role; if somebody cancelled it"),
+        ("lock_timeout", "select * from orders", "Another session holds it"),
+    ],
+)
+def test__errors__statement_that_is_ended__says_what_to_do(orders, postgres_output, setting, statement, said):
+    with Postgres.open(postgres_output) as other, other.transaction():
+        other.execute(exp.Command(this="LOCK", expression="TABLE orders"))
+        orders.execute(sql(f"set {setting} = '50ms'"))
+        with pytest.raises(ProjectError, match=said):
+            orders.query(sql(statement))
+
+
 def test__errors__connection_ended_by_the_server__says_it_is_gone(postgres, postgres_output):
     pid = postgres.query(sql("select pg_backend_pid() as pid"))["pid"][0].as_py()
     with Postgres.open(postgres_output) as other:
