@@ -44,7 +44,8 @@ from dbt_rfm.recommendation import ranking_snapshot
 from dbt_rfm.rows_around import rows_around
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.session import Session
-from dbt_rfm.shards import ROW, RunTables, bounds_of, said_of
+from dbt_rfm.shard_parts import ROW, bounds_of, said_of
+from dbt_rfm.shards import RunTables
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse

@@ -22,7 +22,8 @@ from dbt_rfm.plan.neighbours import shown_graph
 from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.session import Session
-from dbt_rfm.shards import RunTables, fetch, head
+from dbt_rfm.shard_parts import fetch, head
+from dbt_rfm.shards import RunTables
 from dbt_rfm.snapshot import Feature, Snapshot
 from dbt_rfm.task_kind import TaskKind
 

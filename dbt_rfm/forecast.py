@@ -43,7 +43,8 @@ from dbt_rfm.pql.task import Task
 from dbt_rfm.pql.windows import length
 from dbt_rfm.rows_around import rows_around
 from dbt_rfm.session import Session
-from dbt_rfm.shards import FIRST, GROUP, ROW, RunTables, bounds_of, said_of
+from dbt_rfm.shard_parts import FIRST, GROUP, ROW, bounds_of, said_of
+from dbt_rfm.shards import RunTables
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
 

@@ -35,7 +35,8 @@ from dbt_rfm.run_memory import graph_key, once, run_of
 from dbt_rfm.schema.from_job import label_table, schema_from_job
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.scoring import answer_shards
-from dbt_rfm.shards import Alone, Board, RunTables, number_of
+from dbt_rfm.shard_parts import number_of
+from dbt_rfm.shards import Alone, Board, RunTables
 from dbt_rfm.snapshot import CONTEXT, Snapshot
 from dbt_rfm.warehouse.base import Warehouse
 

@@ -43,7 +43,7 @@ from dbt_rfm.plan.template import statement
 from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.session import Session
-from dbt_rfm.shards import ROW, group_bounds, said_of
+from dbt_rfm.shard_parts import ROW, group_bounds, said_of
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse

@@ -15,7 +15,8 @@ from dbt_rfm.model.interface import Progress
 from dbt_rfm.model.prediction_rows import prediction_rows
 from dbt_rfm.model.step import Learnt
 from dbt_rfm.pql.task import Task
-from dbt_rfm.shards import Board, RunTables, number_of, part
+from dbt_rfm.shard_parts import number_of, part
+from dbt_rfm.shards import Board, RunTables
 from dbt_rfm.snapshot import QUERY, Snapshot
 
 
