@@ -19,9 +19,8 @@ from typing import Any
 from sqlglot import exp
 
 from dbt_rfm import __version__
-from dbt_rfm.errors import RfmError
 from dbt_rfm.job import JobTarget
-from dbt_rfm.leases import DONE, QUEUED, RUNNING, either, lapsed, now, seconds_from_now, token
+from dbt_rfm.leases import DONE, QUEUED, RUNNING, either, lapsed, now, seconds_from_now, token, went_through
 from dbt_rfm.plan import sql
 from dbt_rfm.relations import exists, matching, named, update
 from dbt_rfm.warehouse.base import Warehouse
@@ -112,12 +111,8 @@ class Bus:
         where = sql.every([matching(job_id=job_id, package_version=self._version), self._ours_to_take()])
         attempt = exp.Add(this=sql.column("attempt"), expression=exp.Literal.number(1))
         values = {"worker": ours, "status": RUNNING, "attempt": attempt, "progress": None, "message": None}
-        try:
-            self._update({**values, **self._renewed()}, where)
-        except RfmError:
-            # Two at once: some warehouses let the second fail. What is wrong otherwise is still wrong for the next one.
-            if self._ids(where):
-                raise
+        taking = {**values, **self._renewed()}
+        if not went_through(lambda: self._update(taking, where), lambda: bool(self._ids(where))):
             return None
         row = self._row(job_id, "worker", "status", "node_id", "spec", "attempt")
         if row is None or (row["worker"], row["status"]) != (ours, RUNNING):

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+from collections.abc import Callable
 
 from sqlglot import exp
 
+from dbt_rfm.errors import RfmError
 from dbt_rfm.plan import sql
 from dbt_rfm.relations import matching
 
@@ -36,6 +38,20 @@ def lapsed() -> exp.Expression:
     """True where somebody has held the row for too long."""
     late = exp.LT(this=sql.column("lease_until"), expression=now())
     return sql.every([matching(status=RUNNING), late])
+
+
+def went_through(change: Callable[[], None], is_free: Callable[[], bool]) -> bool:
+    """Make a change that takes a row; False where another was quicker.
+
+    Of two at once some warehouses let the second fail. What is wrong otherwise is still wrong for the next one.
+    """
+    try:
+        change()
+    except RfmError:
+        if is_free():
+            raise
+        return False
+    return True
 
 
 def either(one: exp.Expression, other: exp.Expression) -> exp.Expression:

@@ -16,9 +16,8 @@ from typing import Any
 from sqlglot import exp
 
 from dbt_rfm.bus import JobLost
-from dbt_rfm.errors import RfmError
 from dbt_rfm.job import JobTarget
-from dbt_rfm.leases import DONE, QUEUED, RUNNING, either, lapsed, now, seconds_from_now, token
+from dbt_rfm.leases import DONE, QUEUED, RUNNING, either, lapsed, now, seconds_from_now, token, went_through
 from dbt_rfm.plan import sql
 from dbt_rfm.relations import ensure, exists, matching, named, update
 from dbt_rfm.warehouse.base import Warehouse
@@ -71,12 +70,8 @@ class ShardBoard:
     def _takes(self, shard: int) -> bool:
         until = seconds_from_now(self._lease)
         where = sql.every([matching(shard=shard), _free()])
-        try:
-            self._update({"status": RUNNING, "worker": self.token, "lease_until": until}, where)
-        except RfmError:
-            # Two at once: some warehouses let the second fail. What is wrong otherwise is still wrong for the next one.
-            if shard in self._shards(_free()):
-                raise
+        taking = {"status": RUNNING, "worker": self.token, "lease_until": until}
+        if not went_through(lambda: self._update(taking, where), lambda: shard in self._shards(_free())):
             return False
         return shard in self._shards(matching(worker=self.token, status=RUNNING))
 
