@@ -25,7 +25,7 @@ from dbt_rfm.warehouse.catalogue import kinds
 from dbt_rfm.warehouse.messages import first_line, without_values
 from dbt_rfm.warehouse.postgres_sql import SESSION_FUNCTIONS, parted, written
 from dbt_rfm.warehouse.postgres_types import is_opaque, loadable, plain, with_digits
-from dbt_rfm.warehouse.statements import begun, everything_of, quoted
+from dbt_rfm.warehouse.statements import Transaction, everything_of, quoted
 
 try:
     import adbc_driver_manager
@@ -75,7 +75,7 @@ class Postgres:
     def __init__(self, connection: dbapi.Connection) -> None:
         """`connection` commits each statement by itself (`autocommit`)."""
         self._connection = connection
-        self._in_transaction = False
+        self._transaction = Transaction(self._run)
         self._role = "the role"  # as errors name it
 
     @classmethod
@@ -164,13 +164,13 @@ class Postgres:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All statements inside take effect together, or none; inside an open one it joins."""
-        with self._begun("BEGIN"):
+        with self._transaction.joined():
             yield
 
     @contextmanager
     def one_state(self, relations: Sequence[str]) -> Iterator[Mapping[str, str]]:
         """The relations under their own names, seen as they are now, whatever others commit meanwhile."""
-        with self._begun("BEGIN ISOLATION LEVEL REPEATABLE READ"):
+        with self._transaction.joined("BEGIN ISOLATION LEVEL REPEATABLE READ"):
             yield {relation: relation for relation in relations}
 
     def tables(self, database: str | None, schema: str, name: str | None = None) -> dict[str, str]:
@@ -181,18 +181,6 @@ class Postgres:
         """Whether there is a schema of that name, also one that the role may not use."""
         named = exp.column("nspname").eq(exp.Literal.string(schema))
         return len(self.query(exp.select("nspname").from_("pg_catalog.pg_namespace").where(named))) > 0
-
-    @contextmanager
-    def _begun(self, begin: str) -> Iterator[None]:
-        if self._in_transaction:
-            yield
-            return
-        self._in_transaction = True
-        try:
-            with begun(self._run, begin):
-                yield
-        finally:
-            self._in_transaction = False
 
     @contextmanager
     def _stepwise(self, sql: exp.Expression) -> Iterator[str]:
@@ -279,7 +267,7 @@ class Postgres:
 
     def _missing_hint(self, name: str) -> str:
         build = "Build it first, e.g. with `dbt build`."
-        if self._in_transaction:
+        if self._transaction.is_open:
             return build  # the failed statement ended it: nothing can be asked any more
         known = self.query(exp.select("table_name").from_("information_schema.tables")).column(0).to_pylist()
         near = did_you_mean(name.rsplit(".", 1)[-1], known)

@@ -30,7 +30,7 @@ from dbt_rfm.warehouse.catalogue import kinds, listed, schemas
 from dbt_rfm.warehouse.messages import first_line, without_values
 from dbt_rfm.warehouse.snowflake_sql import SnowflakeRfm, other_case
 from dbt_rfm.warehouse.snowflake_types import data_type, loadable, plain, sql_type
-from dbt_rfm.warehouse.statements import begun, everything_of, literal, quoted
+from dbt_rfm.warehouse.statements import Transaction, everything_of, literal, quoted
 
 try:
     import snowflake.connector
@@ -79,7 +79,7 @@ class Snowflake:
     def __init__(self, connection: Any) -> None:
         """`connection` is made with `connection_arguments`."""
         self._connection = connection
-        self._in_transaction = False
+        self._transaction = Transaction(self._run)
 
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Self:
@@ -145,15 +145,8 @@ class Snowflake:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All statements inside take effect together, or none, but for DDL; inside an open one it joins."""
-        if self._in_transaction:
+        with self._transaction.joined():
             yield
-            return
-        self._in_transaction = True
-        try:
-            with begun(self._run, "BEGIN"):
-                yield
-        finally:
-            self._in_transaction = False
 
     @contextmanager
     def one_state(self, relations: Sequence[str]) -> Iterator[Mapping[str, str]]:

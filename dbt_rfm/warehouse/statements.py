@@ -40,3 +40,23 @@ def begun(run: Callable[[str], None], begin: str) -> Iterator[None]:
             run("ROLLBACK")
         raise
     run("COMMIT")
+
+
+class Transaction:
+    """The transaction of a connection that cannot be asked for it: one that is begun inside an open one joins it."""
+
+    def __init__(self, run: Callable[[str], None]) -> None:
+        self._run = run
+        self.is_open = False
+
+    @contextmanager
+    def joined(self, begin: str = "BEGIN") -> Iterator[None]:
+        if self.is_open:
+            yield
+            return
+        self.is_open = True
+        try:
+            with begun(self._run, begin):
+                yield
+        finally:
+            self.is_open = False
