@@ -22,7 +22,8 @@ def summary_block(scope: Scope, summary: Summary) -> Block:
     sums = Sums(scope, summary)
     query, outputs = _Outputs(summary, sums).read()
     made = block(summary.name, query, sql.column("example_id", "k"), outputs)
-    return Block(made.name, sql.with_steps(made.select, sums.steps), made.features)
+    steps = [*sums.steps, ("recent", _recent(sums))] if sums.detail.newest > 1 else sums.steps
+    return Block(made.name, sql.with_steps(made.select, steps), made.features)
 
 
 class _Outputs:
@@ -93,7 +94,8 @@ class _Outputs:
         place = seq if k == 0 else exp.Sub(this=seq, expression=exp.Literal.number(k))
         on = [_same("key", alias, "k"), exp.EQ(this=sql.column("seq", alias), expression=place)]
         on += self.sums.visible(alias, "k")
-        sql.join(query, sql.temporary("numbered", alias), sql.every(on), side="LEFT")
+        rows = "recent" if self.detail.newest > 1 else "numbered"
+        sql.join(query, sql.temporary(rows, alias), sql.every(on), side="LEFT")
         suffix = "last" if k == 0 else f"last{k + 1}"
         outputs: list[Output] = [
             (self._feature(f"{value.label}.{suffix}", value.kind), sql.column(f"v{i}", alias))
@@ -114,6 +116,18 @@ class _Outputs:
             (self._feature(f"{label}.distinct"), sql.as_double(self._told(f"d{i}"))),
             (self._feature(f"{label}.most_frequent", CATEGORICAL), sql.column(f"v{i}", alias)),
         ]
+
+
+def _recent(sums: Sums) -> exp.Select:
+    """The rows that are among the newest of some point: few, so that each of the newest is not sought among all."""
+    newest, seq = sql.column(f"newest_{len(sums.windows) - 1}", "s"), sql.column("seq", "r")
+    oldest = exp.Sub(this=newest, expression=exp.Literal.number(sums.detail.newest))
+    among = [_same("key", "s", "r"), exp.LTE(this=seq, expression=newest.copy())]
+    among.append(exp.GT(this=seq.copy(), expression=oldest))
+    points = sql.select(exp.Literal.number(1)).from_(sql.temporary(sums.steps[-1][0], "s"), copy=False)
+    shown = exp.Exists(this=points.where(*among, copy=False))
+    everything = exp.Column(this=exp.Star(), table=sql.name("r"))
+    return sql.select(everything).from_(sql.temporary("numbered", "r"), copy=False).where(shown, copy=False)
 
 
 def _std(variance: exp.Expression) -> exp.Expression:
