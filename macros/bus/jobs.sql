@@ -6,6 +6,7 @@
 #}
 {% macro queue_job(jobs, job_id, job) %}
   {%- do dbt_rfm.make_jobs_table(jobs) -%}
+  {%- do dbt_rfm.warn_of_shared_history(jobs, job) -%}
   {%- set target = dbt_rfm.text(this) -%}
   {%- set older = 'target = ' ~ target ~ ' and job_id <> ' ~ dbt_rfm.text(job_id) -%}
   {%- do dbt_rfm.cancel_jobs(jobs, older, 'a newer run asks for the same prediction (' ~ job_id ~ ')') -%}
@@ -30,6 +31,19 @@
     where not exists (select 1 from {{ jobs }} where job_id = {{ dbt_rfm.text(job_id) }})
   {%- endset -%}
   {%- do dbt_rfm.run_committed(sql) -%}
+{% endmacro %}
+
+
+{# Two targets with one rfm schema (a var is the same for both) would retire each other's versions without a word. #}
+{% macro warn_of_shared_history(jobs, job) %}
+  {%- set sql -%}
+    select distinct target from {{ jobs }}
+    where status = 'done' and node_id = {{ dbt_rfm.text(job.unique_id) }} and target <> {{ dbt_rfm.text(this) }}
+  {%- endset -%}
+  {%- set name = this.include(database=false, schema=false) | string -%}
+  {%- for row in dbt_rfm.run_fresh(sql).rows if row[0].split('.') | last == name -%}
+    {%- do exceptions.warn(this ~ ' and ' ~ row[0] ~ ' share the history and the versions in schema ' ~ jobs.schema ~ ": each build retires the other's version.\n  Give each target an rfm schema of its own: the var dbt_rfm_schema, with --vars for one of them. After a move, delete the old one's rows from " ~ jobs ~ '.') -%}
+  {%- endfor -%}
 {% endmacro %}
 
 

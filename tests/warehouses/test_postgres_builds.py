@@ -247,6 +247,19 @@ class TestFeatures:
         assert built.success, built.log
         assert shop.rows("select distinct model_version from hooked") == [(2,)]
 
+    def test__other_target__with_the_same_rfm_schema__is_warned_of(self, shop: WorkerProject) -> None:
+        before = shop.dbt("run", "--select", "hooked")
+        shop.execute(
+            "insert into rfm_jobs (job_id, node_id, target, status) "
+            """values ('of prod', 'model.shop.hooked', '"postgres"."prod"."hooked"', 'done')"""
+        )
+
+        built = shop.dbt("run", "--select", "hooked")
+
+        shop.execute("delete from rfm_jobs where job_id = 'of prod'")
+        assert built.success and "share the history" not in before.log
+        assert '"shop"."hooked" and "postgres"."prod"."hooked" share the history and the versions in schema' in built.log
+
     @pytest.mark.parametrize("kind", ["view", "materialized_view"])
     def test__view_in_the_way__is_replaced(self, shop: WorkerProject, kind: str) -> None:
         shop.execute("drop table if exists was_view")
