@@ -29,7 +29,7 @@ class JobTable:
     constraints: tuple[Mapping[str, Any], ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
     event_time: str | None = None
-    snapshot_columns: Mapping[str, str] = field(default_factory=dict)  # dbt_valid_from, dbt_valid_to as configured
+    snapshot_columns: Mapping[str, str] = field(default_factory=dict)  # dbt_valid_from and the others as configured
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from dbt_rfm.schema import declared
 Tables = Sequence[str] | Mapping[str, str]
 
 _RELATIONS = ("model", "seed", "snapshot", "source")
+_SNAPSHOT_COLUMNS = ("dbt_valid_from", "dbt_valid_to", "dbt_scd_id", "dbt_updated_at", "dbt_is_deleted")
 _NOT_SQL = re.compile(r"'(?:[^']|'')*(?:'|$)|--[^\n]*|#[^\n]*|/\*.*?\*/", re.S)
 _TABLE_DOT_COLUMN = re.compile(r"(?<![\w.`])(?:`([^`]+)`|([A-Za-z_]\w*))\s*\.\s*(?=\*|`|\(|[A-Za-z_])")
 _VERSIONED = re.compile(r"([^.]+)\.v([0-9]+)")  # of a model: orders.v1
@@ -217,7 +218,7 @@ def _snapshot_columns(node: Mapping[str, Any], config: Mapping[str, Any]) -> dic
     if node["resource_type"] != "snapshot":
         return {}
     given = config.get("snapshot_meta_column_names") or {}
-    return {name: given.get(name) or name for name in ("dbt_valid_from", "dbt_valid_to")}
+    return {name: given.get(name) or name for name in _SNAPSHOT_COLUMNS}
 
 
 def job_tests(manifest: Mapping[str, Any], unique_ids: Iterable[str]) -> tuple[JobTest, ...]:

@@ -137,14 +137,16 @@
 {% endmacro %}
 
 
-{# The validity columns of a dbt snapshot under the names the project gave them; empty for everything else. #}
+{# dbt's own columns of a snapshot under the names the project gave them; empty for everything else. #}
 {% macro snapshot_columns(node) %}
-  {%- if node.get('resource_type') != 'snapshot' -%}{%- do return({}) -%}{%- endif -%}
-  {%- set given = (node.get('config') or {}).get('snapshot_meta_column_names') or {} -%}
-  {%- do return({
-      'dbt_valid_from': given.get('dbt_valid_from') or 'dbt_valid_from',
-      'dbt_valid_to': given.get('dbt_valid_to') or 'dbt_valid_to',
-  }) -%}
+  {%- set names = {} -%}
+  {%- if node.get('resource_type') == 'snapshot' -%}
+    {%- set given = (node.get('config') or {}).get('snapshot_meta_column_names') or {} -%}
+    {%- for name in ['dbt_valid_from', 'dbt_valid_to', 'dbt_scd_id', 'dbt_updated_at', 'dbt_is_deleted'] -%}
+      {%- do names.update({name: given.get(name) or name}) -%}
+    {%- endfor -%}
+  {%- endif -%}
+  {%- do return(names) -%}
 {% endmacro %}
 
 

@@ -7,7 +7,7 @@ Keys, links and times are settled before semantic types, because a key is an id 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 
@@ -20,13 +20,11 @@ from dbt_rfm.schema.infer import infer
 from dbt_rfm.schema.meta import TableMeta, read_meta
 from dbt_rfm.schema.probe import Probe
 from dbt_rfm.schema.semantics import by_data_type, key_columns, with_semantics
+from dbt_rfm.schema.snapshots import columns_of_dbt, without_deleted
 from dbt_rfm.schema.time_links import timed_ways, with_time_links
 from dbt_rfm.schema.times import SeveralTimes, is_overwritten, of_all, with_time
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 from dbt_rfm.warehouse.base import Warehouse
-
-# dbt's own columns in snapshots: they describe the row's version, not the thing.
-_SNAPSHOT_COLUMNS = frozenset({"dbt_scd_id", "dbt_updated_at", "dbt_is_deleted"})
 
 
 def schema_from_job(job: Job, warehouse: Warehouse, *, as_of: datetime | None = None) -> RelationalSchema:
@@ -40,7 +38,8 @@ def schema_from_job(job: Job, warehouse: Warehouse, *, as_of: datetime | None = 
     found = declared.links(job, drafts)
     inferred = infer(tables, found.links, probe, combined=found.combined)
     links, cut = _without_ignored((*found.links, *inferred.links), metas)
-    finished = [_finish(table, links, metas[table.name], probe) for table in inferred.tables]
+    of_dbt = {given.alias: columns_of_dbt(given) for given in job.tables}
+    finished = [_finish(table, links, metas[table.name], of_dbt[table.name], probe) for table in inferred.tables]
     notes = [key.note for key in keys.values() if key and key.note]
     notes += [*found.notes, *inferred.notes, *cut]
     notes += _unread(finished, inferred.tables, metas)
@@ -98,7 +97,7 @@ def _draft(given: JobTable, meta: TableMeta, warehouse: Warehouse) -> Table:
     table = Table(given.alias, given.relation, columns, unique_id=given.unique_id)
     for name in meta.columns:
         table.column(name)
-    return with_time(table, given, meta)
+    return without_deleted(with_time(table, given, meta), given, warehouse.dialect)
 
 
 def _without_ignored(links: Sequence[Link], metas: Mapping[str, TableMeta]) -> tuple[tuple[Link, ...], list[str]]:
@@ -118,7 +117,7 @@ def _lacks_a_column(tables: Sequence[Table], link: CombinedLink) -> bool:
     return not (has[link.child].issuperset(link.columns) and has[link.parent].issuperset(link.fields))
 
 
-def _finish(table: Table, links: Sequence[Link], meta: TableMeta, probe: Probe) -> Table:
+def _finish(table: Table, links: Sequence[Link], meta: TableMeta, of_dbt: Set[str], probe: Probe) -> Table:
     """Leave out what is ignored or cannot be read, and settle the semantic types of the rest."""
     needed = {table.time_column, table.time_link, table.valid_from, table.valid_to, *table.primary_key}
     for name in sorted(n for n in needed if n and meta.of(n).ignore):
@@ -128,13 +127,13 @@ def _finish(table: Table, links: Sequence[Link], meta: TableMeta, probe: Probe) 
             hint="Declare another key or time column, or do not ignore it.",
         )
     needed |= key_columns(table, links)
-    columns = tuple(c for c in table.columns if c.name in needed or not _left_out(table, c, meta))
+    columns = tuple(c for c in table.columns if c.name in needed or not _left_out(table, c, meta, of_dbt))
     left_out = tuple(c.name for c in table.columns if c not in columns)
     return with_semantics(replace(table, columns=columns, left_out=left_out), links, meta, probe)
 
 
-def _left_out(table: Table, column: Column, meta: TableMeta) -> bool:
-    technical = table.valid_from is not None and column.name.casefold() in _SNAPSHOT_COLUMNS
+def _left_out(table: Table, column: Column, meta: TableMeta, of_dbt: Set[str]) -> bool:
+    technical = table.valid_from is not None and column.name.casefold() in of_dbt
     unread = technical or by_data_type(column.data_type) is None or _is_lost(table, column, meta)
     return meta.of(column.name).ignore or unread
 

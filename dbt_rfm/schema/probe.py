@@ -52,9 +52,7 @@ class Probe:
         """Spread over all rows; in a snapshot table over the rows valid at `as_of`, or now."""
         rows = self.rows(table)
         if table.valid_to is not None:
-            valid = exp.Is(this=column(table.valid_to), expression=exp.Null())
-            ends = self._earlier(table, table.valid_to)
-            rows = rows.where(valid if ends is None else exp.or_(valid, exp.Not(this=ends)))
+            rows = rows.where(valid_at(table, self.as_of or datetime.now(UTC)))
         return self._ask(rows, columns, ())[0]
 
     def sample(
@@ -165,6 +163,15 @@ def time_of(table: Table, named: str, alias: str | None = None) -> exp.Expressio
     if has_zone(table.column(named).data_type):
         time = exp.AtTimeZone(this=time, zone=exp.Literal.string("UTC"))
     return _as_timestamp(time)
+
+
+def valid_at(table: Table, moment: datetime) -> exp.Expression:
+    """Whether a version of a snapshot's row holds after a moment: without an end, or with a later one, as that which
+    dbt_valid_to_current gives to current rows."""
+    assert table.valid_to is not None, "only a snapshot has versions"
+    open_end = exp.Is(this=column(table.valid_to), expression=exp.Null())
+    later = exp.GT(this=time_of(table, table.valid_to), expression=moment_of(naive_utc(moment)))
+    return exp.or_(open_end, later)
 
 
 def moment_of(moment: datetime) -> exp.Expression:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from sqlglot import exp
 
 from dbt_rfm.errors import DataError
 from dbt_rfm.schema.data_types import Family, comparable, family
-from dbt_rfm.schema.probe import column
+from dbt_rfm.schema.probe import column, valid_at
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, Table
 from dbt_rfm.warehouse.base import Warehouse
 
@@ -157,7 +158,7 @@ def _current(table: Table, warehouse: Warehouse) -> exp.Select:
     rows = _rows(table, warehouse)
     if table.valid_to is None:
         return rows
-    return rows.where(exp.Is(this=column(table.valid_to), expression=exp.Null()))
+    return rows.where(valid_at(table, datetime.now(UTC)))
 
 
 def _size(table: Table, warehouse: Warehouse) -> tuple[int, int]:

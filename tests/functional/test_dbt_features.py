@@ -49,6 +49,26 @@ unit_tests:
     expect: {rows: [{customer_id: 1}]}
 """
 
+PEOPLE = """
+snapshots:
+  - name: people
+    relation: ref('customers')
+    config:
+      unique_key: customer_id
+      strategy: timestamp
+      updated_at: signed_up_at
+      hard_deletes: new_record
+      dbt_valid_to_current: "cast('9999-12-31' as timestamp)"
+      snapshot_meta_column_names: {dbt_valid_to: until, dbt_is_deleted: gone}
+    columns: [{name: customer_id, data_tests: [not_null]}]
+models:
+  - name: purchases
+    config: {event_time: ordered_at}
+    columns:
+      - name: customer_id
+        data_tests: [{relationships: {arguments: {to: ref('people'), field: customer_id}}}]
+"""
+
 VERSIONS = """
 models:
   - name: value
@@ -266,3 +286,18 @@ class TestGrownProject:
         shop.remove("models/churn_elsewhere.sql")
         assert "both have a prediction churn" in built.messages["churn_elsewhere"]
         assert shop.rows("select schema_name from information_schema.schemata where schema_name = 'kept'") == []
+
+    def test__snapshot__deletions_as_rows__who_was_deleted_is_not_asked_about(self, shop: Project) -> None:
+        shop.write("snapshots/people.yml", PEOPLE)
+        shop.write("models/purchases.sql", "select order_id, customer_id, ordered_at from {{ ref('orders') }}")
+        query = "PREDICT COUNT(purchases.*, 0, 90, days) = 0 FOR EACH people.customer_id"
+        shop.write("models/silent.sql", predict(query, rfm="'context_size': 60, 'anchor': 'now'"))
+        assert shop.dbt("build", "--select", "people", "purchases").success
+        shop.execute("delete from customers where customer_id <= 5")
+        assert shop.dbt("snapshot", "--select", "people").success
+
+        built = shop.dbt("run", "--select", "silent")
+
+        assert built.success, built.log
+        assert shop.rows("select count(*) from people where customer_id <= 5 and gone = 'True'") == [(5,)]
+        assert shop.rows("select min(customer_id), count(*) from silent") == [(6, 75)]

@@ -256,7 +256,8 @@ def test__table__everything_the_schema_needs__taken_over():
     assert table.relation == '"db"."main"."customers"'
     assert (table.primary_key, table.event_time) == (("id",), "at")
     assert table.meta == {"rfm": {"time_column": "none"}}
-    assert table.snapshot_columns == {"dbt_valid_from": "dbt_valid_from", "dbt_valid_to": "until"}
+    others = ("dbt_valid_from", "dbt_scd_id", "dbt_updated_at", "dbt_is_deleted")
+    assert table.snapshot_columns == {name: name for name in others} | {"dbt_valid_to": "until"}
 
 
 def test__labels__relation_of_the_table_and_not_part_of_the_graph(shop):
