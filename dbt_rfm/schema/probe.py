@@ -171,7 +171,7 @@ def valid_at(table: Table, moment: datetime) -> exp.Expression:
     assert table.valid_to is not None, "only a snapshot has versions"
     open_end = exp.Is(this=column(table.valid_to), expression=exp.Null())
     later = exp.GT(this=time_of(table, table.valid_to), expression=moment_of(naive_utc(moment)))
-    return exp.or_(open_end, later)
+    return exp.Or(this=open_end, expression=later)
 
 
 def moment_of(moment: datetime) -> exp.Expression:
