@@ -49,6 +49,12 @@ def test__plugins__is_no_name_of_ours() -> None:
     assert not [path for path in (ROOT / "dbt_rfm").rglob("plugins*")]
 
 
+def test__map_of_the_code__every_module_beside_the_rooms__has_a_place() -> None:
+    page = (ROOT / "docs" / "index.md").read_text()
+    modules = {path.name for path in (ROOT / "dbt_rfm").glob("*.py")} - {"__init__.py"}
+    assert sorted(name for name in modules if not re.search(rf"[`/]{re.escape(name)}`", page)) == []
+
+
 def test__version__agrees_everywhere() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     dbt_project = yaml.safe_load((ROOT / "dbt_project.yml").read_text())
