@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dbt_rfm.model.families.rfm.network import CATEGORY_VECTORS, IDENTITY, RelationalTransformer
-from dbt_rfm.model.prepared import QUANTILE_LEVELS
+from dbt_rfm.model.families.rfm.pinball import pinball
 from dbt_rfm.pretrain.prior import Batch
 from dbt_rfm.task_kind import TaskKind
 
@@ -46,11 +46,3 @@ def masked(logits: Tensor, batch: Batch) -> Tensor:
     number = torch.from_numpy(batch.num_classes).to(logits.device)
     unused = torch.arange(logits.shape[-1], device=logits.device) >= number[:, None]
     return logits.masked_fill(unused[:, None], float("-inf"))
-
-
-def pinball(found: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """found [B, Q, L] against the stretch [low, high] [B, Q]; the mean over levels."""
-    levels = torch.tensor(QUANTILE_LEVELS, device=found.device)
-    short = (low.unsqueeze(-1) - found).clamp(min=0)
-    over = (found - high.unsqueeze(-1)).clamp(min=0)
-    return (levels * short + (1 - levels) * over).mean()

@@ -49,6 +49,23 @@ def test__plugins__is_no_name_of_ours() -> None:
     assert not [path for path in (ROOT / "dbt_rfm").rglob("plugins*")]
 
 
+_NOT_BELOW = {
+    "schema": {"pql", "plan", "model", "pretrain"},
+    "pql": {"plan", "warehouse", "model", "pretrain"},
+    "plan": {"warehouse", "model", "pretrain"},
+    "warehouse": {"pql", "model", "pretrain"},
+    "model": {"schema", "pql", "plan", "warehouse", "pretrain"},
+}
+
+
+@pytest.mark.parametrize("room", _NOT_BELOW)
+def test__imports__of_a_room__go_down_only(room: str) -> None:
+    texts = {path: path.read_text() for path in (ROOT / "dbt_rfm" / room).rglob("*.py")}
+    assert texts
+    found = {(path.name, other) for path, text in texts.items() for other in re.findall(r"from dbt_rfm\.(\w+)", text)}
+    assert sorted(f"{name} imports {other}" for name, other in found if other in _NOT_BELOW[room]) == []
+
+
 def test__map_of_the_code__every_module_beside_the_rooms__has_a_place() -> None:
     page = (ROOT / "docs" / "index.md").read_text()
     modules = {path.name for path in (ROOT / "dbt_rfm").glob("*.py")} - {"__init__.py"}

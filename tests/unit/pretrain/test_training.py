@@ -12,10 +12,11 @@ import torch
 from dbt_rfm.errors import ModelError
 from dbt_rfm.model.families.rfm.checkpoint import read_checkpoint
 from dbt_rfm.model.families.rfm.network import NetworkConfig, RelationalTransformer
+from dbt_rfm.model.families.rfm.pinball import pinball
 from dbt_rfm.pretrain import pretrain
 from dbt_rfm.pretrain.export import export
 from dbt_rfm.pretrain.held_out import score_baselines, score_network
-from dbt_rfm.pretrain.losses import loss_of, outputs, pinball
+from dbt_rfm.pretrain.losses import loss_of, outputs
 from dbt_rfm.pretrain.prior import draw_batch
 from dbt_rfm.pretrain.training import LOG_FILE, STATE_FILE, Trainer, TrainingConfig
 from dbt_rfm.task_kind import TaskKind

@@ -29,6 +29,7 @@ from dbt_rfm.model.families.rfm.episodes import QUESTIONS, Episode, draw_episode
 from dbt_rfm.model.families.rfm.in_context import InContextModel, checked
 from dbt_rfm.model.families.rfm.network import CATEGORY_VECTORS, IDENTITY, RelationalTransformer
 from dbt_rfm.model.families.rfm.opinions import batched
+from dbt_rfm.model.families.rfm.pinball import pinball
 from dbt_rfm.model.families.rfm.watched import Watched
 from dbt_rfm.model.files import File
 from dbt_rfm.model.interface import Labelled, Progress
@@ -36,7 +37,6 @@ from dbt_rfm.model.memory import LACK, halved
 from dbt_rfm.model.packing import packed, unpacked
 from dbt_rfm.model.reading import Reading
 from dbt_rfm.model.stop import Stop
-from dbt_rfm.pretrain.losses import pinball
 from dbt_rfm.task_kind import TaskKind
 
 _RATE = 1e-3
