@@ -2,8 +2,9 @@
 
 In: Arrow tables of the driver. Out: Arrow tables of plain types. NUMERIC comes as text: it becomes a decimal where the
 column declares its digits, or if all values are whole, else a double. What Arrow has no type for, `is_opaque` tells,
-and it is asked for as text. The driver counts the moments of Postgres from 1970 instead of 2000 without a look at how
-far Arrow counts: what is too late for that, infinity for one, arrives as a moment before all of Postgres's.
+and it is asked for as text. CHAR(n) comes without the blanks that fill it up: they mean nothing there, and would be
+meant where it is compared with text. The driver counts the moments of Postgres from 1970 instead of 2000 without a
+look at how far Arrow counts: what is too late for that, infinity for one, arrives as a moment before all of Postgres's.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ def _is_numeric(field: pa.Field) -> bool:
     return isinstance(field.type, pa.OpaqueType) and field.type.type_name == "numeric"
 
 
+def _is_padded(field: pa.Field) -> bool:
+    return (field.metadata or {}).get(b"POSTGRESQL:type") == b"bpchar"
+
+
 def with_digits(name: str, field: pa.Field) -> str:
     digits = _digits(field) if _is_numeric(field) else None
     return f"{name}({digits[0]},{digits[1]})" if digits else name
@@ -57,6 +62,7 @@ def plain(rows: pa.Table) -> pa.Table:
     """Without the driver's own types and notes."""
     schema = pa.schema([pa.field(f.name, _plain_type(f, rows.column(i))) for i, f in enumerate(rows.schema)])
     columns = [_as_plain(rows.column(i), field) for i, field in enumerate(schema)]
+    columns = [pc.utf8_rtrim(c, " ") if _is_padded(f) else c for c, f in zip(columns, rows.schema, strict=True)]
     columns = [_in_order(column) if is_moment(column.type) else column for column in columns]
     return in_calendar(pa.table(columns, schema=schema))
 

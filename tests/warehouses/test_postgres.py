@@ -88,6 +88,11 @@ def test__query__types_arrow_lacks__text(postgres):
     ]
 
 
+def test__query__char__without_what_fills_it_up(postgres):
+    rows = postgres.query(sql("select 'ab'::char(5) as padded, 'ab  '::text as kept, null::char(2) as missing"))
+    assert rows.to_pylist() == [{"padded": "ab", "kept": "ab  ", "missing": None}]
+
+
 def test__query__time_with_zone__moment_in_utc_whatever_the_server_s_zone(postgres):
     got = postgres.query(sql("select '2024-03-01 00:30+02'::timestamptz::timestamp as t"))
     assert got.to_pydict() == {"t": [datetime(2024, 2, 29, 22, 30)]}

@@ -258,7 +258,7 @@ class TestFeatures:
 
         shop.execute("delete from rfm_jobs where job_id = 'of prod'")
         assert built.success and "share the history" not in before.log
-        assert '"shop"."hooked" and "postgres"."prod"."hooked" share the history and the versions in schema' in built.log
+        assert '"shop"."hooked" and "postgres"."prod"."hooked" share the history' in built.log
 
     @pytest.mark.parametrize("kind", ["view", "materialized_view"])
     def test__view_in_the_way__is_replaced(self, shop: WorkerProject, kind: str) -> None:
