@@ -41,7 +41,8 @@ def with_time(table: Table, given: JobTable, meta: TableMeta) -> Table:
     """The table with its time. Raises SeveralTimes if several columns could be meant."""
     if given.resource_type == "snapshot" or given.snapshot_columns:
         table = _with_validity(table, given)
-    declared = meta.time_column or given.event_time
+    # dbt writes event_time into its SQL as it is, so that of a name with spaces has quotes.
+    declared = meta.time_column or (given.event_time or "").strip('"`')
     if declared == ALWAYS_KNOWN:
         return table
     if declared:

@@ -148,6 +148,12 @@ def test__snapshot__validity__from_and_to(shop):
     assert [c.name for c in table.columns] == ["customer_id", "dbt_valid_from", "dbt_valid_to"]
 
 
+@pytest.mark.parametrize("written", ['"Ordered At"', "`Ordered At`", "ordered at"])
+def test__event_time__written_with_quotes_as_dbt_needs_it__is_the_column(shop, written):
+    shop.table("orders", """select 1 as id, now() as "Ordered At", now() as "Paid At" """, event_time=written)
+    assert shop.schema().table("orders").time_column == "Ordered At"
+
+
 def test__snapshot__renamed_columns__found(shop):
     shop.table(
         "customers",
