@@ -21,6 +21,9 @@ from dbt_rfm.schema.probe import column, valid_at
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, Table
 from dbt_rfm.warehouse.base import Warehouse
 
+#: Postgres compares them, but has no MIN of them.
+_WITHOUT_SMALLEST = frozenset({Family.UUID, Family.BOOLEAN, Family.OTHER})
+
 
 class Severity(StrEnum):
     ERROR = "error"
@@ -144,7 +147,7 @@ def _orphans(child: Table, link: Link, parent: Table, warehouse: Warehouse) -> t
 
 
 def _smallest(value: exp.Expression, of: Column) -> exp.Min:
-    if family(of.data_type) is Family.UUID:  # Postgres compares them, but has no smallest one
+    if family(of.data_type) in _WITHOUT_SMALLEST:
         value = exp.Cast(this=value, to=exp.DataType.build("text"))
     return exp.Min(this=value)
 

@@ -351,5 +351,6 @@ def _quoted(name: str) -> str:
 
 
 def _opaque_as_text(text: str, schema: pa.Schema) -> str:
-    columns = [f"q.{_quoted(f.name)}{'::text' if is_opaque(f) else ''} AS {_quoted(f.name)}" for f in schema]
-    return f"SELECT {', '.join(columns)} FROM ({text}) AS q"
+    columns = [f"q.c{i}{'::text' if is_opaque(f) else ''} AS {_quoted(f.name)}" for i, f in enumerate(schema)]
+    # Columns that have no name in the query have the same one.
+    return f"SELECT {', '.join(columns)} FROM ({text}) AS q({', '.join(f'c{i}' for i in range(len(columns)))})"

@@ -88,6 +88,11 @@ def test__query__types_arrow_lacks__text(postgres):
     ]
 
 
+def test__query__types_arrow_lacks_and_names_twice__every_column(postgres):
+    rows = postgres.query(sql("select count(*), count(1), inet '10.0.0.1'"))
+    assert [column.to_pylist() for column in rows.columns] == [[1], [1], ["10.0.0.1/32"]]
+
+
 def test__query__char__without_what_fills_it_up(postgres):
     rows = postgres.query(sql("select 'ab'::char(5) as padded, 'ab  '::text as kept, null::char(2) as missing"))
     assert rows.to_pylist() == [{"padded": "ab", "kept": "ab  ", "missing": None}]
@@ -305,16 +310,14 @@ def test__greatest__something_unknown__unknown(postgres):
         assert postgres.query(select).to_pydict() == {"v": [None]}
 
 
-def test__keys__uuid__are_grouped_checked_and_asked_for(postgres):
+@pytest.mark.parametrize("key", ["md5(({})::text)::uuid", "decode(md5(({})::text), 'hex')", "inet '10.0.0.0' + ({})"])
+def test__keys__without_a_smallest_or_a_type_of_arrow__are_grouped_checked_and_asked_for(postgres, key):
+    cards = f"select {key.format('i')} as card_id, i % 3 as kind from generate_series(1, 20) as i"
+    postgres.execute(sql(f"create table cards as {cards}"))
     postgres.execute(
         sql(
-            "create table cards as select md5(i::text)::uuid as card_id, i % 3 as kind from generate_series(1, 20) as i"
-        )
-    )
-    postgres.execute(
-        sql(
-            "create table payments as select md5('p' || i)::uuid as payment_id, "
-            "md5((i % 25 + 1)::text)::uuid as card_id, "
+            f"create table payments as select {key.format('i + 1000')} as payment_id, "
+            f"{key.format('i % 25 + 1')} as card_id, "
             "timestamp '2024-01-01' + i * interval '5 hours' as paid_at, (i * 7 % 11)::double precision as amount, "
             "case when i < 300 then i % 4 = 0 end as is_fraud from generate_series(1, 320) as i"
         )
