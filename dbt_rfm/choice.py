@@ -9,8 +9,8 @@ then.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import pyarrow as pa
@@ -58,6 +58,7 @@ class Choice:
     hint: str = ""
     nobody_asked: str = ""
     max_backtest: int = 2000
+    sizes: Mapping[str, int] = field(default_factory=dict)  # of the contexts, by split
 
 
 def require_entities(session: Session, graph: Graph, task: Task) -> int:

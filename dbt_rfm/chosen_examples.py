@@ -87,11 +87,11 @@ def draw_examples(
     """Make the session table of examples. Gives notes; raises DataError if nothing can be learnt."""
     names, kind, seed = session.names, task.kind, options.seed
 
-    def context(conditions: Sequence[exp.Expression]) -> exp.Select:
-        return context_select(names, kind, size=options.context_size, conditions=conditions)
+    def context(split: str, conditions: Sequence[exp.Expression]) -> exp.Select:
+        return context_select(names, kind, size=choice.sizes[split], conditions=conditions)
 
     session.create(names.draws, draws_select(names, seed))
-    splits: list[tuple[str, exp.Expression]] = [(CONTEXT, context(choice.context))]
+    splits: list[tuple[str, exp.Expression]] = [(CONTEXT, context(CONTEXT, choice.context))]
     if isinstance(choice.query, exp.Select):
         splits.append((QUERY, query_examples(choice.query, task.entity_ids, LABEL_TYPE[kind])))
     else:
@@ -99,7 +99,7 @@ def draw_examples(
         splits.append((QUERY, drawn_select(names, size=size, seed=seed, conditions=choice.query)))
     if options.backtest and choice.backtest:
         drawn = drawn_select(names, size=choice.max_backtest, seed=seed, conditions=choice.backtest)
-        splits += [(BACKTEST_CONTEXT, context(choice.backtest_context)), (BACKTEST, drawn)]
+        splits += [(BACKTEST_CONTEXT, context(BACKTEST_CONTEXT, choice.backtest_context)), (BACKTEST, drawn)]
     moment = sql.timestamp(cut) if cut is not None else None
     session.create(names.examples, examples_select(splits, moment, staleness))
     return _check_examples(session, task, options, choice)

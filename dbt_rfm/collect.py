@@ -22,6 +22,7 @@ from dbt_rfm.assemble import assemble, in_order
 from dbt_rfm.choice import FEW_ANCHORS, Choice
 from dbt_rfm.chosen_examples import choose_labels, draw_examples, given_labels
 from dbt_rfm.collecting import Collecting, Found, in_tables
+from dbt_rfm.context_size import with_sizes
 from dbt_rfm.forecast import forecast_snapshot
 from dbt_rfm.give_aways import give_aways
 from dbt_rfm.kept_features import KeptFeatures
@@ -82,7 +83,7 @@ def collect(
             return forecast_snapshot(run, notes)
         if task.kind == TaskKind.LINK:
             return ranking_snapshot(run, notes)
-        choice = choose_labels(session, graph, task, options, anchor, labels)
+        choice = with_sizes(session, task.kind, options, choose_labels(session, graph, task, options, anchor, labels))
         notes += choice.notes
         notes += draw_examples(session, task, options, choice)
         return _snapshot(run, choice, notes)
@@ -110,7 +111,7 @@ def collect_labelled(
     """
     graph = Graph(schema, warehouse.dialect)
     with Session(warehouse) as session:
-        choice = given_labels(session, labels, task.kind, cut)
+        choice = with_sizes(session, task.kind, options, given_labels(session, labels, task.kind, cut))
         asked = labels.filter(pc.equal(labels["split"], QUERY))["anchor_time"].to_pylist()
         stale = staleness_of(asked, cut, options.seed) if task.kind == TaskKind.REGRESSION else None
         plain = replace(options, backtest=False)
@@ -120,6 +121,7 @@ def collect_labelled(
 
 
 def _snapshot(run: Collecting, choice: Choice, notes: Sequence[str]) -> Snapshot:
+    run = replace(run, options=replace(run.options, context_size=choice.sizes[CONTEXT]))
     scope, plan = _plan(run, choice)
     found = _found(run, plan)
     rows: dict[str, pa.Table] = {}

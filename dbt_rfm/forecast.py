@@ -151,7 +151,7 @@ def _context(run: _Run, until: int) -> exp.Select:
         until=until,
         since=max(run.timeline.first, until - run.recent),
         steps=run.steps,
-        size=min(run.options.context_size, MAX_CONTEXT),
+        size=min(run.options.context, MAX_CONTEXT),
         entities=entities,
         seed=run.options.seed,
     )

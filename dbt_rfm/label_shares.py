@@ -22,10 +22,10 @@ from dbt_rfm.snapshot import BACKTEST_CONTEXT, CONTEXT
 
 def shares_without_minimum(run: Collecting, choice: Choice, examples: pa.Table) -> dict[str, dict[str, float]]:
     """Of each context in which a class needed the minimum of rare classes."""
-    kind, size = run.task.kind, run.options.context_size
-    least = least_of_class(kind, size)
     found: dict[str, dict[str, float]] = {}
     for split, conditions in ((CONTEXT, choice.context), (BACKTEST_CONTEXT, choice.backtest_context)):
+        kind, size = run.task.kind, choice.sizes[split]
+        least = least_of_class(kind, size)
         labels = examples.filter(pc.equal(examples["split"], split))["label"]
         classes = pc.value_counts(labels.cast(pa.string())).to_pylist()
         if not least or all(c["counts"] > least for c in classes):

@@ -14,14 +14,15 @@ from dbt_rfm.model import MODELS, can_fine_tune, max_context, trains
 from dbt_rfm.pql.ast import LONGEST, UNIT_SECONDS, UNITS, Window
 
 AUTO = "auto"  # no model of its own: the best of them all
-_UNLESS_EMPTY = ("fine_tune", "retrain", "weights")  # recorded only where they are given
+_CONTEXT = 10_000
+_UNLESS_EMPTY = ("context_size", "fine_tune", "retrain", "weights")  # recorded only where they are given
 
 
 @dataclass(frozen=True)
 class Options:
     model: str = "rfm"
     model_options: Mapping[str, Any] = field(default_factory=dict)  # the model family's own, e.g. estimators of 'kumo'
-    context_size: int = 10_000  # labelled examples the model reads, from 2 to what its family can
+    context_size: int | None = None  # labelled examples the model reads, from 2 to what its family can; see `context`
     anchor: str = "latest"  # 'latest' event of the graph | 'now' | a timestamp
     backtest: bool = True
     on_worse: str = "warn"  # 'warn' | 'hold': what a backtest below its baseline does to the version
@@ -54,6 +55,11 @@ class Options:
         options._check(where)
         return options
 
+    @property
+    def context(self) -> int:
+        """How many labelled examples are read; of a rare event there may be more (context_size.py)."""
+        return _CONTEXT if self.context_size is None else self.context_size
+
     def recorded(self) -> dict[str, Any]:
         """What a snapshot keeps of them: enough to repeat the prediction."""
         names = ("model", "model_options", "context_size", "seed", "anchor", "fine_tune", "retrain", "weights")
@@ -62,7 +68,8 @@ class Options:
 
     def for_model(self) -> dict[str, Any]:
         """What the model is loaded with."""
-        return {"context_size": self.context_size, **self.model_options}
+        size = {} if self.context_size is None else {"context_size": self.context_size}
+        return {**size, **self.model_options}
 
     def without_effect(self, *, label_table: bool) -> tuple[str, ...]:
         """A note on the options that were given and mean nothing for this question; none if all of them do."""
@@ -92,7 +99,7 @@ class Options:
         expect(isinstance(self.model_options, Mapping), "model_options", "a mapping of the model's own options")
         most = min(map(max_context, MODELS)) if self.model == AUTO else max_context(self.model)
         expect(
-            _whole(self.context_size) and 2 <= self.context_size <= most,
+            self.context_size is None or (_whole(self.context_size) and 2 <= self.context_size <= most),
             "context_size",
             f"a whole number from 2 to {most}",
         )

@@ -150,7 +150,7 @@ def help_with(job: Job, warehouse: Warehouse, board: Board, *, progress: Progres
 def _quicker(options: Options) -> Options:
     """Fewer examples, and no trying of every model, which takes minutes."""
     named = FALLBACK if options.model == AUTO else options.model
-    return replace(options, model=named, context_size=min(options.context_size, QUICK_CONTEXT))
+    return replace(options, model=named, context_size=min(options.context, QUICK_CONTEXT))
 
 
 def _planned(

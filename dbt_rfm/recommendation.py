@@ -214,9 +214,7 @@ def _snapshot(run: Collecting, notes: Sequence[str], *, nobody: str) -> Snapshot
     _, ranking = parts_of(task)
     blocks = [_pairs(run)]
     shares = _shares(session)
-    session.create(
-        session.names("pairs"), pairs_select(session.names, size=run.options.context_size, seed=run.options.seed)
-    )
+    session.create(session.names("pairs"), pairs_select(session.names, size=run.options.context, seed=run.options.seed))
     found = _found(run, blocks)
     splits = pc.unique(found.examples["split"]).to_pylist()
     if CONTEXT not in splits:

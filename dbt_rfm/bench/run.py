@@ -51,7 +51,7 @@ class Settings:
     protocol: str = ROLLING
     split: str = "val"
     seeds: tuple[int, ...] = (0,)
-    context: int = 10_000
+    context: int | None = None  # labelled rows the model is shown; None: as many as a build would take
     device: str = "cpu"
     with_peers: bool = False
     resamples: int = 0  # of the bootstrap; 0: no intervals
@@ -191,7 +191,7 @@ def _run_lists(run: _Run) -> list[Result]:
     memory.reset()
     task, settings = run.task, run.settings
     examples = run.choose(run.dataset, task, protocol=settings.protocol, split=settings.split)
-    options = Options(context_size=settings.context, seed=run.seed, backtest=False)
+    options = Options(settings.model, context_size=settings.context, seed=run.seed, backtest=False)
     found = compare(
         run.bound,
         run.schema,
@@ -277,7 +277,9 @@ def _fine_tuned(run: _Run, snapshot: Snapshot) -> Predictions:
 def _collect(run: _Run, examples: Examples) -> Snapshot:
     late = Window(0, run.task.delay_days, "days") if run.task.attribute else None
     settings = run.settings
-    options = Options(context_size=settings.context, seed=run.seed, backtest=False, neighbors=settings.neighbors)
+    options = Options(
+        settings.model, context_size=settings.context, seed=run.seed, backtest=False, neighbors=settings.neighbors
+    )
     return collect_labelled(
         run.bound,
         run.schema,

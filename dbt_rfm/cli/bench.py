@@ -38,7 +38,7 @@ def bench(
     ] = Protocol.ROLLING,
     split: Annotated[Split, typer.Option(help="Choose on val; test is for final figures.")] = Split.VAL,
     seed: Annotated[list[int] | None, typer.Option(help="Of the context sample and the model; repeatable.")] = None,
-    context: Annotated[int, typer.Option(min=2, help="Labelled rows the model is shown.")] = 10_000,
+    context: Annotated[int | None, typer.Option(min=2, help="Labelled rows the model is shown.")] = None,
     rows: Annotated[
         int | None, typer.Option(min=2, help="Ask only so many rows, drawn by the seed; default: all.")
     ] = None,
@@ -69,7 +69,7 @@ def bench(
 
     if fine_tune and not can_fine_tune(model):
         raise ProjectError(f"--fine-tune {fine_tune:g}: the model {model} is not fine-tuned")
-    if context > max_context(model):
+    if context is not None and context > max_context(model):
         raise ProjectError(f"--context {context}: the model {model} reads at most {max_context(model)}")
     settings = Settings(
         model=model,
@@ -100,12 +100,14 @@ def _run(
     from dbt_rfm.bench.suite import read_suite
     from dbt_rfm.cli.console import say, stages, write_json
     from dbt_rfm.model import load_model
+    from dbt_rfm.options import Options
     from dbt_rfm.warehouse.duckdb import DuckDB
 
     chosen = read_suite(folder, datasets, tasks)
     found: list[Result | Skipped] = []
     with stages("loading the model") as progress:
-        model = load_model(settings.model, settings.device, {"context_size": settings.context, **options})
+        given = Options(context_size=settings.context, model_options=options).for_model()
+        model = load_model(settings.model, settings.device, given)
         for each in chosen:
             with DuckDB.open(IN_MEMORY, read_only=False) as warehouse:
                 found.extend(run_dataset(each, warehouse, model, settings, progress))

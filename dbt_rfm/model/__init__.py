@@ -33,6 +33,7 @@ __all__ = [
     "load_model",
     "max_context",
     "quick_options",
+    "rare_context",
     "reads_rows",
     "trains",
 ]
@@ -48,6 +49,11 @@ def reads_rows(name: str) -> bool:
 def max_context(name: str) -> int:
     """How many labelled examples the model reads at most."""
     return int(_family(name).MAX_CONTEXT)
+
+
+def rare_context(name: str) -> int:
+    """How many labelled examples of a rare event the model reads at most where nobody says how many; 0: no more."""
+    return int(getattr(_family(name), "RARE_CONTEXT", 0))
 
 
 def can_fine_tune(name: str) -> bool:

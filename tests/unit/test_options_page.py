@@ -17,9 +17,10 @@ ROWS = {m[1]: m[2].strip().strip("`") for m in re.finditer(r"^\| `(\w+)` \|([^|]
 def test__options__each__is_on_the_page_with_its_default() -> None:
     for option in fields(Options):
         assert option.name in ROWS, f"docs/options.md does not name {option.name}"
-        if option.default is not MISSING and option.default != "":
+        if option.default is not MISSING and option.default not in ("", None):
             said = ROWS[option.name]
             assert said in (option.default, json.dumps(option.default)), option.name
+    assert ROWS["context_size"] == str(Options().context)
 
 
 def test__options__on_the_page__are_there() -> None:

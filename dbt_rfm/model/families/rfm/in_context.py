@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from dbt_rfm.errors import DataError, ModelError, did_you_mean
+from dbt_rfm.model.families.rfm import MAX_CONTEXT
 from dbt_rfm.model.families.rfm.answers import PreparedClasses, PreparedNumber
 from dbt_rfm.model.families.rfm.class_slots import ClassSlots
 from dbt_rfm.model.families.rfm.mixing import Mix
@@ -33,7 +34,7 @@ _HELD_ROWS = 500  # asked to learn what the opinions are worth
 
 @dataclass(frozen=True)
 class InContextOptions:
-    context_size: int = 10_000  # examples read, by line and trees
+    context_size: int = MAX_CONTEXT  # examples read, by line and trees
     attended: int = 1000  # of these, by the network
     columns: int = 64  # at most, after screening
     members: int = 1  # readings by the network, averaged; each costs a full pass
