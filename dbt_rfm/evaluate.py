@@ -143,4 +143,4 @@ def point_prediction(median: np.ndarray, mean: np.ndarray) -> Predictions:
 
 
 def _short(value: float) -> str:
-    return f"{value:.4g}" if abs(value) >= 1 else f"{value:.3f}"
+    return f"{value:.4g}" if abs(value) >= 1 else f"{value:z.3f}"
