@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,7 +32,12 @@ if TYPE_CHECKING:
 
 DUCKDB, SNOWFLAKE = "duckdb", "snowflake"
 ADAPTERS = (DUCKDB, "postgres", SNOWFLAKE)
+_PLACE = ("dbname", "database", "schema")
 _REMOTE = ("md:", "motherduck:", "http://", "https://", "s3://", "ducklake:")
+
+
+#: Database, None where the target has but one, and schema.
+Place = tuple[str | None, str]
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Project:
     database: Path | None = None
     attached: Mapping[str, Path] = field(default_factory=dict)
     variables: Mapping[str, Any] = field(default_factory=dict)
+    others: Mapping[str, Place] = field(default_factory=dict)  # the profile's other targets, as far as can be told
 
     @property
     def graph(self) -> Any:
@@ -58,8 +65,7 @@ class Project:
     @property
     def catalog(self) -> str | None:
         """The database of the target, as dbt names it in relations; None: the one connected to."""
-        named = self.output.get("dbname") or self.output.get("database")
-        return plain_name(str(named), self.adapter) if named else None
+        return _place(self.output, self.adapter)[0]
 
     @property
     def rfm_schema(self) -> str:
@@ -81,6 +87,24 @@ class Project:
         if not isinstance(manifest, dict) or "nodes" not in manifest:
             raise ProjectError(f"{path} is no dbt manifest", hint="Run `dbt parse` again.")
         return manifest
+
+    def require_own(self, manifest: Mapping[str, Any]) -> None:
+        """Raises ProjectError if the manifest was made for another target of the profile, whose relations it names.
+
+        dbt does not write which; but where a model or seed has no schema of its own, it goes to that of the target.
+        """
+        nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed")]
+        plain = [node for node in nodes if not (node["config"].get("schema") or node["config"].get("database"))]
+        named = {(node.get("database"), node["schema"]) for node in plain}
+        found = {(plain_name(d, self.adapter) if d else None, plain_name(s, self.adapter)) for d, s in named}
+        if not found or _is_among((self.catalog, self.schema), found):
+            return
+        for other, place in self.others.items():
+            if _is_among(place, found):
+                raise ProjectError(
+                    f"{self.target_path / 'manifest.json'} was made for target {other}, and {self.target} is asked for",
+                    hint=f"Run `dbt parse --target {self.target}`, or leave out --target.",
+                )
 
     def open(self, *, read_only: bool = True) -> OpenWarehouse:
         """The target's warehouse, as its user. Raises ProjectError if it cannot be reached or another process holds it.
@@ -125,19 +149,23 @@ def find_project(
     variables = _mapping(config.get("vars"), f"vars in {root / 'dbt_project.yml'}")
     render = _renderer(variables)
     named = os.environ.get("DBT_PROFILE") or render(config.get("profile"), "profile in dbt_project.yml")
-    chosen, output = _output(_profiles_file(root, profiles_dir), named, target or os.environ.get("DBT_TARGET"), render)
+    path = _profiles_file(root, profiles_dir)
+    outputs, chosen = _outputs(path, named, target or os.environ.get("DBT_TARGET"), render)
+    where = f"target {chosen} of profile {named}"
+    output = _rendered(_mapping(outputs[chosen], f"{where} in {path}"), where, render)
     adapter = _adapter(output, chosen)
     return Project(
         name=str(config.get("name") or root.name),
         root=root,
         target_path=_target_path(root, config, render),
         target=chosen,
-        schema=plain_name(str(output.get("schema") or "main"), adapter),
+        schema=_place(output, adapter)[1],
         adapter=adapter,
         output=output,
         database=_database(root, output, chosen) if adapter == DUCKDB else None,
         attached=_attached(root, output) if adapter == DUCKDB else {},
         variables=variables,
+        others=dict(_others(outputs, chosen, adapter, render)),
     )
 
 
@@ -176,8 +204,8 @@ def _profiles_file(root: Path, given: Path | None) -> Path:
     )
 
 
-def _output(path: Path, profile: str | None, target: str | None, render: Any) -> tuple[str, Mapping[str, Any]]:
-    """(target name, its rendered output). Other targets are left alone: their variables may not be set here."""
+def _outputs(path: Path, profile: str | None, target: str | None, render: Any) -> tuple[Mapping[str, Any], str]:
+    """(all targets of the profile as they are written, the name of the one that is meant)"""
     profiles = _read_yaml(path)
     if profile not in profiles:
         known = [name for name in profiles if name != "config"]
@@ -190,8 +218,28 @@ def _output(path: Path, profile: str | None, target: str | None, render: Any) ->
         raise ProjectError(
             f"profile {profile} has no target {chosen}", where=str(path), hint=did_you_mean(chosen, outputs)
         )
-    where = f"target {chosen} of profile {profile}"
-    return chosen, _rendered(_mapping(outputs[chosen], f"{where} in {path}"), where, render)
+    return outputs, chosen
+
+
+def _others(outputs: Mapping[str, Any], chosen: str, adapter: str, render: Any) -> Iterator[tuple[str, Place]]:
+    """Where the other targets are; their variables may not be set here, and then nobody can tell."""
+    for name, output in outputs.items():
+        if name == chosen or not isinstance(output, Mapping) or output.get("type") != adapter:
+            continue
+        with suppress(ProjectError):
+            yield name, _place(_rendered({key: output.get(key) for key in _PLACE}, f"target {name}", render), adapter)
+
+
+def _place(output: Mapping[str, Any], adapter: str) -> Place:
+    """A target without a schema is in main."""
+    database = output.get("dbname") or output.get("database")
+    schema = plain_name(str(output.get("schema") or "main"), adapter)
+    return (plain_name(str(database), adapter) if database else None), schema
+
+
+def _is_among(place: Place, found: set[Place]) -> bool:
+    database, schema = place
+    return place in found or (database is None and schema in {s for _, s in found})
 
 
 def _adapter(output: Mapping[str, Any], target: str) -> str:

@@ -59,6 +59,7 @@ def open_project(
     """The project in or above a folder with its database open. Raises ProjectError with what to do."""
     project = find_project(directory, profiles_dir=profiles_dir, target=target)
     manifest = project.manifest()
+    project.require_own(manifest)
     with project.open(read_only=read_only) as warehouse:
         yield OpenedProject(project, manifest, warehouse)
 

@@ -182,3 +182,37 @@ def test__answer__quick__is_told_less_of_the_same_customer(project: Path) -> Non
 def test__step__no_bundle__says_so(command, tmp_path: Path) -> None:
     code, _, error = command("step", tmp_path / "nothing", tmp_path / "out.parquet")
     assert code == 1 and "unexpected" not in error and "nothing" in error
+
+
+def _with_targets(project: Path, others: str) -> Path:
+    dev = "dev: {type: duckdb, path: shop.duckdb, schema: main}"
+    (project / "profiles.yml").write_text(f"shop: {{target: dev, outputs: {{{dev}, {others}}}}}\n")
+    return project
+
+
+@pytest.mark.parametrize("asked", [("versions",), ("rollback", "churn"), ("schema",)])
+def test__target__manifest_made_for_another__not_taken_for_its_own(published, command, asked):
+    """Else a rollback of production would roll development back."""
+    _with_targets(published, "prod: {type: duckdb, path: shop.duckdb, schema: prod}")
+    code, _, said = command(*asked, "--project-dir", published, "--target", "prod")
+    assert code == 1
+    assert "was made for target dev, and prod is asked for" in said.replace("\n", " ")
+    assert "dbt parse --target prod" in said
+    assert _served(published) == 0.75
+
+
+def test__target__variables_of_another_not_set__no_matter(published, command):
+    _with_targets(published, "prod: {type: duckdb, path: shop.duckdb, schema: \"{{ env_var('RFM_NOWHERE') }}\"}")
+    code, out, _ = command("versions", "--project-dir", published)
+    assert (code, "churn" in out) == (0, True)
+
+
+def test__target__every_model_with_a_schema_of_its_own__nobody_can_tell(published, command):
+    _with_targets(published, "prod: {type: duckdb, path: shop.duckdb, schema: prod}")
+    path = published / "target" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for node in manifest["nodes"].values():
+        node["config"]["schema"] = "main"
+    path.write_text(json.dumps(manifest))
+    code, out, _ = command("versions", "--project-dir", published, "--target", "prod")
+    assert (code, "churn" in out) == (0, True)
