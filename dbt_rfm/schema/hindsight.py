@@ -71,6 +71,7 @@ _TOLD = 0.85  # of the rows beyond the most frequent value; a day's difference i
 _COMPARED = 500  # rows that are compared for equality
 _FEW, _FEW_BEYOND, _PERHAPS = 200, 10, 0.5  # rows of a first look, and what it has to find
 _DAYS = {"d": 1, "day": 1, "w": 7, "week": 7, "m": 30, "month": 30, "y": 365, "year": 365}
+_LONGEST = 3650
 _WINDOW = re.compile(r"(\d+)[\W_]*(d|w|m|y|day|week|month|year)s?(?![a-z])", re.IGNORECASE)
 
 
@@ -145,13 +146,14 @@ def _is_suspect(column: Column, below: set[str]) -> bool:
 
 
 def _days(name: str) -> int:
-    """The length of the window that a name says, 0 if it says none.
+    """The length of the window that a name says, 0 if it says none or a year of the calendar.
 
-    >>> _days("orders_90d"), _days("revenue_last_12_months"), _days("md5")
-    (90, 360, 0)
+    >>> _days("orders_90d"), _days("revenue_last_12_months"), _days("md5"), _days("sales_2024_y")
+    (90, 360, 0, 0)
     """
     found = _WINDOW.search(name)
-    return int(found[1]) * _DAYS[found[2].lower()] if found else 0
+    days = int(found[1]) * _DAYS[found[2].lower()] if found else 0
+    return days if days <= _LONGEST else 0
 
 
 def _found_along(

@@ -79,7 +79,9 @@ class _Below:
         self.count = exp.Count(this=column(way[-1].child_column, f"t{len(way)}"))
         if self.time is None and (link := _time_link(schema, self.child)) is not None:
             self._join("w", schema.table(link.parent), (link.parent_column, link.child_column), f"t{len(way)}")
-        self._measures = [column(c.name, f"t{len(way)}") for c in self.child.columns if is_measure(c)][:_MEASURES]
+        # As doubles, since the sum of large decimals is more than a decimal holds.
+        names = [c.name for c in self.child.columns if is_measure(c)][:_MEASURES]
+        self._measures = {name: _as_double(column(name, f"t{len(way)}")) for name in names}
 
     def _join(self, alias: str, table: Table, keys: tuple[str, str], other: str) -> None:
         """A row happened at the last time that is met on the way down to it."""
@@ -104,23 +106,23 @@ class _Below:
         newest = probe.one(exp.Select(expressions=[last]).from_(probe.all_rows(table).subquery(alias)))[0]
         if newest is None or self.time is None:
             return {}
-        begins = {n: moment_of(newest - timedelta(days=n)) for n in days}
+        lengths = {n: timedelta(days=n) for n in days}
+        begins = {n: moment_of(newest - length) for n, length in lengths.items() if newest - datetime.min > length}
         return {n: exp.GT(this=self.time.copy(), expression=begin) for n, begin in begins.items()}
 
     def sums(self, windows: dict[int, exp.Expression]) -> Iterator[tuple[str, exp.Expression]]:
         yield f"COUNT of {self.child.name}", self.count
-        for measure in self._measures:
-            yield f"SUM of {self.child.name}.{measure.name}", exp.Sum(this=measure)
+        for name, measure in self._measures.items():
+            yield f"SUM of {self.child.name}.{name}", exp.Sum(this=measure.copy())
         for days, within in windows.items():
             yield f"COUNT of {self.child.name} of {days} days", exp.Sum(this=_where(within, exp.Literal.number(1)))
-            for measure in self._measures:
-                said = f"SUM of {self.child.name}.{measure.name} of {days} days"
-                yield said, exp.Sum(this=_where(within, measure))
+            for name, measure in self._measures.items():
+                yield f"SUM of {self.child.name}.{name} of {days} days", exp.Sum(this=_where(within, measure))
 
     def others(self) -> Iterator[tuple[str, exp.Expression]]:
-        for measure in self._measures:
-            for name, aggregate in _OTHERS.items():
-                yield f"{name} of {self.child.name}.{measure.name}", aggregate(this=measure.copy())
+        for name, measure in self._measures.items():
+            for word, aggregate in _OTHERS.items():
+                yield f"{word} of {self.child.name}.{name}", aggregate(this=measure.copy())
 
 
 def _time_link(schema: RelationalSchema, table: Table) -> Link | None:
@@ -137,6 +139,10 @@ def is_measure(column: Column) -> bool:
         Family.INTEGER,
         Family.NUMBER,
     )
+
+
+def _as_double(value: exp.Expression) -> exp.Cast:
+    return exp.Cast(this=value, to=exp.DataType.build("double"))
 
 
 def _where(condition: exp.Expression, value: exp.Expression) -> exp.Case:

@@ -184,6 +184,24 @@ def test__total__of_the_rows_below_the_rows_below__found(shop):
     assert hindsight(shop.schema()) == ["items_bought"]
 
 
+def test__rows_below__numbers_too_large_to_be_added_up_as_decimals__no_error(shop):
+    huge = "99999999999999999999999999999999999999::decimal(38, 0) as wei"
+    shop.table("orders", BUYERS.replace(" from range", f", {huge} from range"))
+    shop.table("customers", MART.format("n as number_of_orders"), event_time="joined_at")
+    assert hindsight(shop.schema()) == ["number_of_orders"]
+
+
+@pytest.mark.parametrize("name", ["sales_2024_y", "total_20241231_d", "orders_99999999999w"])
+def test__name__of_digits_that_are_no_window__no_error(shop, name):
+    assert hindsight(mart_with(shop, f"c.range % 7 as {name}").schema()) == []
+
+
+def test__window__that_would_begin_before_the_calendar__none(shop):
+    shop.table("orders", BUYERS.replace("timestamp '2025-01-01'", "timestamp '0001-01-01'"))
+    shop.table("customers", "select range as customer_id, range % 7 as orders_365d from range(97)")
+    assert hindsight(shop.schema()) == []
+
+
 # --- what it means to a plan
 
 
