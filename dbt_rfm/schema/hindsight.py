@@ -23,9 +23,10 @@ from typing import Any
 from dbt_rfm.schema import names
 from dbt_rfm.schema.data_types import Family, family
 from dbt_rfm.schema.grades import told_by, told_by_number
-from dbt_rfm.schema.later_rows import LaterRows, Way, is_measure, later_rows
+from dbt_rfm.schema.later_rows import LaterRows, is_measure, later_rows
 from dbt_rfm.schema.probe import Probe
 from dbt_rfm.schema.semantics import key_columns
+from dbt_rfm.schema.time_links import Way
 from dbt_rfm.schema.times import LAST
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 
@@ -35,35 +36,10 @@ _SUMS |= {"sales", "quantity", "qty", "units", "sold"}
 _OTHERS = {"avg", "average", "mean", "max", "maximum", "min", "minimum", "highest", "lowest", "largest", "smallest"}
 _AGGREGATES = _COUNTS | _SUMS | _OTHERS
 # What is graded by whether, when or how much something happened.
-_HAPPENED = {"active", "inactive", "activity", "churn", "churned", "lapsed", "dormant", "retained", "lost", "converted"}
-_HAPPENED |= {
-    "returning",
-    "returned",
-    "repeat",
-    "ever",
-    "has",
-    "since",
-    "status",
-    "recency",
-    "monetary",
-    "rfm",
-    "engaged",
-    "engagement",
-}
-_GRADES = {
-    "status",
-    "segment",
-    "tier",
-    "level",
-    "type",
-    "stage",
-    "lifecycle",
-    "score",
-    "rank",
-    "bucket",
-    "band",
-    "group",
-}
+_HAPPENED = {"active", "inactive", "activity", "churn", "churned", "lapsed", "dormant", "retained", "lost"}
+_HAPPENED |= {"converted", "returning", "returned", "repeat", "ever", "has", "since", "status", "recency"}
+_HAPPENED |= {"monetary", "rfm", "engaged", "engagement"}
+_GRADES = {"segment", "tier", "level", "type", "stage", "lifecycle", "score", "rank", "bucket", "band", "group"}
 _GRADES |= {"quintile", "quartile", "decile", "percentile", "loyalty", "loyal", "vip", "grade", "class", "health"}
 _ROWS = 20  # at least, of a sample of parents
 _NEARLY_ALL = 0.95

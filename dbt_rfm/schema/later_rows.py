@@ -17,9 +17,9 @@ from sqlglot import exp
 
 from dbt_rfm.schema.data_types import Family, family
 from dbt_rfm.schema.probe import Probe, column, moment_of, time_of
-from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
+from dbt_rfm.schema.time_links import Way, timed_ways
+from dbt_rfm.schema.types import Column, RelationalSchema, SemanticType, Table
 
-Way = tuple[Link, ...]  # downwards: the first link arrives at the table, the next at the child of the first
 _PARENTS = 2_000  # rows of the sample
 _MEASURES = 12  # numbers of the rows below that are added up
 _OTHERS: dict[str, type[exp.Expression]] = {"AVG": exp.Avg, "MIN": exp.Min, "MAX": exp.Max}
@@ -43,7 +43,9 @@ class LaterRows:
 def later_rows(
     schema: RelationalSchema, table: Table, own: Sequence[str], way: Way, days: Sequence[int], probe: Probe
 ) -> LaterRows:
-    """One query; with `days`, the lengths of windows that end with the newest row there is, one more for that row."""
+    """`way` leads down: its first link arrives at the table, the next one at the child of the first.
+
+    One query; with `days`, the lengths of windows that end with the newest row there is, one more for that row."""
     below = _Below(schema, table, way)
     sums, others = dict(below.sums(below.windows(days, probe))), dict(below.others())
     began = [time_of(table, table.own_time, "t0")] if table.own_time else []
@@ -77,11 +79,17 @@ class _Below:
         for i, down in enumerate(way):
             self._join(f"t{i + 1}", schema.table(down.child), (down.child_column, down.parent_column), f"t{i}")
         self.count = exp.Count(this=column(way[-1].child_column, f"t{len(way)}"))
-        if self.time is None and (link := _time_link(schema, self.child)) is not None:
-            self._join("w", schema.table(link.parent), (link.parent_column, link.child_column), f"t{len(way)}")
+        if self.time is None and self.child.time_link is not None:
+            self._join_up(schema, next(timed_ways(schema, self.child.name), ()), f"t{len(way)}")
         # As doubles, since the sum of large decimals is more than a decimal holds.
         names = [c.name for c in self.child.columns if is_measure(c)][:_MEASURES]
         self._measures = {name: _as_double(column(name, f"t{len(way)}")) for name in names}
+
+    def _join_up(self, schema: RelationalSchema, way: Way, below: str) -> None:
+        """To what says when a row without a time happened."""
+        for i, up in enumerate(way):
+            self._join(f"w{i}", schema.table(up.parent), (up.parent_column, up.child_column), below)
+            below = f"w{i}"
 
     def _join(self, alias: str, table: Table, keys: tuple[str, str], other: str) -> None:
         """A row happened at the last time that is met on the way down to it."""
@@ -123,14 +131,6 @@ class _Below:
         for name, measure in self._measures.items():
             for word, aggregate in _OTHERS.items():
                 yield f"{word} of {self.child.name}.{name}", aggregate(this=measure.copy())
-
-
-def _time_link(schema: RelationalSchema, table: Table) -> Link | None:
-    """What a row without a time happened with, where it is the next row up."""
-    for link in schema.parents(table.name):
-        if link.child_column == table.time_link and schema.table(link.parent).own_time:
-            return link
-    return None
 
 
 def is_measure(column: Column) -> bool:
