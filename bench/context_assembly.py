@@ -193,9 +193,9 @@ class _Asked:
         return rows.rename_columns({"account_id": "entity"})
 
     def features(self) -> Any:
-        from dbt_rfm.assemble import assemble
+        from dbt_rfm.collect.assemble import assemble
         from dbt_rfm.plan.features import feature_plan
-        from dbt_rfm.session import Session
+        from dbt_rfm.warehouse.session import Session
 
         kind, horizon = self.task.kind, self.task.horizon
         plan = feature_plan(self.scope, self.names, self.entity, kind=kind, horizon=horizon, few_anchors=True)

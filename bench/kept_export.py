@@ -26,8 +26,8 @@ from typing import Any
 import duckdb
 from scale import _job
 
-from dbt_rfm.collect import collect
-from dbt_rfm.kept_features import KeptFeatures
+from dbt_rfm.collect.kept_features import KeptFeatures
+from dbt_rfm.collect.snapshots import collect
 from dbt_rfm.model import load_model
 from dbt_rfm.model.step import run_step
 from dbt_rfm.pipeline import Understood, understand

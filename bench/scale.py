@@ -26,11 +26,11 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
-from dbt_rfm import shards
 from dbt_rfm.bench import memory
 from dbt_rfm.job import Job, JobTable, JobTarget, JobTest
 from dbt_rfm.publish import publish
-from dbt_rfm.shards import Alone
+from dbt_rfm.shards import run_tables
+from dbt_rfm.shards.run_tables import Alone
 from dbt_rfm.warehouse.base import Warehouse
 from dbt_rfm.warehouse.duckdb import DuckDB
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--memory", default="4GB", help="memory_limit of DuckDB; the model's comes on top")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--shards", type=int, help="answer so many shards only")
-    parser.add_argument("--shard", type=int, default=shards.SHARD, help="examples asked in a shard")
+    parser.add_argument("--shard", type=int, default=run_tables.SHARD, help="examples asked in a shard")
     parser.add_argument("--postgres", help="a libpq connection string instead of DuckDB")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)
@@ -120,7 +120,7 @@ def make(given: argparse.Namespace, rows: int) -> None:
 
 def measure(given: argparse.Namespace, rows: int) -> dict[str, Any]:
     """One publication: seconds per stage, the process's peak memory, and what came of it."""
-    shards.SHARD = given.shard
+    run_tables.SHARD = given.shard
     with _opened(given, rows) as warehouse:
         memory.reset()
         # The inner one by the processor's time of all threads, which says more than the clock on a busy machine.

@@ -57,7 +57,7 @@ class Options:
 
     @property
     def context(self) -> int:
-        """How many labelled examples are read; of a rare event there may be more (context_size.py)."""
+        """How many labelled examples are read; of a rare event there may be more (collect/context_size.py)."""
         return _CONTEXT if self.context_size is None else self.context_size
 
     def recorded(self) -> dict[str, Any]:

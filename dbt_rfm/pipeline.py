@@ -12,12 +12,15 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from dbt_rfm import trained
-from dbt_rfm.answered import Answer
-from dbt_rfm.asked_rows import as_asked, with_key_columns
-from dbt_rfm.auto import FALLBACK, choose
-from dbt_rfm.collect import collect
-from dbt_rfm.evaluate import backtest
+from dbt_rfm.answer import trained
+from dbt_rfm.answer.answered import Answer
+from dbt_rfm.answer.asked_rows import as_asked, with_key_columns
+from dbt_rfm.answer.auto import FALLBACK, choose
+from dbt_rfm.answer.run_memory import graph_key, once, run_of
+from dbt_rfm.answer.scoring import answer_shards
+from dbt_rfm.collect.prediction_anchor import named_anchor
+from dbt_rfm.collect.snapshots import collect
+from dbt_rfm.evaluate.backtest import backtest
 from dbt_rfm.job import Job
 from dbt_rfm.model import load_model, quick_options, reads_rows
 from dbt_rfm.model.interface import Progress, RelationalModel
@@ -30,13 +33,10 @@ from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.keys import schema_for
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import Task
-from dbt_rfm.prediction_anchor import named_anchor
-from dbt_rfm.run_memory import graph_key, once, run_of
 from dbt_rfm.schema.from_job import label_table, schema_from_job
 from dbt_rfm.schema.types import RelationalSchema
-from dbt_rfm.scoring import answer_shards
-from dbt_rfm.shard_parts import number_of
-from dbt_rfm.shards import Alone, Board, RunTables
+from dbt_rfm.shards.parts import number_of
+from dbt_rfm.shards.run_tables import Alone, Board, RunTables
 from dbt_rfm.snapshot import CONTEXT, Snapshot
 from dbt_rfm.warehouse.base import Warehouse
 

@@ -11,23 +11,24 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from dbt_rfm import trained, versions
-from dbt_rfm.answered import bundles_of, headline, is_held, keep_bundle, release_of
-from dbt_rfm.asked_rows import as_asked
-from dbt_rfm.empty_rows import empty_rows
+from dbt_rfm.answer import trained
+from dbt_rfm.answer.answered import bundles_of, headline, is_held, keep_bundle, release_of
+from dbt_rfm.answer.asked_rows import as_asked
+from dbt_rfm.answer.empty_rows import empty_rows
+from dbt_rfm.answer.one_state import as_of_now
+from dbt_rfm.answer.run_memory import graph_key, once, run_of
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.job import Job
 from dbt_rfm.model.interface import Progress
-from dbt_rfm.one_state import as_of_now
 from dbt_rfm.pipeline import Understood, answer, understand
-from dbt_rfm.registry import SERVING
-from dbt_rfm.run_memory import graph_key, once, run_of
 from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.validate import validate
-from dbt_rfm.schema_change import since_last_version
-from dbt_rfm.shards import Board, RunTables
+from dbt_rfm.shards.run_tables import Board, RunTables
 from dbt_rfm.snapshot import bundle_sha
-from dbt_rfm.versions import Serving
+from dbt_rfm.versions import history
+from dbt_rfm.versions.history import Serving
+from dbt_rfm.versions.registry import SERVING
+from dbt_rfm.versions.schema_change import since_last_version
 from dbt_rfm.warehouse.base import Warehouse
 
 
@@ -65,9 +66,9 @@ def predict_table(job: Job, warehouse: Warehouse) -> tuple[pa.Table, Outcome]:
     """For dbt Python models: publish all but the served table, which dbt itself materializes from these rows."""
     assert job.home is not None
     if job.empty:
-        return versions.without_rows(warehouse, _empty(job, warehouse)), _built_empty(job)
+        return history.without_rows(warehouse, _empty(job, warehouse)), _built_empty(job)
     outcome = _publish(job, warehouse, Serving.CALLER)
-    rows = versions.served_rows(warehouse, job.home)
+    rows = history.served_rows(warehouse, job.home)
     if rows is None:
         raise ProjectError(
             f"the first version of {job.home.identifier} was held back, so there is nothing to serve",
@@ -136,7 +137,7 @@ def _publish_seen(
             settle(done[0])
 
         progress("publishing")
-        versions.publish(
+        history.publish(
             warehouse,
             job.target,
             result.predictions if result.stored is None else result.stored,
@@ -157,7 +158,7 @@ def _publish_empty(job: Job, warehouse: Warehouse, serving: Serving, settle: Set
     rows, outcome = _empty(job, warehouse), _built_empty(job)
     as_table = job.home.named(f"{job.target.identifier}__empty") if serving is Serving.READY else None
     with warehouse.transaction() if warehouse.transactional_ddl else nullcontext():
-        versions.serve_empty(warehouse, job.target, rows, job.contract, as_table=as_table)
+        history.serve_empty(warehouse, job.target, rows, job.contract, as_table=as_table)
         settle(outcome)
     return outcome
 

@@ -46,6 +46,16 @@ class Feature:
     source: str  # where it comes from: 'own', 'parent', 'child', PAST_LABEL, 'calendar', …
     table: str = ""  # the table it summarises
 
+    def cleaned(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        """As a model takes it: doubles without NaN and infinity, or text."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if self.kind != "numerical":
+            return values.cast(pa.string())
+        values = values.cast(pa.float64())
+        return pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))
+
 
 @dataclass(frozen=True)
 class Snapshot:

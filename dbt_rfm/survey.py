@@ -2,7 +2,7 @@
 
 In: a task and its warehouse. Out: counts of the labelled examples, their classes or quantiles, their anchors, and the
 SQL that makes the labels. A forecast is looked at window by window; of a list to be ranked, the number of its items is.
-Time rule: the prediction's own (plan/labels.py, choice.py); nothing is computed here twice.
+Time rule: the prediction's own (plan/labels.py, collect/choice.py); nothing is computed here twice.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from typing import Any
 
 from sqlglot import exp
 
-from dbt_rfm.choice import Choice
-from dbt_rfm.chosen_examples import choose_labels, nobody_asked
-from dbt_rfm.events import events_sql
+from dbt_rfm.collect.choice import Choice
+from dbt_rfm.collect.chosen_examples import choose_labels, nobody_asked
+from dbt_rfm.collect.events import events_sql
+from dbt_rfm.collect.prediction_anchor import anchor_of, notes_on_age
+from dbt_rfm.collect.recommendation import sizes_of
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.examples import query_examples
@@ -24,12 +26,10 @@ from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import LABEL_TYPE, labels_select
 from dbt_rfm.pql.hindsight import notes_on_hindsight
 from dbt_rfm.pql.task import Task
-from dbt_rfm.prediction_anchor import anchor_of, notes_on_age
-from dbt_rfm.recommendation import sizes_of
 from dbt_rfm.schema.types import RelationalSchema
-from dbt_rfm.session import Session
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
+from dbt_rfm.warehouse.session import Session
 
 ANCHORS = "anchors"
 FEW = 50  # labelled examples: fewer say little, and no model can mend that

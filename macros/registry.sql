@@ -1,5 +1,5 @@
 {#
-  What dbt_rfm/versions.py and dbt_rfm/registry.py keep of a prediction, for the operations and tests that read it without Python:
+  What dbt_rfm/versions/ keeps of a prediction, for the operations and tests that read it without Python:
   <name>__history, rfm_versions and rfm_metrics in the prediction's schema, or in that of the var dbt_rfm_schema.
 #}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dbt_rfm.evaluate import point_prediction
+from dbt_rfm.evaluate.backtest import point_prediction
 from dbt_rfm.model.interface import FeatureTable, Labelled, Predictions, Provenance, RelationalModel
 from dbt_rfm.task_kind import TaskKind
 

@@ -17,12 +17,12 @@ from dbt_projects import REPOSITORY, Project
 from postgres_server import Server
 from shop_project import CUSTOMERS, ORDERS, PROJECT, SCHEMA, STORES, predict
 
-from dbt_rfm.bus import Terms
 from dbt_rfm.cli.worker import site_of
 from dbt_rfm.project import find_project
-from dbt_rfm.worker import Settings, Worker
-from dbt_rfm.worker_job import Helpers
-from dbt_rfm.worker_log import Log
+from dbt_rfm.worker.bus import Terms
+from dbt_rfm.worker.log import Log
+from dbt_rfm.worker.loop import Settings, Worker
+from dbt_rfm.worker.work import Helpers
 
 
 class WorkerProject(Project):

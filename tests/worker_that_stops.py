@@ -15,8 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import dbt_rfm.bus as bus
-import dbt_rfm.worker_job as worker_job
+from dbt_rfm.worker import bus, work
 
 FEW = 12  # query examples of a shard, so that the shop has several
 
@@ -56,18 +55,18 @@ def prepare(place: str, mark: Path) -> None:
     if place == "before_claim":
         before(bus.Bus, "claim", mark)
     elif place == "after_claim":
-        before(worker_job.Work, "run", mark)
+        before(work.Work, "run", mark)
     elif place == "full_disk":
         # As `ulimit -f`: no file may grow beyond eight kilobytes; the log is shorter.
         resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
     elif place == "mid_shards":
-        import dbt_rfm.shards as shards
+        from dbt_rfm.shards import run_tables
 
-        shards.SHARD = FEW
-        before(shards.RunTables, "write", mark, times=2)
+        run_tables.SHARD = FEW
+        before(run_tables.RunTables, "write", mark, times=2)
     else:
         import dbt_rfm.pipeline as pipeline
-        import dbt_rfm.registry as registry
+        from dbt_rfm.versions import registry
 
         {
             "mid_plan": lambda: after(pipeline, "collect", mark),

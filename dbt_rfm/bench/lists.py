@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 
 from dbt_rfm.bench import peers
 from dbt_rfm.bench.examples import Examples
-from dbt_rfm.evaluate_ranking import Lists, baseline_scores, codes_of
+from dbt_rfm.collect.recommendation import ranking_labelled
+from dbt_rfm.evaluate.ranking import Lists, baseline_scores, codes_of
 from dbt_rfm.model.examples import feature_table, group_numbers, label_array, split_rows
 from dbt_rfm.model.interface import Predictions, RelationalModel
 from dbt_rfm.model.step import run_step
 from dbt_rfm.options import Options
 from dbt_rfm.pql.task import Task
-from dbt_rfm.recommendation import ranking_labelled
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.snapshot import CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dbt_rfm.evaluate import point_prediction
+from dbt_rfm.evaluate.backtest import point_prediction
 from dbt_rfm.model.interface import CATEGORICAL, FeatureTable, Predictions
 from dbt_rfm.task_kind import TaskKind
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from dbt_rfm.bench.published import Published
 from dbt_rfm.bench.run import Result, Skipped
-from dbt_rfm.scores import LOWER_IS_BETTER
+from dbt_rfm.evaluate.scores import LOWER_IS_BETTER
 
 #: Figures printed times 100.
 PERCENT = frozenset({"auroc", "ap", "accuracy"})  # and all figures of lists, which have an @

@@ -23,9 +23,10 @@ from dbt_rfm.bench.bootstrap import intervals
 from dbt_rfm.bench.examples import ROLLING, Examples, choose
 from dbt_rfm.bench.lists import compare
 from dbt_rfm.bench.suite import Dataset, SuiteTask, load
-from dbt_rfm.collect import collect_labelled
+from dbt_rfm.collect.snapshots import collect_labelled
 from dbt_rfm.errors import DataError, QueryError
-from dbt_rfm.evaluate import CONSTANT, ENTITY_HISTORY
+from dbt_rfm.evaluate.backtest import CONSTANT, ENTITY_HISTORY
+from dbt_rfm.evaluate.scores import PRIMARY, score
 from dbt_rfm.model.examples import feature_table, label_array, split_rows
 from dbt_rfm.model.interface import Predictions, RelationalModel
 from dbt_rfm.model.step import run_step
@@ -35,7 +36,6 @@ from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import BoundColumn, Task
 from dbt_rfm.schema.types import RelationalSchema
-from dbt_rfm.scores import PRIMARY, score
 from dbt_rfm.snapshot import CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from dbt_rfm.errors import ProjectError
-from dbt_rfm.worker import Settings, Worker
-from dbt_rfm.worker_job import Site
-from dbt_rfm.worker_log import Log
+from dbt_rfm.worker.log import Log
+from dbt_rfm.worker.loop import Settings, Worker
+from dbt_rfm.worker.work import Site
 
 Handler = Callable[[int, Any], None]
 

@@ -63,7 +63,7 @@ def _show_results() -> None:
     from dbt_rfm.cli.console import show_table
     from dbt_rfm.cli.project import open_project
     from dbt_rfm.cli.tables import BACKTEST_COLUMNS, backtest_cells, cells, head
-    from dbt_rfm.registry import SERVING, list_versions
+    from dbt_rfm.versions.registry import SERVING, list_versions
 
     # dbt still holds the file in this process, and DuckDB wants every connection to open it alike.
     with open_project(Path("."), None, None, read_only=False) as opened:

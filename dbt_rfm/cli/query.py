@@ -14,7 +14,7 @@ from dbt_rfm.cli.arguments import At, LabelDelay, ProfilesDir, ProjectDir, Query
 from dbt_rfm.task_kind import TaskKind
 
 if TYPE_CHECKING:
-    from dbt_rfm.answered import Answer
+    from dbt_rfm.answer.answered import Answer
     from dbt_rfm.pql.task import Task
     from dbt_rfm.survey import Survey
 
@@ -46,7 +46,7 @@ def predict(
     target: Target = None,
 ) -> None:
     """Answer a predictive query without publishing anything."""
-    from dbt_rfm.answered import seconds_line
+    from dbt_rfm.answer.answered import seconds_line
     from dbt_rfm.cli.console import say, show_json, show_table, stages, write_csv
     from dbt_rfm.cli.project import open_project
     from dbt_rfm.cli.tables import cells
@@ -86,7 +86,7 @@ def evaluate(
 
     The window is predicted from what was known at its start, and compared with what happened and with baselines.
     """
-    from dbt_rfm.answered import seconds_line
+    from dbt_rfm.answer.answered import seconds_line
     from dbt_rfm.cli.console import say, show_json, show_table, stages
     from dbt_rfm.cli.project import open_project
     from dbt_rfm.errors import DataError

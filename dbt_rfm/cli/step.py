@@ -36,10 +36,10 @@ def step(
     """
     import pyarrow.parquet as pq
 
-    from dbt_rfm import trained
+    from dbt_rfm.answer import trained
     from dbt_rfm.cli.console import say, stages
     from dbt_rfm.errors import ProjectError
-    from dbt_rfm.evaluate import backtest
+    from dbt_rfm.evaluate.backtest import backtest
     from dbt_rfm.model import load_model
     from dbt_rfm.model.families.rfm.adapt import with_weights
     from dbt_rfm.model.prediction_rows import prediction_rows

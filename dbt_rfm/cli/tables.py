@@ -23,7 +23,7 @@ def head(warehouse: Warehouse, relation: JobTarget, rows: int) -> pa.Table:
     """The first rows of a served table by its key."""
     from sqlglot import exp
 
-    from dbt_rfm.relations import named
+    from dbt_rfm.warehouse.relations import named
 
     return warehouse.query(exp.select("*").from_(named(relation)).order_by(exp.Literal.number(1)).limit(rows))
 

@@ -36,7 +36,7 @@ def versions(
     from dbt_rfm.cli.project import open_project
     from dbt_rfm.cli.tables import BACKTEST_COLUMNS, backtest_cells
     from dbt_rfm.errors import DataError, did_you_mean
-    from dbt_rfm.registry import list_versions
+    from dbt_rfm.versions.registry import list_versions
 
     with open_project(project_dir, profiles_dir, target) as opened:
         tables = [list_versions(opened.warehouse, home) for home in opened.homes()]
@@ -64,7 +64,7 @@ def rollback(
     """Serve an older version of a prediction again."""
     from dbt_rfm.cli.console import say, stages
     from dbt_rfm.cli.project import open_project
-    from dbt_rfm.versions import rollback as go_back
+    from dbt_rfm.versions.history import rollback as go_back
 
     with (
         stages("rolling back"),

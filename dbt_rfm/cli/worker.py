@@ -16,7 +16,7 @@ from dbt_rfm.job import JobTarget
 
 if TYPE_CHECKING:
     from dbt_rfm.project import Project
-    from dbt_rfm.worker_job import Site
+    from dbt_rfm.worker.work import Site
 
 Schemas = Annotated[
     list[str] | None,
@@ -71,11 +71,11 @@ def worker(
     Runs where the GPU is; the warehouse is all it talks to. Credentials come from profiles.yml and the environment.
     SIGTERM or Ctrl-C: the job that runs is finished within --grace, or given back for another worker.
     """
-    from dbt_rfm.bus import Terms
     from dbt_rfm.cli.beside import run_until_stopped
     from dbt_rfm.project import find_project
-    from dbt_rfm.worker import Settings, Worker
-    from dbt_rfm.worker_log import Log
+    from dbt_rfm.worker.bus import Terms
+    from dbt_rfm.worker.log import Log
+    from dbt_rfm.worker.loop import Settings, Worker
 
     settings = Settings(
         terms=Terms(lease=lease),
@@ -113,7 +113,7 @@ def run(
     """
     from dbt_rfm.cli.beside import run_beside
     from dbt_rfm.project import find_project
-    from dbt_rfm.worker import Settings
+    from dbt_rfm.worker.loop import Settings
 
     if not context.args:
         raise typer.BadParameter("name the command to run: dbt-rfm run -- dbt build")
@@ -124,7 +124,7 @@ def run(
 
 
 def _with_ray(site: Site, tasks: int, project: Project, profiles_dir: Path | None) -> Site:
-    from dbt_rfm.ray_helpers import Place, RayHelpers
+    from dbt_rfm.worker.ray_helpers import Place, RayHelpers
 
     place = Place(project.root, profiles_dir.resolve() if profiles_dir else None, project.target)
     return replace(site, helpers=RayHelpers(tasks, place))
@@ -133,7 +133,7 @@ def _with_ray(site: Site, tasks: int, project: Project, profiles_dir: Path | Non
 def site_of(project: Project, schemas: Sequence[str]) -> Site:
     """A target as a place to work for. Raises ProjectError for DuckDB, which needs no worker."""
     from dbt_rfm.project import DUCKDB, plain_name
-    from dbt_rfm.worker_job import Site
+    from dbt_rfm.worker.work import Site
 
     if project.adapter == DUCKDB:
         raise ProjectError(

@@ -1,6 +1,6 @@
 """SQL for the warehouse: anchors, labels, examples, features, neighbourhoods, all as of each example's anchor.
 
-Everything here returns sqlglot expressions and runs nothing; `collect.py` runs them. From the ground up:
+Everything here returns sqlglot expressions and runs nothing; `collect/` runs them. From the ground up:
 
     sql, template, blocks        expressions, SQL written as text, the pieces of a plan
     graph, row_times, witnesses, paths, conditions, values

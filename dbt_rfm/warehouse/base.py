@@ -1,6 +1,6 @@
 """What the rest asks of a warehouse. Each warehouse has one file with these names; only it imports its driver.
 
-A warehouse runs SQL and decides nothing: what to run is `plan/`'s and `versions.py`'s business.
+A warehouse runs SQL and decides nothing: what to run is `plan/`'s and `versions/`'s business.
 """
 
 from __future__ import annotations

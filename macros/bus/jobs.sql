@@ -1,5 +1,5 @@
 {#
-  rfm_jobs, the table through which dbt asks and a worker answers; dbt_rfm/bus.py is the other side.
+  rfm_jobs, the table through which dbt asks and a worker answers; dbt_rfm/worker/bus.py is the other side.
 
   dbt inserts a job, looks at it from time to time (polled_at says that somebody still waits) and cancels it. Everything
   else in the row is the worker's. Times are those of the warehouse, never those of a machine.

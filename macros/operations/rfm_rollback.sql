@@ -3,7 +3,7 @@
       dbt run-operation rfm_rollback --args '{model: customer_churn_30d}'                 the one served before
       dbt run-operation rfm_rollback --args '{model: customer_churn_30d, version: 3}'
 
-  dbt_rfm/versions.py does the same for the command line; an operation cannot call Python. The served table keeps its
+  dbt_rfm/versions/history.py does the same for the command line; an operation cannot call Python. The served table keeps its
   types and comments where its columns stay the same. One transaction: readers see the old version or the new one.
 #}
 {% macro rfm_rollback(model=none, version=none) %}

@@ -6,8 +6,8 @@ import pytest
 from dbt_projects import Project
 from shop_project import PROJECT, TESTS, predict
 
-from dbt_rfm import versions
 from dbt_rfm.job import JobTarget
+from dbt_rfm.versions import history
 from dbt_rfm.warehouse.duckdb import DuckDB
 
 pytestmark = pytest.mark.functional
@@ -109,7 +109,7 @@ class TestContract:
         assert shop.rows("select distinct model_version from churn_contract") == [(1,)]
         assert shop.rows(columns) == before
         with DuckDB.open(shop.database, read_only=False) as warehouse:
-            versions.rollback(warehouse, JobTarget("shop", "main", "churn_contract"), 2)
+            history.rollback(warehouse, JobTarget("shop", "main", "churn_contract"), 2)
         assert shop.rows("select distinct model_version from churn_contract") == [(2,)]
         assert shop.rows(columns) == before
 

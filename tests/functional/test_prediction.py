@@ -82,8 +82,8 @@ class TestPrediction:
         ]
 
     def test__rollback__operation_and_python__do_the_same(self, shop: Project) -> None:
-        from dbt_rfm import versions
         from dbt_rfm.job import JobTarget
+        from dbt_rfm.versions import history
         from dbt_rfm.warehouse.duckdb import DuckDB
 
         def state() -> list[tuple]:
@@ -95,7 +95,7 @@ class TestPrediction:
         by_operation = state()
         assert shop.dbt("run-operation", "rfm_rollback", "--args", "{model: churn, version: 1}").success
         with DuckDB.open(shop.database, read_only=False) as warehouse:
-            versions.rollback(warehouse, JobTarget("shop", "main", "churn"), 2)
+            history.rollback(warehouse, JobTarget("shop", "main", "churn"), 2)
 
         assert state() == by_operation
 

@@ -23,10 +23,11 @@ from postgres_server import Server
 from worker_projects import WorkerProject, served_shop
 from worker_that_stops import FEW
 
-from dbt_rfm import __version__, pipeline, shards
-from dbt_rfm.bus import Bus, Terms
+from dbt_rfm import __version__, pipeline
 from dbt_rfm.job import JobTarget
+from dbt_rfm.shards import run_tables
 from dbt_rfm.warehouse.postgres import Postgres
+from dbt_rfm.worker.bus import Bus, Terms
 
 pytestmark = pytest.mark.functional
 
@@ -155,7 +156,7 @@ class TestShards:
     def test__kill_9__between_two_shards__another_worker_goes_on_with_the_rest(
         self, shop: WorkerProject, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(shards, "SHARD", FEW)
+        monkeypatch.setattr(run_tables, "SHARD", FEW)
         job_id = queue(shop)
 
         kill_at(shop, "mid_shards")
@@ -166,13 +167,13 @@ class TestShards:
         # The third is free when its lease has run out, which is ten minutes.
         shop.execute("update rfm_shards set lease_until = now() where status = 'running'")
         ((planned,),) = shop.rows("select count(*) from rfm_shards")
-        write, written = shards.RunTables.write, []
+        write, written = run_tables.RunTables.write, []
 
         def noted(self: Any, shard: int, *arguments: Any) -> None:
             written.append(shard)
             write(self, shard, *arguments)
 
-        monkeypatch.setattr(shards.RunTables, "write", noted)
+        monkeypatch.setattr(run_tables.RunTables, "write", noted)
         run_out(shop)
         with shop.worker():
             until(lambda: state(shop, job_id)[0] == "done")
@@ -186,14 +187,14 @@ class TestShards:
     def test__two_workers__one_large_job__the_second_helps(
         self, shop: WorkerProject, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(shards, "SHARD", FEW)
-        write, helping = shards.RunTables.write, threading.Event()
+        monkeypatch.setattr(run_tables, "SHARD", FEW)
+        write, helping = run_tables.RunTables.write, threading.Event()
 
         def slowly(self: Any, *arguments: Any) -> None:
             helping.wait(60)  # the first worker is not quicker than the second comes
             write(self, *arguments)
 
-        monkeypatch.setattr(shards.RunTables, "write", slowly)
+        monkeypatch.setattr(run_tables.RunTables, "write", slowly)
         job_id = queue(shop)
         with shop.worker() as one, shop.worker() as other:
             until(lambda: one.events("helping") or other.events("helping"))

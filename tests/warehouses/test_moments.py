@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp, parse_one
 
-from dbt_rfm.answered import Answer
+from dbt_rfm.answer.answered import Answer
 from dbt_rfm.job import Job, JobTable, JobTest
 from dbt_rfm.pipeline import answer
 from dbt_rfm.warehouse.base import Warehouse

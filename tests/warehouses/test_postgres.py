@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp, parse_one
 
-from dbt_rfm.collect import collect
+from dbt_rfm.collect.snapshots import collect
 from dbt_rfm.errors import DataError, ProjectError
 from dbt_rfm.job import Job, JobTable, JobTest
 from dbt_rfm.pipeline import understand

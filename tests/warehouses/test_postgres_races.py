@@ -11,12 +11,13 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp, parse_one
 
-from dbt_rfm import __version__, versions
-from dbt_rfm.bus import COLUMNS, Bus
+from dbt_rfm import __version__
 from dbt_rfm.job import Contract, JobTarget
-from dbt_rfm.registry import Release
 from dbt_rfm.task_kind import TaskKind
+from dbt_rfm.versions import history
+from dbt_rfm.versions.registry import Release
 from dbt_rfm.warehouse.postgres import Postgres
+from dbt_rfm.worker.bus import COLUMNS, Bus
 
 JOBS = 200
 
@@ -55,7 +56,7 @@ def test__two_workers_race_for_200_jobs__each_has_exactly_one_winner(
 def test__two_workers__publish_the_very_first_versions_at_once__both_are_there(
     postgres_output: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(versions, "_publishing", nullcontext())  # as in two processes
+    monkeypatch.setattr(history, "_publishing", nullcontext())  # as in two processes
     rows = pa.table({"customer_id": [1], "anchor_time": [datetime(2025, 1, 1)], "prediction": [0.5]})
     release = Release("run", "", TaskKind.REGRESSION, "", "", "", "", datetime(2025, 1, 1), __version__)
     together, errors = threading.Barrier(2), []
@@ -65,7 +66,7 @@ def test__two_workers__publish_the_very_first_versions_at_once__both_are_there(
             home = JobTarget(None, schema, model)
             together.wait(30)
             try:
-                versions.publish(warehouse, home, rows, release, hold=True, contract=Contract())
+                history.publish(warehouse, home, rows, release, hold=True, contract=Contract())
             except Exception as error:
                 errors.append(error)
 

@@ -18,10 +18,11 @@ from worker_that_stops import FEW
 
 ray = pytest.importorskip("ray", reason="ray is not installed: make ray has a virtual environment of its own for it")
 
-from dbt_rfm import ray_helpers, shards  # noqa: E402 - after the question whether there is anything to test
-from dbt_rfm.bus import Claim, Terms  # noqa: E402
 from dbt_rfm.job import Job, JobTarget  # noqa: E402
-from dbt_rfm.ray_helpers import Place, RayHelpers  # noqa: E402
+from dbt_rfm.shards import run_tables  # noqa: E402 - after the question whether there is anything to test
+from dbt_rfm.worker import ray_helpers  # noqa: E402 - after the question whether there is anything to test
+from dbt_rfm.worker.bus import Claim, Terms  # noqa: E402
+from dbt_rfm.worker.ray_helpers import Place, RayHelpers  # noqa: E402
 
 pytestmark = pytest.mark.functional
 
@@ -44,14 +45,14 @@ def shop(postgres_server: Server, tmp_path: Path) -> Iterator[WorkerProject]:
 
 def slow_until(done: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large answers begin with a few customers, and this process writes no shard before that is so."""
-    monkeypatch.setattr(shards, "SHARD", FEW)
-    write = shards.RunTables.write
+    monkeypatch.setattr(run_tables, "SHARD", FEW)
+    write = run_tables.RunTables.write
 
     def slowly(self: Any, *arguments: Any) -> None:
         until(done)
         write(self, *arguments)
 
-    monkeypatch.setattr(shards.RunTables, "write", slowly)
+    monkeypatch.setattr(run_tables.RunTables, "write", slowly)
 
 
 def test__worker__with_ray__tasks_of_the_cluster_answer_shards_of_its_job(
@@ -79,7 +80,7 @@ def test__worker__with_ray__tasks_of_the_cluster_answer_shards_of_its_job(
 def test__worker__nodes_that_know_no_such_target__the_worker_does_it_alone_and_says_so(
     shop: WorkerProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shards, "SHARD", FEW)
+    monkeypatch.setattr(run_tables, "SHARD", FEW)
     helpers = RayHelpers(1, Place(shop.path, shop.path, "elsewhere"))
     job_id = queue(shop)
     with shop.worker(helpers=helpers) as log:

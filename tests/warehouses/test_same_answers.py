@@ -16,18 +16,18 @@ import shop_world
 from shop_world import QUESTIONS
 from sqlglot import exp
 
-from dbt_rfm import shards
-from dbt_rfm.answered import Answer
+from dbt_rfm.answer.answered import Answer
 from dbt_rfm.job import Job, JobTable, JobTarget
 from dbt_rfm.pipeline import answer, understand
 from dbt_rfm.plan import sql
 from dbt_rfm.publish import publish
-from dbt_rfm.relations import named, names_beginning
 from dbt_rfm.schema.from_job import schema_from_job
 from dbt_rfm.schema.validate import validate
-from dbt_rfm.shard_board import ShardBoard
+from dbt_rfm.shards import run_tables
 from dbt_rfm.warehouse.base import Warehouse
 from dbt_rfm.warehouse.duckdb import DuckDB
+from dbt_rfm.warehouse.relations import named, names_beginning
+from dbt_rfm.worker.shard_board import ShardBoard
 
 FEATURES, PREDICTIONS = 1e-9, 1e-6  # relative
 
@@ -138,7 +138,7 @@ def test__schema__what_the_data_say_of_columns_and_times__same_as_duckdb(other, 
 
 @OTHERS
 def test__publish__in_shards__every_row_once(other, monkeypatch, tmp_path):
-    monkeypatch.setattr(shards, "SHARD", 16)
+    monkeypatch.setattr(run_tables, "SHARD", 16)
     schema = other.query(exp.select(exp.CurrentSchema().as_("s"))).column(0)[0].as_py()
     home = JobTarget(None, schema.lower(), "asked")
     asked = shop_world.job(QUESTIONS["regression"], str, seed=1)

@@ -13,13 +13,13 @@ import shop_world
 from shop_world import QUESTIONS
 from sqlglot import exp
 
-from dbt_rfm import shards
 from dbt_rfm.job import Job, JobTarget
 from dbt_rfm.pipeline import help_with
 from dbt_rfm.publish import publish
-from dbt_rfm.relations import names_beginning
-from dbt_rfm.shard_board import ShardBoard, jobs_with_free_shards
+from dbt_rfm.shards import run_tables
 from dbt_rfm.warehouse.postgres import Postgres
+from dbt_rfm.warehouse.relations import names_beginning
+from dbt_rfm.worker.shard_board import ShardBoard, jobs_with_free_shards
 
 WHOLE = JobTarget(None, "public", "whole")
 PARTED = replace(WHOLE, identifier="parted")
@@ -37,7 +37,7 @@ def test__publish__two_workers__write_what_one_would(
 ) -> None:
     asked = replace(shop_world.job(QUESTIONS[name], str), target_path=str(tmp_path), rfm_schema="public")
     publish(replace(asked, target=WHOLE), shop, replace_served=False)
-    monkeypatch.setattr(shards, "SHARD", 12)
+    monkeypatch.setattr(run_tables, "SHARD", 12)
     helped = threading.Thread(target=_help, args=(replace(asked, target=PARTED), postgres_output))
     helped.start()
     board = ShardBoard(shop, PARTED, "job", pause=0.1)

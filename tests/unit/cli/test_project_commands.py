@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dbt_rfm import versions
 from dbt_rfm.job import Contract, JobTarget
-from dbt_rfm.registry import Release
 from dbt_rfm.task_kind import TaskKind
+from dbt_rfm.versions import history
+from dbt_rfm.versions.registry import Release
 from dbt_rfm.warehouse.duckdb import DuckDB
 
 TARGET = JobTarget("shop", "main", "churn")
@@ -52,7 +52,7 @@ def _publish(warehouse: DuckDB, probability: float, target: JobTarget = TARGET) 
         baseline_value=0.5,
         beats_baseline=True,
     )
-    versions.publish(warehouse, target, pa.table(rows), release, hold=False, contract=Contract())
+    history.publish(warehouse, target, pa.table(rows), release, hold=False, contract=Contract())
 
 
 def _served(project: Path) -> float:

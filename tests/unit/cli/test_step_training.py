@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from dbt_rfm.answered import Answer
+from dbt_rfm.answer.answered import Answer
 from dbt_rfm.cli.project import open_project
 from dbt_rfm.model.families.rfm import adapt as adapting
 from dbt_rfm.model.families.rfm import episodes

@@ -21,8 +21,8 @@ from dbt_rfm.errors import ProjectError
 from dbt_rfm.job import JobTarget
 from dbt_rfm.project import find_project
 from dbt_rfm.warehouse.duckdb import DuckDB
-from dbt_rfm.worker import Settings
-from dbt_rfm.worker_job import Site
+from dbt_rfm.worker.loop import Settings
+from dbt_rfm.worker.work import Site
 
 Command = Callable[..., tuple[int, str, str]]
 SETTINGS = Settings(grace=0, idle=0.2)

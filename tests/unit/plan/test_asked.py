@@ -25,7 +25,7 @@ from plan_databases import (
 )
 from sqlglot import exp
 
-from dbt_rfm import collect
+from dbt_rfm.collect import snapshots
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.asked import are_few, asked_rows
@@ -65,7 +65,7 @@ asked_about = st.lists(st.tuples(st.integers(1, 4), moments), min_size=1, max_si
 @contextmanager
 def few(answer: bool) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(collect, "are_few", lambda asked, entities: answer)
+        patch.setattr(snapshots, "are_few", lambda asked, entities: answer)
         yield
 
 
@@ -78,7 +78,7 @@ def snapshot_of(shop: Database, task: Task, asked: list[tuple[int, datetime]], *
     table = pa.table({**labels, "label": pa.array([1.0] * len(rows))})
     with few(stored):
         warehouse, late = warehouse_of(shop), Window(0, 3) if task is AMOUNT else None
-        return collect.collect_labelled(task, SCHEMA, warehouse, OPTIONS, labels=table, late=late, with_rows=True)
+        return snapshots.collect_labelled(task, SCHEMA, warehouse, OPTIONS, labels=table, late=late, with_rows=True)
 
 
 def same(first: Snapshot, second: Snapshot) -> None:
@@ -182,7 +182,7 @@ def league(teams: int) -> Watched:
 def of_the_league(warehouse: Watched, *, options: Options = OPTIONS) -> Snapshot:
     query = "PREDICT COUNT(matches.* VIA matches.home_id, 0, 7, days) FOR EACH teams.team_id"
     task = replace(bind(parse(query), LEAGUE), entity_ids=(3,))
-    return collect.collect(task, LEAGUE, warehouse, options)
+    return snapshots.collect(task, LEAGUE, warehouse, options)
 
 
 def test__features_and_neighbours__of_an_entity_with_two_links_and_one_to_itself__are_the_same() -> None:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from plan_databases import Database, databases, moments, shop_schema, warehouse_of
 from test_features import TASK
 
-from dbt_rfm.collect import collect
+from dbt_rfm.collect.snapshots import collect
 from dbt_rfm.errors import DataError
 from dbt_rfm.options import Options
 from dbt_rfm.snapshot import Snapshot

@@ -9,8 +9,8 @@ import pytest
 from hand_worked import World, world
 from sqlglot import parse_one
 
-from dbt_rfm.asked_rows import as_asked
-from dbt_rfm.collect import collect
+from dbt_rfm.answer.asked_rows import as_asked
+from dbt_rfm.collect.snapshots import collect
 from dbt_rfm.errors import QueryError
 from dbt_rfm.options import Options
 from dbt_rfm.plan.graph import Graph

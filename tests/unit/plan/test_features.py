@@ -12,7 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from plan_databases import AMOUNT, ORDERS_PATH, PRICE, START, Database, databases, moments, shop_schema, warehouse_of
 
-from dbt_rfm.collect import collect_labelled
+from dbt_rfm.collect.snapshots import collect_labelled
 from dbt_rfm.options import Options
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.task import BoundAggregation, BoundColumn, BoundComparison, Task

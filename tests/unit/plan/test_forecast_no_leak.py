@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from plan_databases import ORDERS_PATH, START, Database, databases, moments, same_until, shop_schema, warehouse_of
 
-from dbt_rfm.collect import collect
+from dbt_rfm.collect.snapshots import collect
 from dbt_rfm.errors import DataError
 from dbt_rfm.options import Options
 from dbt_rfm.pql.ast import Window

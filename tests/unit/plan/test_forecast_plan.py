@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hand_worked import World, world
 
-from dbt_rfm.collect import collect
+from dbt_rfm.collect.snapshots import collect
 from dbt_rfm.options import Options
 from dbt_rfm.snapshot import Snapshot
 

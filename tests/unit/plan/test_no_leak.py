@@ -27,7 +27,7 @@ from plan_databases import (
     warehouse_of,
 )
 
-from dbt_rfm.collect import collect, collect_labelled
+from dbt_rfm.collect.snapshots import collect, collect_labelled
 from dbt_rfm.errors import DataError
 from dbt_rfm.options import Options
 from dbt_rfm.pql.ast import Window

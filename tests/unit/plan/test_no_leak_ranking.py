@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from plan_databases import START, Database, databases, moments, same_until, shop_schema, warehouse_of
 
+from dbt_rfm.collect.recommendation import ranking_labelled
 from dbt_rfm.options import Options
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
-from dbt_rfm.recommendation import ranking_labelled
 from dbt_rfm.snapshot import QUERY
 
 SCHEMA = shop_schema()

@@ -16,7 +16,7 @@ import pytest
 from test_graph_transformer_snapshots import CHURN, LATER, SCHEMA, TABLES
 
 from dbt_rfm.cli import main
-from dbt_rfm.collect import collect
+from dbt_rfm.collect.snapshots import collect
 from dbt_rfm.errors import ModelError
 from dbt_rfm.model import load_model
 from dbt_rfm.model.examples import labelled, split_rows

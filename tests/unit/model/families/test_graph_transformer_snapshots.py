@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dbt_rfm.cli import main
-from dbt_rfm.collect import collect
+from dbt_rfm.collect.snapshots import collect
 from dbt_rfm.model import load_model
 from dbt_rfm.model.step import run_step
 from dbt_rfm.options import Options

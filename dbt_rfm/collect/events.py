@@ -1,0 +1,121 @@
+"""Attributes of events: who may be learnt from, asked and tested on, at each event's own time.
+
+In: a task whose entity rows are events, the prediction anchor A, the option `label_delay`. Out: a `Choice`.
+Time rule: an outcome is known `label_delay` after its event. The context are events whose outcome is known by A; asked
+are those whose outcome is not (null, or younger than the delay). The backtest are the newest fifth of the known events,
+answered from what was known before the first of them.
+Without `label_delay` nobody has said when outcomes become known. Then no event sees the outcome of another one, which
+is the safe reading: a feature that is only there in hindsight would make every backtest look too good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from sqlglot import exp
+
+from dbt_rfm.collect.choice import MAX_LABELS, Choice
+from dbt_rfm.options import Options, read_delay
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.event_labels import event_labels_select, nth_newest_select, unknown_events_select
+from dbt_rfm.plan.examples import known_by
+from dbt_rfm.plan.graph import Graph
+from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.scope import joined
+from dbt_rfm.pql.task import Task
+from dbt_rfm.schema.types import RelationalSchema, Table
+from dbt_rfm.warehouse.session import Session
+
+_AT_ONCE = Window(0, 0, "days")
+_TESTED_SHARE = 5  # one in so many of the known events is tested on
+MAX_BACKTEST = 3000  # more than of entities: what is asked of events is often rare
+
+
+def from_events(session: Session, graph: Graph, task: Task, anchor: datetime, options: Options) -> Choice:
+    """Labels of the events up to A, each known a delay after it."""
+    names, delay = session.names, read_delay(options.label_delay)
+    table, since = task.entity.table.name, _since(session, graph, task, anchor)
+    session.create(names.labels, events_sql(task, graph, anchor, options, since))
+    known = known_by(sql.timestamp(anchor))
+    choice = Choice(
+        context=[known],
+        query=unknown_events_select(task, graph, anchor, delay or _AT_ONCE),
+        late=delay,
+        max_backtest=MAX_BACKTEST,
+        notes=[
+            *([] if delay else [_say_when_known(table), *_say_as_of(graph.schema, task.entity.table)]),
+            *([_say_since(table, since)] if since else []),
+        ],
+        nothing_to_learn=f"no row of {table} has a known outcome by {anchor:%Y-%m-%d %H:%M}",
+        hint="Outcomes count where they are not null, label_delay after their event; WHERE narrows them further.",
+        nobody_asked=_nobody_asked(table, anchor, delay),
+    )
+    first = _first_tested(session, known)
+    if first is None:
+        return choice
+    tested = exp.GTE(this=sql.column("anchor_time", "l"), expression=sql.timestamp(first))
+    learnt_from = [known_by(sql.timestamp(first)), _before(first)]
+    return replace(choice, backtest=[tested, known.copy()], backtest_context=learnt_from)
+
+
+def events_sql(
+    task: Task, graph: Graph, anchor: datetime, options: Options, since: datetime | None = None
+) -> exp.Select:
+    """(entity, anchor_time, known_at, label) of the events whose outcome is known at the anchor."""
+    return event_labels_select(task, graph, anchor, read_delay(options.label_delay) or _AT_ONCE, since)
+
+
+def _since(session: Session, graph: Graph, task: Task, anchor: datetime) -> datetime | None:
+    """Where the newest MAX_LABELS events begin; None where there are no more than that."""
+    if session.count(graph.read(task.entity.table, "e")) <= MAX_LABELS:
+        return None
+    found = session.query(nth_newest_select(task, graph, anchor, MAX_LABELS)).column(0).to_pylist()
+    return found[0] if found else None
+
+
+def _say_since(table: str, since: datetime) -> str:
+    return f"{table} has more than {MAX_LABELS:,} rows: learnt from are those since {since:%Y-%m-%d %H:%M}"
+
+
+def _first_tested(session: Session, known: exp.Expression) -> datetime | None:
+    """The time of the first event of the newest fifth of the known ones; None if there are too few."""
+    labels = sql.temporary(session.names.labels, "l")
+    count = session.value(sql.select(exp.Count(this=exp.Star())).from_(labels, copy=False).where(known, copy=False))
+    if count < _TESTED_SHARE:
+        return None
+    newest = sql.select(sql.column("anchor_time", "l")).from_(labels.copy(), copy=False).where(known.copy(), copy=False)
+    newest = newest.order_by(exp.Ordered(this=sql.column("anchor_time", "l"), desc=True), copy=False)
+    return session.value(newest.limit(1, copy=False).offset(count // _TESTED_SHARE - 1, copy=False))
+
+
+def _before(first: datetime) -> exp.Expression:
+    return exp.LT(this=sql.column("anchor_time", "l"), expression=sql.timestamp(first))
+
+
+def _say_when_known(table: str) -> str:
+    return (
+        "no event sees the outcome of another one, because nobody said when outcomes become known; if that is, say, "
+        f"7 days after the row of {table}, set meta.rfm.label_delay: '7 days' (or '0 days')"
+    )
+
+
+def _say_as_of(schema: RelationalSchema, table: Table) -> Iterator[str]:
+    """Customers with a home store look like events; what they bought since they signed up tells most of them."""
+    later = dict.fromkeys(link.child for link in schema.children(table.name) if schema.table(link.child).time_column)
+    if later:
+        yield (
+            f"each row of {table.name} is read as of its own {table.time_column}, so later rows of "
+            f"{joined(list(later), 'and')} say nothing of it; to tell it from all that is known by now, set "
+            f"meta.rfm.time_column: none on {table.name}"
+        )
+
+
+def _nobody_asked(table: str, anchor: datetime, delay: Window | None) -> str:
+    if delay is None:
+        return (
+            f"every row of {table} up to {anchor:%Y-%m-%d %H:%M} has an outcome; set meta.rfm.label_delay to score "
+            "those whose outcome may still change, or leave outcomes null until they are known"
+        )
+    return f"no row of {table} up to {anchor:%Y-%m-%d %H:%M} waits for its outcome"

@@ -1,0 +1,36 @@
+"""The rows around the examples, for the bundle and for models that read them.
+
+In: a session table of examples and how many rows to keep per link. Out: Arrow rows per table of the schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from dbt_rfm.plan import sql
+from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.neighbours import neighbours_plan
+from dbt_rfm.plan.values import Scope
+from dbt_rfm.pql.task import BoundColumn
+from dbt_rfm.warehouse.session import Session
+
+
+def rows_around(
+    session: Session,
+    scope: Scope,
+    names: Names,
+    entity: BoundColumn,
+    sizes: Sequence[int],
+    *,
+    most: int,
+    what: str = "examples",
+) -> tuple[dict[str, pa.Table], str]:
+    """The rows of `names.examples` per table; none of more examples than `most`, and the reason."""
+    count = session.count(sql.temporary(names.examples))
+    if count > most:
+        return {}, f"the bundle has no rows/: {count} {what} are more than {most}"
+    plan = neighbours_plan(scope, names, entity.table, entity.column.name, sizes)
+    session.run(plan.steps)
+    return {name: session.query(select) for name, select in plan.rows.items()}, ""
