@@ -391,7 +391,7 @@ class TestMachines:
             def now(cls, tz: Any = None) -> standard.datetime:
                 return standard.datetime.now(tz) + standard.timedelta(hours=hours)
 
-        for module in ("versions", "answered", "worker_log"):
+        for module in ("versions.history", "answer.answered", "worker.log"):
             monkeypatch.setattr(f"dbt_rfm.{module}.datetime", Shifted)
         real = time.time
         monkeypatch.setattr(time, "time", lambda: real() + 3600 * hours)
