@@ -35,6 +35,8 @@ CONTEXT, QUERY, BACKTEST_CONTEXT, BACKTEST = "context", "query", "backtest_conte
 #: Names of the features that hold an entity's labels from closed windows, the newest first.
 PAST_LABEL = "past label"  # source of features made of known labels
 PAST_LABELS = tuple(f"past.lag{k}" for k in range(1, 9))
+#: In the name of a feature that counts rows with one value of a category, as in orders.status=returned.count.90d.
+OF_VALUE = "="
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dbt_rfm.model.context_sample import sample_context
 from dbt_rfm.model.interface import FeatureTable
 from dbt_rfm.model.screening import choose_columns
 from dbt_rfm.model.target_scale import TargetScale
+from dbt_rfm.snapshot import OF_VALUE
 from dbt_rfm.task_kind import TaskKind
 
 _SCREENED = 3000
@@ -41,7 +42,8 @@ class Question:
         matrix = codes.matrix(context)
         targets = _targets(labels, self.num_slots)
         some = _some_rows(len(labels), self.rng(0, "screening"))
-        chosen = choose_columns(matrix[some], codes.categorical, targets[some], columns)
+        of_values = np.array([OF_VALUE in name for name in codes.names], dtype=bool)
+        chosen = choose_columns(matrix[some], codes.categorical, targets[some], columns, of_values)
         times = None if self.times is None else np.asarray(self.times, dtype=np.float64)[sample.rows]
         return Reading(
             self.kind,

@@ -3,7 +3,8 @@
 A column's worth is the share of the label's variance that bands of it explain on the context rows, adjusted for the
 number of bands (so a key with many values earns nothing by chance), or its squared rank correlation if that is more.
 The plan writes the same signal over several windows, so near-copies are common: one is left out if its rank
-correlation with a chosen column is over 0.93.
+correlation with a chosen column is over 0.93. Counts of a category's values are many and partly copies of the count of
+all rows, so they take a quarter of the places at most.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 _NEAR_COPY = 0.93
 _BANDS = 8
+_OF_VALUES = 0.25  # of the places
 
 
 def choose_columns(
@@ -21,6 +23,7 @@ def choose_columns(
     categorical: np.ndarray,  # [C]
     targets: np.ndarray,  # [N, K] one column per class, or the normal scores of a number
     limit: int,
+    of_values: np.ndarray,  # [C] whether a column counts rows with one value of a category
 ) -> np.ndarray:
     """Positions of at most `limit` columns, the most telling first; constant columns never."""
     targets = targets - targets.mean(0)
@@ -31,6 +34,8 @@ def choose_columns(
     for j in np.argsort(-worth, kind="stable"):
         if len(chosen) == limit or np.isneginf(worth[j]):
             break
+        if of_values[j] and of_values[chosen].sum() >= limit * _OF_VALUES:
+            continue
         if categorical[j] or not _copies(ranks, j, chosen, categorical, matrix):
             chosen.append(int(j))
     return np.array(chosen, dtype=int)

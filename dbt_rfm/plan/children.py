@@ -26,9 +26,10 @@ def children_blocks(
 ) -> Iterator[Block]:
     """Children in full detail, grandchildren with fewer windows."""
     schema = scope.graph.schema
+    far = Detail(_few(windows), spread=False, newest=1, parents=1, flags=True)
     for path in paths_down(schema, table, key):
         near = len(path.links) == 1
-        detail = Detail(windows) if near else Detail(_few(windows), spread=False, newest=1, parents=1)
+        detail = Detail(windows, flags=True) if near else far
         label = ".".join(link_label(schema, link) for link in reversed(path.links))
         yield summary_block(scope, Summary(label, "child", path, keyed_by_entity(names), detail, names.bounds))
 

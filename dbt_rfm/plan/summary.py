@@ -23,6 +23,7 @@ class Detail:
     spread: bool = True  # min, max, std in the second and the last window
     newest: int = 3  # how many newest rows are shown
     categories: bool = True  # distinct count, most frequent
+    flags: bool = False  # how many rows have each frequent value of a category
     parents: int = 2  # hops to other parents of the rows
 
     def brief(self) -> Detail:

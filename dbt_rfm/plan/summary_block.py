@@ -14,7 +14,7 @@ from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Output, block
 from dbt_rfm.plan.summary import Summary
 from dbt_rfm.plan.summary_sums import SEQ_ROOM, Sums
-from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL, Scope
+from dbt_rfm.plan.values import CATEGORICAL, FLAG, NUMERICAL, Scope
 from dbt_rfm.snapshot import Feature
 
 
@@ -37,7 +37,7 @@ class _Outputs:
         query = sql.select().from_(sql.temporary("keyed", "k"), copy=False)
         on = [_same(c, "k", "s") for c in self.sums.point_columns()]
         sql.join(query, sql.temporary(self.sums.steps[-1][0], "s"), sql.every(on), side="LEFT")
-        outputs = self._counts() + self._amounts()
+        outputs = self._counts() + self._flags() + self._amounts()
         for k in range(self.detail.newest):
             outputs += self._newest(query, k)
         for i in self.sums.counted():
@@ -54,8 +54,7 @@ class _Outputs:
     def _counts(self) -> list[Output]:
         anchor = sql.column("anchor_time", "k")
         outputs = [
-            (self._feature(f"count.{window}"), sql.as_double(sql.zero_if_null(self._told("n", w))))
-            for w, window in enumerate(self.windows)
+            (self._feature(f"count.{window}"), _count(self._told("n", w))) for w, window in enumerate(self.windows)
         ]
         if self.sums.time is None:
             return outputs
@@ -68,6 +67,13 @@ class _Outputs:
             rate = exp.Div(this=sql.as_double(self._told("n")), expression=exp.Paren(this=one_day))
             outputs.append((self._feature("per_day"), rate))
         return outputs
+
+    def _flags(self) -> list[Output]:
+        return [
+            (self._feature(f"{self.values[i].label}.count.{self.windows[w]}"), _count(self._told(f"s{i}", w)))
+            for i in self.sums.flags()
+            for w in self.sums.flagged(i)
+        ]
 
     def _amounts(self) -> list[Output]:
         outputs: list[Output] = []
@@ -100,7 +106,7 @@ class _Outputs:
         outputs: list[Output] = [
             (self._feature(f"{value.label}.{suffix}", value.kind), sql.column(f"v{i}", alias))
             for i, value in enumerate(self.values)
-            if k == 0 or (value.detail and value.kind == NUMERICAL)
+            if value.kind != FLAG and (k == 0 or (value.detail and value.kind == NUMERICAL))
         ]
         if k and self.sums.time is not None:
             gap = sql.days_between(sql.column("t", alias), sql.column("t", f"n{k - 1}"))
@@ -128,6 +134,10 @@ def _recent(sums: Sums) -> exp.Select:
     shown = exp.Exists(this=points.where(*among, copy=False))
     everything = exp.Column(this=exp.Star(), table=sql.name("r"))
     return sql.select(everything).from_(sql.temporary("numbered", "r"), copy=False).where(shown, copy=False)
+
+
+def _count(rows: exp.Expression) -> exp.Expression:
+    return sql.as_double(sql.zero_if_null(rows))
 
 
 def _std(variance: exp.Expression) -> exp.Expression:

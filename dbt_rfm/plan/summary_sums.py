@@ -20,7 +20,17 @@ from dbt_rfm.plan import sql
 from dbt_rfm.plan.paths import from_path, known_time, top_key, valid_until
 from dbt_rfm.plan.row_times import still_valid
 from dbt_rfm.plan.summary import Summary
-from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL, Scope, Value, parent_values, values_of
+from dbt_rfm.plan.values import (
+    CATEGORICAL,
+    FLAG,
+    MAX_FLAGS,
+    NUMERICAL,
+    Scope,
+    Value,
+    flags_of,
+    parent_values,
+    values_of,
+)
 from dbt_rfm.plan.windows import LookBack
 
 _POINT = ("key", "anchor_time", "as_of")
@@ -87,7 +97,10 @@ class Sums:
         others: list[Value] = []
         if self.detail.parents and not self.summary.only:
             skip = path.links[0]
-            query, others = parent_values(self.scope, path, query, skip=skip, hops=self.detail.parents)
+            hops, flags = self.detail.parents, self.detail.flags
+            query, others = parent_values(self.scope, path, query, skip=skip, hops=hops, flags=flags)
+        if self.detail.flags and not self.summary.only:
+            own += flags_of(self.scope, path.table, path.alias(0))[:MAX_FLAGS]
         self.values = own + others
         keys = [sql.aliased(sql.column(k, path.alias(0)), f"pk{i}") for i, k in enumerate(path.table.primary_key)]
         selected = [sql.aliased(top_key(path), "key"), *keys]
@@ -121,6 +134,9 @@ class Sums:
     def numbers(self) -> list[int]:
         return [i for i, value in enumerate(self.values) if value.kind == NUMERICAL]
 
+    def flags(self) -> list[int]:
+        return [i for i, value in enumerate(self.values) if value.kind == FLAG]
+
     def counted(self) -> list[int]:
         """Categories whose distinct count and most frequent value are told."""
         if not self.detail.categories:
@@ -145,6 +161,7 @@ class Sums:
             if self.spread(i):
                 parts |= {f"q{i}": _times(value), f"lo{i}": value, f"hi{i}": value}
             query = query.select(*(sql.aliased(e.copy(), a) for a, e in parts.items()), copy=False)
+        query = query.select(*(sql.aliased(sql.column(f"v{i}"), f"s{i}") for i in self.flags()), copy=False)
         for i in self.counted():
             query = query.select(*self._category_parts(i), copy=False)
         return query.from_(sql.temporary("numbered"), copy=False)
@@ -167,6 +184,8 @@ class Sums:
                 parts |= {f"q{i}": exp.Sum(this=_times(value))}
                 parts |= {f"lo{i}": exp.Min(this=value), f"hi{i}": exp.Max(this=value)}
             query = query.select(*(sql.aliased(e.copy(), a) for a, e in parts.items()), copy=False)
+        flags = (sql.aliased(exp.Sum(this=sql.column(f"v{i}", "r")), f"s{i}") for i in self.flags())
+        query = query.select(*flags, copy=False)
         for i in self.counted():
             distinct, frequent = self._category_parts(i)
             query = query.select(
@@ -213,6 +232,7 @@ class Sums:
                 sums += [(f"q{i}", w) for w in sorted(self.wide())]
                 highest += [(f"hi{i}", w) for w in sorted(self.wide())]
                 lowest += [(f"lo{i}", w) for w in sorted(self.wide())]
+        sums += [(f"s{i}", w) for i in self.flags() for w in self.flagged(i)]
         sums += [(f"d{i}", last) for i in self.counted()]
         highest += [(f"m{i}", last) for i in self.counted()]
         if self.time is not None:
@@ -252,6 +272,11 @@ class Sums:
     def wide(self) -> set[int]:
         """The windows in which a spread is told, and the mean of what is no detail."""
         return {len(self.windows) - 1, 1 if len(self.windows) > 2 else 0}
+
+    def flagged(self, i: int) -> range:
+        """The windows in which a flag is counted: of another parent only the longest, where there are many."""
+        last = len(self.windows) - 1
+        return range(0 if self.values[i].detail or last < 2 else last, last + 1)
 
     def visible(self, row: str, point: str) -> list[exp.Expression]:
         conditions: list[exp.Expression] = []

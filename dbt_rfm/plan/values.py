@@ -9,7 +9,7 @@ the attributes of a parent with one are left out for them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
@@ -21,18 +21,21 @@ from dbt_rfm.plan.row_times import exists_at
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.task import BoundColumn, BoundCondition, leaves
 from dbt_rfm.schema.types import Column, Link, SemanticType, Table
+from dbt_rfm.snapshot import OF_VALUE
 
 NUMERICAL, CATEGORICAL = "numerical", "categorical"
+FLAG = "flag"  # 1 where a category has a certain value, else null: told is how many rows have it
 MAX_NUMERICAL, MAX_CATEGORICAL = 24, 12  # of one table: a wider one costs more than its last columns tell
+MAX_FLAGS, MAX_FLAGS_OF_PARENTS = 24, 16  # values of categories, of one table and of all its other parents
 _OPAQUE = ("STRUCT", "MAP", "BLOB", "BIT", "UNION", "VARIANT", "OBJECT", "ARRAY", "JSON", "INTERVAL", "TIME")
 
 
 @dataclass(frozen=True)
 class Value:
     label: str  # the column; of a parent: parent.column
-    kind: str  # NUMERICAL | CATEGORICAL
+    kind: str  # NUMERICAL | CATEGORICAL | FLAG
     expression: exp.Expression
-    detail: bool = True  # False: means and the newest value only (attributes of other parents)
+    detail: bool = True  # False: less is told (attributes of other parents): means and the newest value only
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ class Scope:
         return (table, column) not in self.hidden and (table, column) not in self.delayed
 
     def derived_of(self, table: Table) -> list[Derived]:
-        return [d for d in self.derived if d.table == table.name and all(self.sees(*c) for c in d.columns())]
+        told = [d for d in self.derived if d.table == table.name]
+        return [d for d in told if all(self.sees(*c) and not table.column(c[1]).hindsight for c in d.columns())]
 
 
 def values_of(scope: Scope, table: Table, alias: str) -> list[Value]:
@@ -85,6 +89,19 @@ def values_of(scope: Scope, table: Table, alias: str) -> list[Value]:
     derived = [Value(d.label, NUMERICAL, d.expression(alias)) for d in scope.derived_of(table)]
     plain = [v for column in scope.columns(table) for v in column_value(column, alias)]
     return derived + capped(plain)
+
+
+def flags_of(scope: Scope, table: Table, alias: str, *, all_listed: bool = False) -> list[Value]:
+    """Whether a category of the table has each of its frequent values; with `all_listed` only if it has no others."""
+    found = []
+    for column in scope.columns(table):
+        if column.semantic_type is not SemanticType.CATEGORICAL or (all_listed and not column.all_values):
+            continue
+        for value in column.values:
+            same = exp.EQ(this=sql.as_text(sql.column(column.name, alias)), expression=exp.Literal.string(value))
+            one = exp.Case(ifs=[exp.If(this=same, true=exp.Literal.number(1))])
+            found.append(Value(f"{column.name}{OF_VALUE}{value}", FLAG, one))
+    return found
 
 
 def delayed_values(scope: Scope, table: Table, alias: str) -> Iterator[tuple[Window, Value]]:
@@ -131,11 +148,15 @@ def column_value(column: Column, alias: str) -> Iterator[Value]:
 
 
 def parent_values(
-    scope: Scope, path: Path, query: exp.Select, *, skip: Link, hops: int = 2
+    scope: Scope, path: Path, query: exp.Select, *, skip: Link, hops: int = 2, flags: bool = False
 ) -> tuple[exp.Select, list[Value]]:
-    """`query` (a FROM along `path`) joined with the other parents of its rows, and their attributes as values."""
+    """`query` (a FROM along `path`) joined with the other parents of its rows, and their attributes as values.
+
+    With `flags` also the frequent values of the categories of those they point at, but for what the path leads to.
+    """
     at = known_time(scope.graph, path)
     found: list[Value] = []
+    frequent: list[Value] = []
     todo = [(link, path.alias(0), "", hops) for link in scope.graph.schema.parents(path.table.name) if link != skip]
     for i, (link, alias, prefix, left) in enumerate(todo):
         table, parent = scope.graph.schema.table(link.parent), f"p{i}"
@@ -144,16 +165,17 @@ def parent_values(
             conditions += exists_at(table, parent, at)
         elif table.time_column or table.valid_from or table.valid_to:
             continue  # rows without a time cannot say whether this parent was there yet
-        attributes = [
-            Value(f"{prefix}{link.parent}.{v.label}", v.kind, v.expression, detail=False)
-            for v in values_of(scope, table, parent)
-        ]
+        named = f"{prefix}{link.parent}."
+        attributes = [replace(v, label=named + v.label, detail=False) for v in values_of(scope, table, parent)]
         further = scope.graph.schema.parents(table.name) if left > 1 else ()
-        todo += [(up, parent, f"{prefix}{link.parent}.", left - 1) for up in further if up.parent != path.table.name]
+        todo += [(up, parent, named, left - 1) for up in further if up.parent != path.table.name]
         if attributes or further:
             sql.join(query, scope.graph.read(table, parent), sql.every(conditions), side="LEFT")
             found += attributes
-    return query, capped(found)
+            if flags and alias == path.alias(0) and link.parent != path.links[-1].parent:
+                values = flags_of(scope, table, parent, all_listed=True)
+                frequent += [replace(v, label=named + v.label, detail=False) for v in values]
+    return query, capped(found) + frequent[:MAX_FLAGS_OF_PARENTS]
 
 
 def _number(column: Column, expression: exp.Expression) -> exp.Expression:

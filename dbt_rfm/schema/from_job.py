@@ -15,6 +15,7 @@ from dbt_rfm.errors import ProjectError
 from dbt_rfm.job import Job, JobTable
 from dbt_rfm.schema import declared
 from dbt_rfm.schema.combined import CombinedLink, with_combined_link
+from dbt_rfm.schema.frequent import with_frequent_values
 from dbt_rfm.schema.hindsight import with_hindsight
 from dbt_rfm.schema.infer import infer
 from dbt_rfm.schema.meta import TableMeta, read_meta
@@ -47,6 +48,7 @@ def schema_from_job(job: Job, warehouse: Warehouse, *, as_of: datetime | None = 
     for link in (link for link in found.combined if not _lacks_a_column(finished, link)):
         schema = with_combined_link(schema, link, warehouse.dialect)
     schema, of_hindsight = with_hindsight(with_time_links(schema, probe), probe)
+    schema = with_frequent_values(schema, probe)
     return replace(schema, notes=(*notes, *of_hindsight, *_on_keys_and_times(schema, metas)))
 
 

@@ -27,7 +27,10 @@ WITH "keyed" AS (
     "r1"."ordered_at" AS "t",
     CAST("r0"."quantity" AS DOUBLE PRECISION) AS "v0",
     NULLIF(CAST("p0"."price" AS DOUBLE PRECISION), CAST('NaN' AS DOUBLE PRECISION)) AS "v1",
-    CAST("p0"."category" AS TEXT) AS "v2"
+    CAST("p0"."category" AS TEXT) AS "v2",
+    CASE WHEN CAST("p0"."category" AS TEXT) = 'a' THEN 1 END AS "v3",
+    CASE WHEN CAST("p0"."category" AS TEXT) = 'b' THEN 1 END AS "v4",
+    CASE WHEN CAST("p0"."category" AS TEXT) = 'o''c' THEN 1 END AS "v5"
   FROM "items" AS "r0"
   INNER JOIN "orders" AS "r1"
     ON "r1"."order_id" = "r0"."order_id"
@@ -50,7 +53,10 @@ WITH "keyed" AS (
     SUM("r"."v0") AS "s0",
     NULLIF(COUNT("r"."v0"), 0) AS "c0",
     SUM("r"."v1") AS "s1",
-    NULLIF(COUNT("r"."v1"), 0) AS "c1"
+    NULLIF(COUNT("r"."v1"), 0) AS "c1",
+    SUM("r"."v3") AS "s3",
+    SUM("r"."v4") AS "s4",
+    SUM("r"."v5") AS "s5"
   FROM "numbered" AS "r"
   INNER JOIN (
     SELECT
@@ -138,6 +144,12 @@ WITH "keyed" AS (
     SUM("c"."s1") AS "s1_1",
     SUM(CASE WHEN "c"."t" > "s"."since0" THEN "c"."c1" END) AS "c1_0",
     SUM("c"."c1") AS "c1_1",
+    SUM(CASE WHEN "c"."t" > "s"."since0" THEN "c"."s3" END) AS "s3_0",
+    SUM("c"."s3") AS "s3_1",
+    SUM(CASE WHEN "c"."t" > "s"."since0" THEN "c"."s4" END) AS "s4_0",
+    SUM("c"."s4") AS "s4_1",
+    SUM(CASE WHEN "c"."t" > "s"."since0" THEN "c"."s5" END) AS "s5_0",
+    SUM("c"."s5") AS "s5_1",
     MAX("c"."newest") AS "newest_1",
     MAX("c"."t") AS "t_1",
     MIN("c"."first") AS "first_1"
@@ -158,15 +170,21 @@ SELECT
   CAST("s"."n_1" AS DOUBLE PRECISION) / (
     CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("k"."anchor_time", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("s"."first_1", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 + 1.0
   ) AS "f4",
-  CAST("s"."s0_0" AS DOUBLE PRECISION) / "s"."c0_0" AS "f5",
-  "s"."s0_0" AS "f6",
-  CAST("s"."s0_1" AS DOUBLE PRECISION) / "s"."c0_1" AS "f7",
-  "s"."s0_1" AS "f8",
-  CAST("s"."s1_0" AS DOUBLE PRECISION) / "s"."c1_0" AS "f9",
-  CAST("s"."s1_1" AS DOUBLE PRECISION) / "s"."c1_1" AS "f10",
-  "n0"."v0" AS "f11",
-  "n0"."v1" AS "f12",
-  "n0"."v2" AS "f13"
+  CAST(COALESCE("s"."s3_0", 0) AS DOUBLE PRECISION) AS "f5",
+  CAST(COALESCE("s"."s3_1", 0) AS DOUBLE PRECISION) AS "f6",
+  CAST(COALESCE("s"."s4_0", 0) AS DOUBLE PRECISION) AS "f7",
+  CAST(COALESCE("s"."s4_1", 0) AS DOUBLE PRECISION) AS "f8",
+  CAST(COALESCE("s"."s5_0", 0) AS DOUBLE PRECISION) AS "f9",
+  CAST(COALESCE("s"."s5_1", 0) AS DOUBLE PRECISION) AS "f10",
+  CAST("s"."s0_0" AS DOUBLE PRECISION) / "s"."c0_0" AS "f11",
+  "s"."s0_0" AS "f12",
+  CAST("s"."s0_1" AS DOUBLE PRECISION) / "s"."c0_1" AS "f13",
+  "s"."s0_1" AS "f14",
+  CAST("s"."s1_0" AS DOUBLE PRECISION) / "s"."c1_0" AS "f15",
+  CAST("s"."s1_1" AS DOUBLE PRECISION) / "s"."c1_1" AS "f16",
+  "n0"."v0" AS "f17",
+  "n0"."v1" AS "f18",
+  "n0"."v2" AS "f19"
 FROM "keyed" AS "k"
 LEFT JOIN "stats" AS "s"
   ON "k"."key" = "s"."key"

@@ -27,7 +27,10 @@ WITH "KEYED" AS (
     "R1"."ORDERED_AT" AS "T",
     CAST("R0"."QUANTITY" AS DOUBLE) AS "V0",
     NULLIF(CAST("P0"."PRICE" AS DOUBLE), CAST('NaN' AS DOUBLE)) AS "V1",
-    CAST("P0"."CATEGORY" AS VARCHAR) AS "V2"
+    CAST("P0"."CATEGORY" AS VARCHAR) AS "V2",
+    CASE WHEN CAST("P0"."CATEGORY" AS VARCHAR) = 'a' THEN 1 END AS "V3",
+    CASE WHEN CAST("P0"."CATEGORY" AS VARCHAR) = 'b' THEN 1 END AS "V4",
+    CASE WHEN CAST("P0"."CATEGORY" AS VARCHAR) = 'o\'c' THEN 1 END AS "V5"
   FROM "items" AS "R0"
   INNER JOIN "orders" AS "R1"
     ON "R1"."ORDER_ID" = "R0"."ORDER_ID"
@@ -50,7 +53,10 @@ WITH "KEYED" AS (
     SUM("R"."V0") AS "S0",
     NULLIF(COUNT("R"."V0"), 0) AS "C0",
     SUM("R"."V1") AS "S1",
-    NULLIF(COUNT("R"."V1"), 0) AS "C1"
+    NULLIF(COUNT("R"."V1"), 0) AS "C1",
+    SUM("R"."V3") AS "S3",
+    SUM("R"."V4") AS "S4",
+    SUM("R"."V5") AS "S5"
   FROM "NUMBERED" AS "R"
   INNER JOIN "RFM_BOUNDS_X" AS "B"
     ON "R"."T" > "B"."LO" AND "R"."T" <= "B"."HI"
@@ -79,6 +85,12 @@ WITH "KEYED" AS (
     SUM("C"."S1") AS "S1_1",
     SUM(CASE WHEN "C"."T" > "S"."SINCE0" THEN "C"."C1" END) AS "C1_0",
     SUM("C"."C1") AS "C1_1",
+    SUM(CASE WHEN "C"."T" > "S"."SINCE0" THEN "C"."S3" END) AS "S3_0",
+    SUM("C"."S3") AS "S3_1",
+    SUM(CASE WHEN "C"."T" > "S"."SINCE0" THEN "C"."S4" END) AS "S4_0",
+    SUM("C"."S4") AS "S4_1",
+    SUM(CASE WHEN "C"."T" > "S"."SINCE0" THEN "C"."S5" END) AS "S5_0",
+    SUM("C"."S5") AS "S5_1",
     MAX("C"."NEWEST") AS "NEWEST_1",
     MAX("C"."T") AS "T_1",
     MIN("C"."FIRST") AS "FIRST_1"
@@ -99,15 +111,21 @@ SELECT
   CAST("S"."N_1" AS DOUBLE) / (
     CAST(DATEDIFF(SECOND, "S"."FIRST_1", "K"."ANCHOR_TIME") AS DOUBLE) / 86400.0 + 1.0
   ) AS "F4",
-  CAST("S"."S0_0" AS DOUBLE) / "S"."C0_0" AS "F5",
-  "S"."S0_0" AS "F6",
-  CAST("S"."S0_1" AS DOUBLE) / "S"."C0_1" AS "F7",
-  "S"."S0_1" AS "F8",
-  CAST("S"."S1_0" AS DOUBLE) / "S"."C1_0" AS "F9",
-  CAST("S"."S1_1" AS DOUBLE) / "S"."C1_1" AS "F10",
-  "N0"."V0" AS "F11",
-  "N0"."V1" AS "F12",
-  "N0"."V2" AS "F13"
+  CAST(COALESCE("S"."S3_0", 0) AS DOUBLE) AS "F5",
+  CAST(COALESCE("S"."S3_1", 0) AS DOUBLE) AS "F6",
+  CAST(COALESCE("S"."S4_0", 0) AS DOUBLE) AS "F7",
+  CAST(COALESCE("S"."S4_1", 0) AS DOUBLE) AS "F8",
+  CAST(COALESCE("S"."S5_0", 0) AS DOUBLE) AS "F9",
+  CAST(COALESCE("S"."S5_1", 0) AS DOUBLE) AS "F10",
+  CAST("S"."S0_0" AS DOUBLE) / "S"."C0_0" AS "F11",
+  "S"."S0_0" AS "F12",
+  CAST("S"."S0_1" AS DOUBLE) / "S"."C0_1" AS "F13",
+  "S"."S0_1" AS "F14",
+  CAST("S"."S1_0" AS DOUBLE) / "S"."C1_0" AS "F15",
+  CAST("S"."S1_1" AS DOUBLE) / "S"."C1_1" AS "F16",
+  "N0"."V0" AS "F17",
+  "N0"."V1" AS "F18",
+  "N0"."V2" AS "F19"
 FROM "KEYED" AS "K"
 LEFT JOIN "STATS" AS "S"
   ON "K"."KEY" = "S"."KEY"

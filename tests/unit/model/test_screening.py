@@ -7,9 +7,15 @@ from dbt_rfm.model.screening import choose_columns
 ROWS = 400
 
 
-def choose(columns: list[np.ndarray], label: np.ndarray, limit: int = 8, categorical: tuple[int, ...] = ()):
-    flags = np.isin(np.arange(len(columns)), categorical)
-    return choose_columns(np.stack(columns, 1), flags, label[:, None], limit).tolist()
+def choose(
+    columns: list[np.ndarray],
+    label: np.ndarray,
+    limit: int = 8,
+    categorical: tuple[int, ...] = (),
+    of_values: tuple[int, ...] = (),
+):
+    flags, counts = (np.isin(np.arange(len(columns)), which) for which in (categorical, of_values))
+    return choose_columns(np.stack(columns, 1), flags, label[:, None], limit, counts).tolist()
 
 
 def test__choose__signal_among_noise__first():
@@ -51,3 +57,13 @@ def test__choose__key_of_many_categories__no_better_than_noise():
     key = np.arange(ROWS, dtype=float)
     signal = rng.standard_normal(ROWS)
     assert choose([key, signal], signal + rng.standard_normal(ROWS), categorical=(0,))[0] == 1
+
+
+def test__choose__counts_of_values__a_quarter_of_the_places_at_most():
+    rng = np.random.default_rng(0)
+    signal = rng.standard_normal(ROWS)
+    counts = [signal + rng.standard_normal(ROWS) for _ in range(6)]
+    others = [signal + 4 * rng.standard_normal(ROWS) for _ in range(8)]
+    chosen = choose([*counts, *others], signal, of_values=tuple(range(6)))
+    assert len(chosen) == 8 and sum(j < 6 for j in chosen) == 2 and set(chosen[:2]) < set(range(6))
+    assert len(choose(counts, signal, limit=24, of_values=tuple(range(6)))) == 6

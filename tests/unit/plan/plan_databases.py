@@ -23,6 +23,7 @@ from dbt_rfm.warehouse.snowflake_sql import SnowflakeRfm
 Row = dict[str, object]
 Database = Mapping[str, list[Row]]
 START = datetime(2024, 1, 30)
+WORDS = ("a", "b", "o'c")  # the values of categories
 
 _TYPES = {
     "regions": {"region_id": "INTEGER", "area": "DOUBLE", "kind": "VARCHAR"},
@@ -67,7 +68,7 @@ def shop_schema(items_with: str | None = None) -> RelationalSchema:
         Table(
             name,
             f'"{name}"',
-            tuple(Column(c, kind, _semantic((name, c) in ids, kind)) for c, kind in columns.items()),
+            tuple(_column(c, kind, (name, c) in ids) for c, kind in columns.items()),
             (_KEYS[name],),
             TIME_OF.get(name),
             time_link=items_with if name == "items" else None,
@@ -75,6 +76,12 @@ def shop_schema(items_with: str | None = None) -> RelationalSchema:
         for name, columns in _TYPES.items()
     ]
     return RelationalSchema(tuple(tables), LINKS)
+
+
+def _column(name: str, data_type: str, is_id: bool) -> Column:
+    kind = _semantic(is_id, data_type)
+    is_word = kind is SemanticType.CATEGORICAL
+    return Column(name, data_type, kind, values=WORDS if is_word else (), all_values=is_word)
 
 
 def _semantic(is_id: bool, data_type: str) -> SemanticType:
@@ -136,7 +143,7 @@ def _literal(value: object) -> str:
 moments = st.integers(0, 60).map(lambda half_days: START + timedelta(hours=12 * half_days))
 _maybe_moments = st.one_of(moments, moments, moments, st.none())
 _amounts = st.none() | st.integers(-8, 40).map(lambda quarters: quarters / 4)
-_words = st.sampled_from([None, "a", "b", "o'c"])
+_words = st.sampled_from([None, *WORDS])
 # Mostly the same few, so that rows meet; also orphans.
 _some_ids = st.sampled_from([1, 1, 2, 2, 3, 4, 5, None])
 _some_regions = st.sampled_from([1, 1, 2, 2, 3, None])

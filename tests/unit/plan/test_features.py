@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from plan_databases import AMOUNT, ORDERS_PATH, PRICE, START, Database, databases, moments, shop_schema, warehouse_of
+from plan_databases import (
+    AMOUNT,
+    ORDERS_PATH,
+    PRICE,
+    START,
+    WORDS,
+    Database,
+    databases,
+    moments,
+    shop_schema,
+    warehouse_of,
+)
 
 from dbt_rfm.collect.snapshots import collect_labelled
 from dbt_rfm.options import Options
+from dbt_rfm.plan.graph import Graph
+from dbt_rfm.plan.values import Scope, flags_of
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.task import BoundAggregation, BoundColumn, BoundComparison, Task
 from dbt_rfm.schema.types import RelationalSchema
@@ -103,6 +117,16 @@ def agree(found: dict, prefix: str, expected: dict[str, object]) -> None:
             assert got[name] == pytest.approx(value, abs=1e-6), f"{prefix}.{name}"
 
 
+def counts(rows: list[tuple[datetime, str | None]], anchor: datetime, label: str) -> dict[str, object]:
+    """How many of (time, word) have each word, in each window."""
+    found: dict[str, object] = {}
+    for word in WORDS:
+        for name, length in WINDOWS.items():
+            inside = [w for t, w in rows if length is None or t > anchor - length]
+            found[f"{label}={word}.count.{name}"] = inside.count(word)
+    return found
+
+
 several = settings(max_examples=10, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 _examples = st.lists(st.tuples(st.integers(1, 4), moments), min_size=1, max_size=5, unique=True)
 
@@ -115,6 +139,11 @@ def test__children__summaries__equal_the_reference(database: Database, examples:
         seen = [o for o in database["orders"] if o["ordered_at"] is not None and o["ordered_at"] <= anchor]
         own = [(o["ordered_at"], o["order_id"], o) for o in seen if o["customer_id"] == entity]
         agree(found, "orders", summary(own, anchor, "amount") | words(own, "status"))
+        agree(found, "orders", counts([(t, o["status"]) for t, _, o in own], anchor, "status"))
+        regions = {r["region_id"]: r["kind"] for r in database["regions"]}
+        kinds = [(t, regions.get(o["region_id"])) for t, _, o in own]
+        agree(found, "orders", {k: v for k, v in counts(kinds, anchor, "regions.kind").items() if k.endswith("all")})
+        assert "orders.regions.kind=a.count.5d" not in found
         marked = [(*r[:2], {"asked": None if r[2]["status"] is None else float(r[2]["status"] == "a")}) for r in own]
         agree(found, "orders", {k: v for k, v in summary(marked, anchor, "asked").items() if "asked" in k})
 
@@ -134,13 +163,25 @@ def test__grandchildren__take_the_time_of_the_row_between(database: Database, ex
         kept = ("count.15d", "count.all", "quantity.sum.all", "quantity.mean.15d", "quantity.last", "recency")
         agree(found, "orders.items", {name: whole[name] for name in kept})
         products = {p["product_id"]: p for p in database["products"]}
-        prices = []
+        prices, categories = [], []
         for time, _, item in rows:
             product = products.get(item["product_id"])
             known = product and product["launched_at"] is not None and product["launched_at"] <= time
+            categories.append((time, product["category"] if known else None))
             prices += [product["price"]] if known and product["price"] is not None else []
         mean = sum(prices) / len(prices) if prices else None
         agree(found, "orders.items", {"products.price.mean.all": mean})
+        of_products = counts(categories, anchor, "products.category")
+        agree(found, "orders.items", {k: v for k, v in of_products.items() if k.endswith(("15d", "all"))})
+
+
+def test__category_of_a_parent__with_values_that_are_not_listed__is_not_counted() -> None:
+    orders = SCHEMA.table("orders")
+    more = tuple(replace(c, all_values=False) for c in orders.columns)
+    tables = tuple(replace(t, columns=more) if t is orders else t for t in SCHEMA.tables)
+    scope = Scope(Graph(replace(SCHEMA, tables=tables), "duckdb"))
+    assert [v.label for v in flags_of(scope, tables[2], "o")] == ["status=a", "status=b", "status=o'c"]
+    assert flags_of(scope, tables[2], "o", all_listed=True) == []
 
 
 @several

@@ -1,0 +1,90 @@
+"""The values of categories that are worth counting: `orders.status` is 'returned', `events.type` is 'login'.
+
+In: a RelationalSchema. Out: the same, where a category whose few most frequent values make up most of its rows has
+them in `Column.values`. A value that more than half of the rows have is none of them: the number of all rows says as
+much, and where a state is overwritten ('placed', then 'done') it is the one that most rows reach later. Keys, links,
+times and columns of hindsight have none.
+Time rule: rows up to the probe's `as_of`; which values there are is said of the column, like its semantic type, and how
+often an example's rows have them is the plan's business, as of its anchor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from sqlglot import exp
+
+from dbt_rfm.schema.probe import Probe, column
+from dbt_rfm.schema.semantics import key_columns
+from dbt_rfm.schema.types import Column, RelationalSchema, SemanticType, Table
+
+_MOST = 12  # of a category that are counted
+_COVERED = 0.5  # of the rows that have a value, by those that are counted
+_TIES = 4  # times as many are fetched, so that equally frequent ones are chosen the same in every warehouse
+
+
+def with_frequent_values(schema: RelationalSchema, probe: Probe) -> RelationalSchema:
+    """The schema with the frequent values of its categories."""
+    return replace(schema, tables=tuple(_with_values(schema, table, probe) for table in schema.tables))
+
+
+def _with_values(schema: RelationalSchema, table: Table, probe: Probe) -> Table:
+    keys = {*key_columns(table, schema.links), *table.primary_key}
+    names = [c.name for c in table.columns if _is_category(c) and c.name not in keys]
+    if not names:
+        return table
+    counts = _counted(table, names, probe)
+    columns = tuple(_told(c, counts[c.name]) if c.name in counts else c for c in table.columns)
+    return replace(table, columns=columns)
+
+
+def _is_category(given: Column) -> bool:
+    return given.semantic_type is SemanticType.CATEGORICAL and not given.hindsight and not given.made_of
+
+
+def _told(given: Column, counts: Sequence[_Count]) -> Column:
+    """The column with its values, if the most frequent cover it."""
+    most = counts[:_MOST]
+    if sum(each.rows for each in most) < _COVERED * counts[0].of:
+        return given
+    values = tuple(each.value for each in most if each.rows <= each.of / 2)
+    return replace(given, values=values, all_values=len(counts) <= _MOST)
+
+
+class _Count(NamedTuple):
+    value: str
+    rows: int  # that have it
+    of: int  # that have any
+
+
+def _counted(table: Table, names: Sequence[str], probe: Probe) -> dict[str, list[_Count]]:
+    """By column its most frequent values, in that order; all columns in one statement."""
+    asked = [_most_frequent(table, name, i, probe) for i, name in enumerate(names)]
+    statement: exp.Expression = asked[0]
+    for other in asked[1:]:
+        statement = exp.Union(this=statement, expression=other, distinct=False)
+    found: dict[str, list[_Count]] = {}
+    for place, *count in zip(*(c.to_pylist() for c in probe.warehouse.query(statement).columns), strict=True):
+        value, rows, of = count
+        found.setdefault(names[int(place)], []).append(_Count(str(value), int(rows), int(of)))
+    return {name: sorted(counts, key=lambda each: (-each.rows, each.value)) for name, counts in found.items()}
+
+
+def _most_frequent(table: Table, name: str, place: int, probe: Probe) -> exp.Select:
+    """(place, value, how many rows have it, how many have any), most frequent first."""
+    text = exp.Cast(this=column(name), to=exp.DataType.build("text"))
+    known = exp.Not(this=exp.Is(this=column(name), expression=exp.Null()))
+    counts = exp.select(exp.alias_(text, "v"), exp.alias_(exp.Count(this=exp.Star()), "n"))
+    counts = counts.from_(probe.rows(table).subquery("t")).where(known).group_by(text.copy())
+    total = exp.Window(this=exp.Sum(this=exp.column("n", "g")))
+    by_count = exp.select(
+        exp.alias_(exp.Literal.number(place), "place"),
+        exp.column("v", "g"),
+        exp.column("n", "g"),
+        exp.alias_(total, "total"),
+    ).from_(counts.subquery("g"))
+    order = [exp.Ordered(this=exp.column("n", "g"), desc=True), exp.Ordered(this=exp.column("v", "g"))]
+    # In parentheses: a part of a union has no order of its own otherwise.
+    return exp.select("*").from_(by_count.order_by(*order).limit(_TIES * _MOST).subquery(f"c{place}"))
