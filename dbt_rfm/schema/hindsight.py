@@ -6,7 +6,8 @@ rows of a sample,
 - it equals an aggregate over the rows of a timed child (their number, a sum, mean, least or greatest), or
 - its values are grades of one that grows with what happens: their number or a sum, of all or of the days that its name
   says, or the time of the last. `active` and `churned`, customers of one order and of more, points from 1 to 5.
-By its name alone it is one if that says it is of the last row of a child: `last_order_status`.
+By its name alone it is one if that says it is of the last row of a child: `last_order_status`. A state that passes is
+one too (`passing_states.py`).
 The rows of a child's children count like those of a child. Snapshots are exempt, and columns with a declared semantic
 type. Rows that come with their parent are none of the future: an order's amount is that of its items.
 Time rule: all rows are looked at, also those after a named anchor, since the column is of today.
@@ -24,6 +25,7 @@ from dbt_rfm.schema import names
 from dbt_rfm.schema.data_types import Family, family
 from dbt_rfm.schema.grades import told_by, told_by_number
 from dbt_rfm.schema.later_rows import LaterRows, is_measure, later_rows
+from dbt_rfm.schema.passing_states import passing_states
 from dbt_rfm.schema.probe import Probe
 from dbt_rfm.schema.semantics import key_columns
 from dbt_rfm.schema.time_links import Way
@@ -74,6 +76,8 @@ def _found_in(schema: RelationalSchema, table: Table, probe: Probe) -> dict[str,
     keys = key_columns(table, schema.links)
     open_columns = {c.name: c for c in table.columns if c.inferred and c.name not in keys and _may_grade(c)}
     found = {name: f"of the last of {of}" for name in open_columns if (of := _of_the_last(name, ways))}
+    if table.valid_from is None:
+        found |= dict.fromkeys(passing_states(table, list(open_columns.values()), probe), "a state that passes")
     for way in ways:
         suspects = [c for n, c in open_columns.items() if n not in found and _is_suspect(c, below)]
         if suspects:

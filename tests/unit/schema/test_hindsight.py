@@ -8,6 +8,7 @@ from datetime import datetime
 import pytest
 
 from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.features import derived_of
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.neighbours import neighbours_plan
 from dbt_rfm.plan.values import Scope
@@ -232,3 +233,64 @@ def test__fingerprint__column_of_hindsight__no_part_of_it(shop):
     customers = schema.table("customers")
     without = replace(customers, columns=tuple(c for c in customers.columns if not c.hindsight))
     assert fingerprint(schema) == fingerprint(replace(schema, tables=(schema.table("orders"), without)))
+
+
+STATES = (
+    "select i as order_id, i % 30 as customer_id, timestamp '2025-01-01' + to_days((i // 2)::int) as ordered_at, {} "
+    "from range(400) t(i)"
+)
+
+
+def orders_with(shop, select: str, **declared):
+    shop.table("orders", STATES.format(select), event_time="ordered_at", **declared)
+    return shop
+
+
+def test__state__of_the_newest_rows_only__passes(shop):
+    """Orders that are placed now were placed in the past too, and are written over."""
+    status = (
+        "case when i < 12 then 'lost' when i > 385 or i = 40 then 'placed' else ['done', 'returned'][i % 2 + 1] end"
+    )
+    schema = orders_with(shop, f"{status} as status, i < 390 as is_paid").schema()
+    assert hindsight(schema, "orders") == ["status", "is_paid"]
+    assert any("orders.status (a state that passes), orders.is_paid (a state that passes);" in n for n in schema.notes)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "['placed', 'done', 'returned'][i % 3 + 1] as status",  # at all times
+        "case when i > 385 then 'video' else 'web' end as channel",  # new in the world
+        "i > 385 as is_express",
+        "case when i > 396 then 'placed' else 'done' end as status",  # too few to say
+        "case when i < 14 then 'legacy' else 'done' end as status",  # of the oldest
+        "['CA', 'WA'][i % 2 + 1] as state",
+    ],
+)
+def test__state__that_stays__is_read(shop, columns):
+    assert hindsight(orders_with(shop, columns).schema(), "orders") == []
+
+
+def test__state__of_rows_of_one_day__tells_nothing(shop):
+    rows = STATES.replace("(i // 2)::int", "0").format("case when i > 385 then 'placed' else 'done' end as status")
+    shop.table("orders", rows, event_time="ordered_at")
+    assert hindsight(shop.schema(), "orders") == []
+
+
+def test__state__said_to_be_a_fact__is_read(shop):
+    declared = {"columns": {"status": {"meta": {"rfm": {"semantic_type": "categorical"}}}}}
+    status = "case when i > 385 then 'placed' else 'done' end as status"
+    assert hindsight(orders_with(shop, status, **declared).schema(), "orders") == []
+
+
+def test__state_that_passes__asked_for__is_no_feature(shop):
+    shop.table("customers", "select range as customer_id from range(30)")
+    shop.key("customers", "customer_id")
+    shop.relationship("orders", "customer_id", "customers", "customer_id")
+    status = "case when i > 385 then 'placed' else 'done' end as status"
+    schema = orders_with(shop, f"{status}, i % 2 = 0 as is_gift").schema()
+    asked = "PREDICT COUNT(orders.* WHERE orders.{}, 0, 30, days) FOR EACH customers.customer_id"
+    of_status, of_gift = (bind(parse(asked.format(c)), schema) for c in ("status = 'done'", "is_gift = true"))
+    orders = schema.table("orders")
+    derived = [Scope(Graph(schema, "duckdb"), derived=derived_of(t)).derived_of(orders) for t in (of_status, of_gift)]
+    assert [len(d) for d in derived] == [0, 1]
