@@ -56,6 +56,7 @@ class Worker:
         self._stopping = threading.Event()
         self._stop_at = float("inf")
         self._links = {site.name: _Link(site) for site in sites}
+        self._kept_out: dict[tuple[str, JobTarget], tuple[str, str | None]] = {}  # why, as the log was told
         self._told: dict[str, tuple[JobTarget, ...]] = {}  # where the log says that it looks
         self._there: set[tuple[str, JobTarget]] = set()  # where there are jobs, or have been
         self._without: set[tuple[str, JobTarget]] = set()  # where there were none, when the log was told of the schema
@@ -102,7 +103,9 @@ class Worker:
         for home in self._homes(site):
             try:
                 bus = self._bus(site, home)
-                if self._stopping.is_set() or not self._is_there(bus, site, home) or not bus.any_open():
+                is_open = not self._stopping.is_set() and self._is_there(bus, site, home) and bus.any_open()
+                self._kept_out.pop((site.name, home), None)
+                if not is_open:
                     continue
                 claim = self._next(bus)
                 helps = claim is None
@@ -112,7 +115,7 @@ class Worker:
             except RfmError as error:
                 self._there.discard((site.name, home))
                 self._without.discard((site.name, home))
-                self._cannot_look(site, error)
+                self._cannot_look(site, home, error)
                 if not isinstance(error, RightMissing):
                     break  # what is not granted in one schema may be in the next
         return False
@@ -128,10 +131,14 @@ class Worker:
                 self._log("schema_missing", target=site.name, schema=_shown(home), reason=_NO_SCHEMA)
         return place in self._there
 
-    def _cannot_look(self, site: Site, error: RfmError) -> None:
+    def _cannot_look(self, site: Site, home: JobTarget, error: RfmError) -> None:
+        """Said once, and again when another reason keeps the worker from looking, or the same after it could."""
         self._links[site.name].close()
-        event = "right_missing" if isinstance(error, RightMissing) else "warehouse_away"
-        self._log(event, target=site.name, error=type(error).__name__, reason=fit_to_log(error))
+        said, place = (type(error).__name__, fit_to_log(error)), (site.name, home)
+        if self._kept_out.get(place) != said:
+            self._kept_out[place] = said
+            event = "right_missing" if isinstance(error, RightMissing) else "warehouse_away"
+            self._log(event, target=site.name, error=said[0], reason=said[1])
         if self._settings.once:
             raise error
 

@@ -24,9 +24,9 @@
   {%- endfor -%}
   {%- if lines -%}
     {%- do lines.insert(0, ['prediction', 'version', 'status', 'as of', 'rows', 'backtest', 'baseline', 'created']) -%}
-    {%- do log('\n' ~ dbt_rfm.aligned(lines), info=true) -%}
+    {{ print(dbt_rfm.aligned(lines)) }}
   {%- else -%}
-    {%- do log('no versions' ~ (' of ' ~ model if model is not none else '') ~ ': nothing was published yet', info=true) -%}
+    {{ print('no versions' ~ (' of ' ~ model if model is not none else '') ~ ': nothing was published yet') }}
   {%- endif -%}
 {% endmacro %}
 

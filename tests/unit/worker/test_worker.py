@@ -347,6 +347,24 @@ def test__looking__fails__log_says_which_right_is_missing_or_why_it_is_away_and_
     assert (reason in line["reason"] if reason else "reason" not in line) and "4711" not in bench.log.getvalue()
 
 
+def test__looking__fails_again__is_said_once_for_each_reason(bench: Bench, answered: Any) -> None:
+    role, host = (WarehouseAway(f"Postgres at dwh:5432 does not let us in: {why}") for why in ("no role", "no host"))
+    failures = [role, role, host, host]
+
+    class Unsteady(Shared):
+        def query(self, sql: Any) -> Any:
+            if failures:
+                raise failures.pop(0)
+            return super().query(sql)
+
+    answered()
+    bench.queue()
+    site = Site("dev", lambda: Unsteady.open(bench.path, read_only=False), lambda: [JobTarget(None, "main", "")])
+    Worker([site], Settings(max_jobs=1, idle=0.01), Log(as_json=True, stream=bench.log)).run()
+    told = [json.loads(text)["reason"] for text in bench.log.getvalue().splitlines() if '"warehouse_away"' in text]
+    assert [reason.rsplit(": ")[-1] for reason in told] == ["no role", "no host"] and bench.state()[0] == "done"
+
+
 def test__right_missing__in_one_schema__jobs_of_the_next_are_done(bench: Bench, answered: Any) -> None:
     class Refusing(Shared):
         def tables(self, database: str | None, schema: str, name: str | None = None) -> dict[str, str]:
