@@ -2,8 +2,8 @@
 
 In: a RelationalSchema. Out: the same, where a category whose few most frequent values make up most of its rows has
 them in `Column.values`. A value that more than half of the rows have is none of them: the number of all rows says as
-much, and where a state is overwritten ('placed', then 'done') it is the one that most rows reach later. Keys, links,
-times and columns of hindsight have none.
+much, and where a state is overwritten ('placed', then 'done') it is the one that most rows reach later. Keys, links
+and times have none.
 Time rule: rows up to the probe's `as_of`; which values there are is said of the column, like its semantic type, and how
 often an example's rows have them is the plan's business, as of its anchor.
 """
@@ -41,7 +41,7 @@ def _with_values(schema: RelationalSchema, table: Table, probe: Probe) -> Table:
 
 
 def _is_category(given: Column) -> bool:
-    return given.semantic_type is SemanticType.CATEGORICAL and not given.hindsight and not given.made_of
+    return given.semantic_type is SemanticType.CATEGORICAL and not given.made_of
 
 
 def _told(given: Column, counts: Sequence[_Count]) -> Column:

@@ -47,8 +47,8 @@ def schema_from_job(job: Job, warehouse: Warehouse, *, as_of: datetime | None = 
     schema = RelationalSchema(tuple(finished), links)
     for link in (link for link in found.combined if not _lacks_a_column(finished, link)):
         schema = with_combined_link(schema, link, warehouse.dialect)
-    schema, of_hindsight = with_hindsight(with_time_links(schema, probe), probe)
-    schema = with_frequent_values(schema, probe)
+    schema = with_frequent_values(with_time_links(schema, probe), probe)
+    schema, of_hindsight = with_hindsight(schema, probe)
     return replace(schema, notes=(*notes, *of_hindsight, *_on_keys_and_times(schema, metas)))
 
 

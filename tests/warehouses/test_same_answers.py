@@ -102,6 +102,9 @@ def test__schema__what_the_data_say_of_columns_and_times__same_as_duckdb(other, 
             "customer_id": owners,
             "amount": amounts,
             "ordered_at": [began + timedelta(days=i) for i in days],
+            "status": ["placed" if i > 185 else ("done", "returned")[i % 2] for i in days],
+            "is_paid": [i < 190 for i in days],
+            "kind": [("web", "app", "it's \\ odd")[i % 3] for i in days],
         },
         "customers": {
             "customer_id": [*range(30)],
@@ -129,10 +132,12 @@ def test__schema__what_the_data_say_of_columns_and_times__same_as_duckdb(other, 
     of_hindsight = {
         "customers": ["number_of_orders", "lifetime_value", "orders_50d"],
         "accounts": ["is_active"],
+        "orders": ["status", "is_paid"],
     }
     for schema in found:
         for name, columns_of in of_hindsight.items():
             assert [c.name for c in schema.table(name).columns if c.hindsight] == columns_of
+        assert schema.table("orders").column("kind").values == ("app", "web", "it's \\ odd")
     assert ours.table("items").time_link == theirs.table("items").time_link == "order_id"
 
 

@@ -57,24 +57,6 @@ def test__values__of_keys_links_numbers_and_times__are_none(declared_shop):
     assert {c.name for t in schema.tables for c in t.columns if c.values} == {"city"}
 
 
-def test__values__of_what_knows_of_later_rows__are_none(shop):
-    shop.table(
-        "customers",
-        "select range as id, case when range % 2 = 0 then 'one' else 'more' end as repeat_type from range(60)",
-    )
-    shop.table(
-        "events",
-        "select row_number() over () as event_id, c.range as id, "
-        "timestamp '2025-01-01' + to_days(k.range::int * 9) as at "
-        "from range(60) c, range(3) k where k.range = 0 or c.range % 2 = 1",
-        event_time="at",
-    )
-    shop.key("customers", "id")
-    shop.relationship("events", "id", "customers", "id")
-    found = column(shop, "repeat_type", "customers")
-    assert found.hindsight and found.values == ()
-
-
 def test__values__as_of_a_moment__later_rows_change_nothing(shop):
     rows = (
         "select range as id, timestamp '2025-01-01' + to_days(range::int) as at, ['a', 'b', 'c'][range % 3 + 1] as kind"
