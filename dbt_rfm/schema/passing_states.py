@@ -9,6 +9,7 @@ Time rule: all rows are looked at, also those after a named anchor, since the co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ from dbt_rfm.schema.types import Column, SemanticType, Table
 
 _STATES = {"status", "state", "stage", "phase", "progress", "lifecycle"}
 _FALSE = ("false", "f", "0")  # as warehouses write it
+_PLACE = re.compile("[A-Z]{2}")  # TX is a state too, and may be new to a business
 _NEWEST, _AT_MOST = 0.1, 0.25  # of the rows: those of whole days; more on one day tell nothing
 _NEARLY_ALL = 0.9  # of the rows that have the value; some are stuck
 _ROWS, _OF_VALUE = 200, 5  # at least, of the table and of the value
@@ -43,7 +45,9 @@ def _that_may_pass(given: Column) -> Sequence[tuple[str, ...]]:
     """Values of a column that may be written over, each in all the ways a warehouse writes it."""
     if given.semantic_type is SemanticType.BOOLEAN:
         return [_FALSE]
-    return [(value,) for value in given.values] if _STATES & {*names.words(given.name)} else []
+    if not _STATES & {*names.words(given.name)}:
+        return []
+    return [(value,) for value in given.values if not _PLACE.fullmatch(value)]
 
 
 def _by_day(

@@ -264,7 +264,7 @@ def test__state__of_the_newest_rows_only__passes(shop):
         "i > 385 as is_express",
         "case when i > 396 then 'placed' else 'done' end as status",  # too few to say
         "case when i < 14 then 'legacy' else 'done' end as status",  # of the oldest
-        "['CA', 'WA'][i % 2 + 1] as state",
+        "case when i > 385 then 'TX' else ['CA', 'WA'][i % 2 + 1] end as state",  # a place
     ],
 )
 def test__state__that_stays__is_read(shop, columns):
