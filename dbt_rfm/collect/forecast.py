@@ -203,7 +203,7 @@ def _plans(run: _Run) -> tuple[Block, FeaturePlan]:
         Scope(run.graph),
         bases,
         (run.task.entity.table, run.task.entity.column.name),
-        kind=TaskKind.REGRESSION,
+        kind=TaskKind.FORECAST,
         horizon=run.task.horizon,
         few_anchors=few,
         past_labels=False,

@@ -22,14 +22,14 @@ from dbt_rfm.schema.types import Link, RelationalSchema, Table
 
 
 def children_blocks(
-    scope: Scope, names: Names, table: Table, key: str, windows: tuple[LookBack, ...]
+    scope: Scope, names: Names, table: Table, key: str, windows: tuple[LookBack, ...], *, flags: bool
 ) -> Iterator[Block]:
-    """Children in full detail, grandchildren with fewer windows."""
+    """Children in full detail, grandchildren with fewer windows; with `flags` how many rows have each value."""
     schema = scope.graph.schema
-    far = Detail(_few(windows), spread=False, newest=1, parents=1, flags=True)
+    far = Detail(_few(windows), spread=False, newest=1, parents=1, flags=flags)
     for path in paths_down(schema, table, key):
         near = len(path.links) == 1
-        detail = Detail(windows, flags=True) if near else far
+        detail = Detail(windows, flags=flags) if near else far
         label = ".".join(link_label(schema, link) for link in reversed(path.links))
         yield summary_block(scope, Summary(label, "child", path, keyed_by_entity(names), detail, names.bounds))
 

@@ -53,7 +53,7 @@ def churn(graph: Graph) -> Task:
 def plans(graph: Graph) -> dict[str, exp.Expression]:
     scope, windows = Scope(graph), look_backs(Window(0, 30))
     customers = graph.schema.table("customers")
-    blocks = {b.name: b.select for b in children_blocks(scope, NAMES, customers, "customer_id", windows)}
+    blocks = {b.name: b.select for b in children_blocks(scope, NAMES, customers, "customer_id", windows, flags=True)}
     known = known_by(timestamp(datetime(2024, 6, 30, 12)))
     return {
         "labels_churn_30d": labels_select(churn(graph), graph, "anchors"),
