@@ -29,19 +29,18 @@ _ROWS, _OF_VALUE = 200, 5  # at least, of the table and of the value
 
 def passing_states(table: Table, columns: Sequence[Column], probe: Probe) -> list[str]:
     """The names of those columns that hold states which pass; one look at the table."""
-    states = [(given.name, values) for given in columns if (values := _that_may_pass(given))]
+    states = [(given.name, texts) for given in columns for texts in _that_may_pass(given)]
     if not states or table.own_time is None:
         return []
     rows, *counts = _by_day(table, states, probe)
     newest = _newest_days(rows)
     if rows.sum() < _ROWS or rows[newest].sum() > _AT_MOST * rows.sum():
         return []
-    passes = (c.sum() >= _OF_VALUE and c[newest].sum() >= _NEARLY_ALL * c.sum() for c in counts)
-    names_of_counts = (name for name, values in states for _ in values)
-    return list(dict.fromkeys(name for name, found in zip(names_of_counts, passes, strict=True) if found))
+    passes = [c.sum() >= _OF_VALUE and c[newest].sum() >= _NEARLY_ALL * c.sum() for c in counts]
+    return list(dict.fromkeys(name for (name, _), found in zip(states, passes, strict=True) if found))
 
 
-def _that_may_pass(given: Column) -> Sequence[tuple[str, ...]]:
+def _that_may_pass(given: Column) -> list[tuple[str, ...]]:
     """Values of a column that may be written over, each in all the ways a warehouse writes it."""
     if given.semantic_type is SemanticType.BOOLEAN:
         return [_FALSE]
@@ -50,18 +49,15 @@ def _that_may_pass(given: Column) -> Sequence[tuple[str, ...]]:
     return [(value,) for value in given.values if not _PLACE.fullmatch(value)]
 
 
-def _by_day(
-    table: Table, states: Sequence[tuple[str, Sequence[tuple[str, ...]]]], probe: Probe
-) -> Iterator[np.ndarray]:
-    """[days] the number of rows, oldest day first, then that of the rows that have each value."""
+def _by_day(table: Table, states: Sequence[tuple[str, tuple[str, ...]]], probe: Probe) -> Iterator[np.ndarray]:
+    """[days] the number of rows, oldest day first, then for each (column, texts) that of the rows that say so."""
     assert table.own_time is not None, "asked only of tables with a time"
     day = exp.Cast(this=time_of(table, table.own_time), to=exp.DataType.build("date"))
     counted: list[exp.Expression] = [exp.Count(this=exp.Star())]
-    for name, values in states:
+    for name, texts in states:
         text = exp.Lower(this=exp.Cast(this=column(name), to=exp.DataType.build("text")))
-        for written in values:
-            same = exp.In(this=text.copy(), expressions=[exp.Literal.string(word.lower()) for word in written])
-            counted.append(exp.Count(this=exp.Case(ifs=[exp.If(this=same, true=exp.Literal.number(1))])))
+        same = exp.In(this=text, expressions=[exp.Literal.string(each.lower()) for each in texts])
+        counted.append(exp.Count(this=exp.Case(ifs=[exp.If(this=same, true=exp.Literal.number(1))])))
     select = exp.select(*(exp.alias_(count, f"n{i}") for i, count in enumerate(counted)))
     known = exp.Not(this=exp.Is(this=column(table.own_time), expression=exp.Null()))
     select = select.from_(probe.all_rows(table).subquery("t")).where(known).group_by(day).order_by(day.copy())
