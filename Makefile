@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DIFFERENTIAL := .venv-differential
 RAY := .venv-ray
+BUCKET := .venv-bucket
 # Workers of pytest; each of them may run torch and DuckDB, so their own threads are kept at one.
 JOBS ?= 2
 # A folder of databases with label tables, for make bench.
@@ -25,7 +26,14 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := False
 # Whether a PostgreSQL server is on this machine, so that its tests run.
 HAS_POSTGRES = command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1
 
-.PHONY: help install demo test postgres fuzz differential ray check fmt bench build clean
+# $(call beside,FOLDER): a virtual environment that sees what .venv has, so that little is installed into it.
+define beside
+	test -x $(1)/bin/python || $(BIN)/python -m venv $(1)
+	$(BIN)/python -c 'import site; print("import site; site.addsitedir(%r)" % site.getsitepackages()[0])' \
+	    >"$$($(1)/bin/python -c 'import site; print(site.getsitepackages()[0])')/dbt_rfm_dev.pth"
+endef
+
+.PHONY: help install demo test postgres fuzz differential ray bucket check fmt bench build clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,13 +70,16 @@ differential: ## our parser beside the one of the language's owner, in a virtual
 	PYTHONPATH=. $(DIFFERENTIAL)/bin/python tests/differential/labels.py
 	PYTHONPATH=. $(DIFFERENTIAL)/bin/python -m pytest -q --noconftest tests/differential
 
-# What .venv has is seen from there too, so that ray alone is installed.
 ray: $(STAMP) postgres ## workers with helpers on a real Ray cluster of this machine, in a virtual environment of its own
-	test -x $(RAY)/bin/python || $(BIN)/python -m venv $(RAY)
-	$(BIN)/python -c 'import site; print("import site; site.addsitedir(%r)" % site.getsitepackages()[0])' \
-	    >"$$($(RAY)/bin/python -c 'import site; print(site.getsitepackages()[0])')/dbt_rfm_dev.pth"
+	$(call beside,$(RAY))
 	$(RAY)/bin/python -m pip install -q -c constraints.txt 'ray>=2.40'
 	OMP_NUM_THREADS=1 $(RAY)/bin/python -m pytest -q tests/warehouses/test_ray_helpers.py
+
+# Without the constraints: the client of S3 needs a botocore that is older than the one Snowflake's takes.
+bucket: $(STAMP) ## trained weights in a bucket of S3 that a server on this machine stands in for, in one of its own too
+	$(call beside,$(BUCKET))
+	$(BUCKET)/bin/python -m pip install -q 'moto[server]>=5' 's3fs>=2025'
+	OMP_NUM_THREADS=1 $(BUCKET)/bin/python -m pytest -q tests/functional/test_bucket.py
 
 check: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .

@@ -38,8 +38,11 @@ def root_of(job: Job, options: Options) -> str:
 
 
 def name_of(job: Job) -> str:
-    """Under which name the weights of a job's prediction are kept."""
-    return f"{job.target.schema}.{job.target.identifier}" if job.target else job.name or "ad_hoc"
+    """Under which name the weights of a job's prediction are kept: one for each database that shares the folder."""
+    target = job.target
+    if target is None:
+        return job.name or "ad_hoc"
+    return ".".join(part for part in (target.database, target.schema, target.identifier) if part)
 
 
 def adapted(

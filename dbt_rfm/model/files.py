@@ -1,6 +1,7 @@
 """A folder of small files, on this machine or behind a URL that fsspec knows (s3://…, gs://…, memory://…).
 
-Whole files go in and out. One is written under another name and then moved, so that a reader never sees half of it.
+Whole files go in and out. One is written under another name and then moved, so that a reader never sees half of it;
+in a bucket, where a file is there at once and whole, it is written under its own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from typing import Any
 from dbt_rfm.errors import ModelError, did_you_mean
 
 _DRAFT = "new-"
+
+# Protocols of buckets. A folder is part of a name there, and to ask for one would make the bucket where it is missing.
+_BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"})
 
 
 class Files:
@@ -54,8 +58,11 @@ class Files:
                 return None
 
     def write(self, name: str, data: bytes) -> None:
-        draft = self._of(f"{_DRAFT}{uuid.uuid4().hex}")
         with self._told("written"):
+            if self._in_bucket():
+                self._system.pipe_file(self._of(name), data)
+                return
+            draft = self._of(f"{_DRAFT}{uuid.uuid4().hex}")
             self._system.makedirs(self._path, exist_ok=True)
             self._system.pipe_file(draft, data)
             self._system.mv(draft, self._of(name))
@@ -67,6 +74,10 @@ class Files:
                 self._system.rm_file(self._of(name))
             except FileNotFoundError:
                 return
+
+    def _in_bucket(self) -> bool:
+        protocol = self._system.protocol
+        return not _BUCKETS.isdisjoint({protocol} if isinstance(protocol, str) else protocol)
 
     def _of(self, name: str) -> str:
         return f"{self._path}/{name}"

@@ -18,7 +18,9 @@ from worker_that_stops import FEW
 
 ray = pytest.importorskip("ray", reason="ray is not installed: make ray has a virtual environment of its own for it")
 
-from dbt_rfm.job import Job, JobTarget  # noqa: E402
+from ray.cluster_utils import Cluster  # noqa: E402 - after the question whether there is anything to test
+
+from dbt_rfm.job import Job, JobTarget  # noqa: E402 - as above
 from dbt_rfm.shards import run_tables  # noqa: E402 - after the question whether there is anything to test
 from dbt_rfm.worker import ray_helpers  # noqa: E402 - after the question whether there is anything to test
 from dbt_rfm.worker.bus import Claim, Terms  # noqa: E402
@@ -30,11 +32,14 @@ QUICK = "'context_size': 20, 'backtest': false"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    """Two places on this machine."""
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
+def cluster() -> Iterator[Cluster]:
+    """Two nodes on this machine, with a place each."""
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    nodes.add_node(num_cpus=1)
+    ray.init(address=nodes.address, log_to_driver=False)
+    yield nodes
     ray.shutdown()
+    nodes.shutdown()
 
 
 @pytest.fixture
@@ -66,6 +71,7 @@ def test__worker__with_ray__tasks_of_the_cluster_answer_shards_of_its_job(
         until(lambda: state(shop, job_id)[0] == "done")
         until(lambda: len(log.events("helper")) == 2)
 
+    assert sum(node["Alive"] for node in ray.nodes()) == 2  # one place each, so a helper each
     assert {event["ended"] for event in log.events("helper")} <= {"done", "dismissed"}
     assert any(event.get("helped") for event in log.events("helper"))
     both = (
@@ -90,6 +96,32 @@ def test__worker__nodes_that_know_no_such_target__the_worker_does_it_alone_and_s
     (event,) = log.events("helper")
     assert (event["ended"], event["error"]) == ("failed", "ProjectError") and event["job"] == job_id
     assert "elsewhere" not in log.getvalue()
+
+
+def test__node__lost_while_it_helps__its_shard_is_done_by_others_and_the_job_ends(
+    shop: WorkerProject, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, gone = cluster.add_node(num_cpus=1), []
+
+    def lose() -> bool:
+        """As soon as others help. The ten minutes until what it had is free again are over at once."""
+        if not gone and shop.rows("select count(distinct worker) > 1 from rfm_shards") == [(True,)]:
+            cluster.remove_node(lost, allow_graceful=False)
+            gone.append(lost)
+            shop.execute("update rfm_shards set lease_until = now() where status = 'running'")
+        return bool(gone)
+
+    slow_until(lose, monkeypatch)
+    helpers = RayHelpers(3, Place(shop.path, shop.path, "worker"))
+    job_id = queue(shop)
+    with shop.worker(helpers=helpers) as log:
+        until(lambda: state(shop, job_id)[0] == "done")
+        until(lambda: len(log.events("helper")) == 3)
+
+    # Those that live may lose a shard too, whose lease was ended with that of the dead.
+    assert gone and {event["ended"] for event in log.events("helper")} <= {"done", "dismissed", "failed", "lost"}
+    (asked,) = shop.rows("select count(*), count(distinct customer_id) from churn__history where model_version = 2")
+    assert asked[0] == asked[1] > 0 and shop.rows("select count(*) from churn") == [(asked[0],)]
 
 
 def test__worker_command__ray__answers_the_job_and_leaves(shop: WorkerProject) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from dbt_rfm.errors import ModelError
 from dbt_rfm.model.files import Files, file_at
@@ -52,6 +53,20 @@ def test__write__interrupted__leaves_what_was_there(root: str, monkeypatch: pyte
     with pytest.raises(ModelError, match="cannot be written: No space left on device"):
         files.write("a.json", b"half of something else")
     assert files.read("a.json") == b"whole" and files.names(end=".json") == ["a.json"]
+
+
+def test__write__into_a_bucket__under_its_own_name_and_nothing_else_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError("may not make a bucket")
+
+    monkeypatch.setattr(MemoryFileSystem, "protocol", ("s3", "s3a"))
+    monkeypatch.setattr(MemoryFileSystem, "makedirs", refused)
+    monkeypatch.setattr(MemoryFileSystem, "mv", refused)
+    files = Files(f"memory://{uuid.uuid4().hex}/kept").within("churn")
+    files.write("a.json", b"1")
+    assert files.names() == ["a.json"] and files.read("a.json") == b"1"
 
 
 def test__files__package_of_the_protocol_is_missing__says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
