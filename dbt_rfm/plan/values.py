@@ -24,9 +24,9 @@ from dbt_rfm.schema.types import Column, Link, SemanticType, Table
 from dbt_rfm.snapshot import OF_VALUE
 
 NUMERICAL, CATEGORICAL = "numerical", "categorical"
-FLAG = "flag"  # 1 where a category has a certain value, else null: told is how many rows have it
+FLAG = "flag"  # 1 where a category or code has a certain value, else null: told is how many rows have it
 MAX_NUMERICAL, MAX_CATEGORICAL = 24, 12  # of one table: a wider one costs more than its last columns tell
-MAX_FLAGS, MAX_FLAGS_OF_PARENTS = 24, 16  # values of categories, of one table and of all its other parents
+MAX_FLAGS, MAX_FLAGS_OF_PARENTS = 24, 16  # values of categories and codes, of one table and of all its other parents
 _OPAQUE = ("STRUCT", "MAP", "BLOB", "BIT", "UNION", "VARIANT", "OBJECT", "ARRAY", "JSON", "INTERVAL", "TIME")
 
 
@@ -92,10 +92,10 @@ def values_of(scope: Scope, table: Table, alias: str) -> list[Value]:
 
 
 def flags_of(scope: Scope, table: Table, alias: str, *, all_listed: bool = False) -> list[Value]:
-    """Whether a category of the table has each of its frequent values; with `all_listed` only if it has no others."""
+    """Whether a column of the table has each of its frequent values; with `all_listed` only if it has no others."""
     found = []
     for column in scope.columns(table):
-        if column.semantic_type is not SemanticType.CATEGORICAL or (all_listed and not column.all_values):
+        if all_listed and not column.all_values:
             continue
         for value in column.values:
             same = exp.EQ(this=sql.as_text(sql.column(column.name, alias)), expression=exp.Literal.string(value))

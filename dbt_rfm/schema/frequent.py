@@ -1,9 +1,10 @@
 """The values of categories that are worth counting: `orders.status` is 'returned', `events.type` is 'login'.
 
 In: a RelationalSchema. Out: the same, where a category whose few most frequent values make up most of its rows has
-them in `Column.values`. A value that more than half of the rows have is none of them: the number of all rows says as
-much, and where a state is overwritten ('placed', then 'done') it is the one that most rows reach later. Keys, links
-and times have none.
+them in `Column.values`. A whole number named like a code (`status_code`, `priority`) has them too if it has no more
+values than a list of codes; it stays a number besides, since codes often have an order. A value that more than half of
+the rows have is none of them: the number of all rows says as much, and where a state is overwritten ('placed', then
+'done') it is the one that most rows reach later. Keys, links and times have none.
 Time rule: rows up to the probe's `as_of`; which values there are is said of the column, like its semantic type, and how
 often an example's rows have them is the plan's business, as of its anchor.
 """
@@ -16,6 +17,8 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
+from dbt_rfm.schema import names
+from dbt_rfm.schema.data_types import Family, family
 from dbt_rfm.schema.probe import Probe, column
 from dbt_rfm.schema.semantics import key_columns
 from dbt_rfm.schema.types import Column, RelationalSchema, SemanticType, Table
@@ -23,6 +26,11 @@ from dbt_rfm.schema.types import Column, RelationalSchema, SemanticType, Table
 _MOST = 12  # of a category that are counted
 _COVERED = 0.5  # of the rows that have a value, by those that are counted
 _TIES = 4  # times as many are fetched, so that equally frequent ones are chosen the same in every warehouse
+#: What whole numbers are called that stand for something; a level of water or a class of weight is seldom whole.
+_CODES = {
+    *("category", "class", "code", "grade", "kind", "level", "mode", "outcome", "phase", "priority", "rating"),
+    *("reason", "severity", "stage", "stars", "state", "status", "tier", "type"),
+}
 
 
 def with_frequent_values(schema: RelationalSchema, probe: Probe) -> RelationalSchema:
@@ -32,10 +40,10 @@ def with_frequent_values(schema: RelationalSchema, probe: Probe) -> RelationalSc
 
 def _with_values(schema: RelationalSchema, table: Table, probe: Probe) -> Table:
     keys = {*key_columns(table, schema.links), *table.primary_key}
-    names = [c.name for c in table.columns if _is_category(c) and c.name not in keys]
-    if not names:
+    asked = [c.name for c in table.columns if (_is_category(c) or _is_code(c)) and c.name not in keys]
+    if not asked:
         return table
-    counts = _counted(table, names, probe)
+    counts = _counted(table, asked, probe)
     columns = tuple(_told(c, counts[c.name]) if c.name in counts else c for c in table.columns)
     return replace(table, columns=columns)
 
@@ -44,8 +52,16 @@ def _is_category(given: Column) -> bool:
     return given.semantic_type is SemanticType.CATEGORICAL and not given.made_of
 
 
+def _is_code(given: Column) -> bool:
+    """Whether a whole number nobody has declared is named like one that only stands for something."""
+    whole = given.semantic_type is SemanticType.NUMERICAL and family(given.data_type) is Family.INTEGER
+    return whole and given.inferred and bool(_CODES & {*names.words(given.name)})
+
+
 def _told(given: Column, counts: Sequence[_Count]) -> Column:
     """The column with its values, if the most frequent cover it."""
+    if _is_code(given) and len(counts) == _TIES * _MOST:
+        return given  # as many values as a measure
     most = counts[:_MOST]
     if sum(each.rows for each in most) < _COVERED * counts[0].of:
         return given
@@ -59,16 +75,16 @@ class _Count(NamedTuple):
     of: int  # that have any
 
 
-def _counted(table: Table, names: Sequence[str], probe: Probe) -> dict[str, list[_Count]]:
+def _counted(table: Table, asked: Sequence[str], probe: Probe) -> dict[str, list[_Count]]:
     """By column its most frequent values, in that order; all columns in one statement."""
-    asked = [_most_frequent(table, name, i, probe) for i, name in enumerate(names)]
-    statement: exp.Expression = asked[0]
-    for other in asked[1:]:
+    first, *others = (_most_frequent(table, name, i, probe) for i, name in enumerate(asked))
+    statement: exp.Expression = first
+    for other in others:
         statement = exp.Union(this=statement, expression=other, distinct=False)
     found: dict[str, list[_Count]] = {}
     for place, *count in zip(*(c.to_pylist() for c in probe.warehouse.query(statement).columns), strict=True):
         value, rows, of = count
-        found.setdefault(names[int(place)], []).append(_Count(str(value), int(rows), int(of)))
+        found.setdefault(asked[int(place)], []).append(_Count(str(value), int(rows), int(of)))
     return {name: sorted(counts, key=lambda each: (-each.rows, each.value)) for name, counts in found.items()}
 
 

@@ -184,6 +184,32 @@ def test__category_of_a_parent__with_values_that_are_not_listed__is_not_counted(
     assert flags_of(scope, tables[2], "o", all_listed=True) == []
 
 
+def coded(schema: RelationalSchema) -> RelationalSchema:
+    """The shop whose items have a code for a quantity."""
+    items = schema.table("items")
+    columns = tuple(replace(c, values=("1", "2")) if c.name == "quantity" else c for c in items.columns)
+    return replace(schema, tables=tuple(replace(t, columns=columns) if t.name == "items" else t for t in schema.tables))
+
+
+@several
+@given(databases(), _examples)
+def test__code_that_is_a_whole_number__is_counted_by_value_and_stays_a_number(database: Database, examples) -> None:
+    examples = sorted(examples, key=lambda e: (e[1], e[0]))
+    found = features_of(database, examples, schema=coded(SCHEMA))
+    for (entity, anchor), told, as_before in zip(examples, found, features_of(database, examples), strict=True):
+        orders = {
+            o["order_id"]: o["ordered_at"]
+            for o in database["orders"]
+            if o["customer_id"] == entity and o["ordered_at"] is not None and o["ordered_at"] <= anchor
+        }
+        items = [(orders[i["order_id"]], i["quantity"]) for i in database["items"] if i["order_id"] in orders]
+        for value in (1, 2):
+            for window in ("15d", "all"):
+                inside = [q for t, q in items if WINDOWS[window] is None or t > anchor - WINDOWS[window]]
+                assert told.pop(f"orders.items.quantity={value}.count.{window}") == inside.count(value)
+        assert {name for name in told if "quantity" in name} == {name for name in as_before if "quantity" in name}
+
+
 @several
 @given(databases(), _examples)
 def test__own_row__and_parent__as_known_at_the_anchor(database: Database, examples) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from dbt_rfm.schema.fingerprint import fingerprint
-from dbt_rfm.schema.types import Column
+from dbt_rfm.schema.types import Column, SemanticType
 
 
 def column(shop, name: str, table: str = "events", **options) -> Column:
@@ -55,6 +55,34 @@ def test__values__one_only_or_none__nothing_to_count(shop):
 def test__values__of_keys_links_numbers_and_times__are_none(declared_shop):
     schema = declared_shop.schema()
     assert {c.name for t in schema.tables for c in t.columns if c.values} == {"city"}
+
+
+def test__values__of_whole_numbers_named_like_codes__are_counted_and_they_stay_numbers(shop):
+    shop.table(
+        "events",
+        "select range as id, [200, 404, 500][range % 3 + 1] as status_code, range % 4 as priority, "
+        "range % 4 as quantity, (range % 4)::double as level from range(100)",
+    )
+    assert column(shop, "status_code").values == ("200", "404", "500")
+    assert column(shop, "priority").values == ("0", "1", "2", "3")
+    assert column(shop, "status_code").semantic_type is SemanticType.NUMERICAL
+    assert column(shop, "quantity").values == column(shop, "level").values == ()
+
+
+def test__values__of_a_code_with_as_many_values_as_a_measure__are_none(shop):
+    shop.table(
+        "events",
+        "select range as id, case when range % 2 = 0 then range % 3 else range % 40 end as code, "
+        "case when range % 2 = 0 then range % 3 else range % 400 end as level from range(4000)",
+    )
+    assert len(column(shop, "code").values) == 12
+    assert column(shop, "level").values == ()
+
+
+def test__values__of_a_code_declared_a_number__are_none(shop):
+    given = {"columns": {"priority": {"meta": {"rfm": {"semantic_type": "numerical"}}}}}
+    shop.table("events", "select range as id, range % 4 as priority from range(100)", **given)
+    assert column(shop, "priority").values == ()
 
 
 def test__values__as_of_a_moment__later_rows_change_nothing(shop):
