@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from dbt_rfm.errors import ProjectError, did_you_mean
-from dbt_rfm.model import MODELS, can_fine_tune, max_context, trains
+from dbt_rfm.model import MODELS, can_fine_tune, max_context, reads_rows, trains
 from dbt_rfm.pql.ast import LONGEST, UNIT_SECONDS, UNITS, Window
 
 AUTO = "auto"  # no model of its own: the best of them all
@@ -60,6 +60,16 @@ class Options:
         """How many labelled examples are read; of a rare event there may be more (collect/context_size.py)."""
         return _CONTEXT if self.context_size is None else self.context_size
 
+    @property
+    def read_rows(self) -> bool:
+        """Whether the answer needs the rows around each entity."""
+        return self.model == AUTO or reads_rows(self.model)
+
+    @property
+    def trained(self) -> bool:
+        """Whether weights, or a choice of the model, are made for the question, where it is answered."""
+        return bool(self.fine_tune) or self.model == AUTO or trains(self.model)
+
     def recorded(self) -> dict[str, Any]:
         """What a snapshot keeps of them: enough to repeat the prediction."""
         names = ("model", "model_options", "context_size", "seed", "anchor", "fine_tune", "retrain", "weights")
@@ -73,11 +83,10 @@ class Options:
 
     def without_effect(self, *, label_table: bool) -> tuple[str, ...]:
         """A note on the options that were given and mean nothing for this question; none if all of them do."""
-        trained = bool(self.fine_tune) or self.model == AUTO or trains(self.model)
         found = {
             "horizon, which is for a label table": bool(self.horizon) and not label_table,
             "auto, which is for model: auto": bool(self.auto) and self.model != AUTO,
-            "retrain, which is for weights that are trained": bool(self.retrain) and not trained,
+            "retrain, which is for weights that are trained": bool(self.retrain) and not self.trained,
             "on_worse: hold, which needs the backtest": self.on_worse == "hold" and not self.backtest,
         }
         named = "; ".join(text for text, is_idle in found.items() if is_idle)

@@ -22,7 +22,7 @@ from dbt_rfm.collect.prediction_anchor import named_anchor
 from dbt_rfm.collect.snapshots import collect
 from dbt_rfm.evaluate.backtest import backtest
 from dbt_rfm.job import Job
-from dbt_rfm.model import load_model, quick_options, reads_rows
+from dbt_rfm.model import load_model, quick_options
 from dbt_rfm.model.interface import Progress, RelationalModel
 from dbt_rfm.model.prediction_rows import prediction_rows
 from dbt_rfm.model.shelf import Shelf
@@ -101,9 +101,8 @@ def answer(
     task, schema, options = known.task, known.schema, known.options
     progress("collecting examples and features")
     auto = options.model == AUTO
-    by_rows = not auto and reads_rows(options.model)
-    tables, board = None if by_rows else tables, board or Alone()
-    snapshot = _planned(job, known, warehouse, with_rows or auto or by_rows, tables, board, brief=quick)
+    board = board or Alone()
+    snapshot = _planned(job, known, warehouse, with_rows or options.read_rows, tables, board, brief=quick)
     planned_now()
     planned = time.perf_counter() - started
     chosen: tuple[str, ...] = ()
@@ -139,7 +138,7 @@ def help_with(job: Job, warehouse: Warehouse, board: Board, *, progress: Progres
     if snapshot is None:
         return False
     known = understand(job, warehouse)
-    if known.options.fine_tune or known.options.model == AUTO:
+    if known.options.trained:
         return False  # the weights are where they were trained, and so is what was chosen
     model = load_model(known.options.model, known.options.device, known.options.for_model())
     learnt = learn(snapshot, model, CONTEXT, seed=known.options.seed)

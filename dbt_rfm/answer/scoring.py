@@ -57,7 +57,7 @@ def answer_shards(
 
 
 def _answer(tables: RunTables, snapshot: Snapshot, learnt: Learnt, task: Task, board: Board, shard: int) -> float:
-    asked = part(tables, snapshot, shard)
+    asked = part(tables, snapshot, shard, with_rows=learnt.with_rows)
     started = time.perf_counter()
     rows = likeliest(prediction_rows(asked, learnt.answer(asked, QUERY)), task)
     seconds = time.perf_counter() - started

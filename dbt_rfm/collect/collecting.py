@@ -50,6 +50,11 @@ class Collecting:
     tables: RunTables | None = None  # where a large answer keeps its examples
     brief: bool = False  # a quick answer, for which less is told
 
+    @property
+    def shown(self) -> dict[str, Any]:
+        """What the rows around the examples are to each other."""
+        return shown_graph(self.graph.schema, self.task.entity.table.name)
+
     def snapshot(self, found: Found, notes: Iterable[str]) -> Snapshot:
         """What was found, without the classes of a multiclass task, rows, label shares and lists."""
         two = self.task.kind in (TaskKind.BINARY, TaskKind.LINK)
@@ -65,16 +70,21 @@ class Collecting:
             features=found.features,
             notes=tuple(notes),
             options=self.options.recorded(),
-            graph=shown_graph(self.graph.schema, self.task.entity.table.name),
+            graph=self.shown,
             shards=found.shards,
         )
 
 
 def in_tables(
-    tables: RunTables, bounds: Sequence[int], examples: exp.Select, blocks: Sequence[Block], shapes: Sequence[str]
+    tables: RunTables,
+    bounds: Sequence[int],
+    examples: exp.Select,
+    blocks: Sequence[Block],
+    shapes: Sequence[str],
+    around: Mapping[str, exp.Expression] = {},
 ) -> Found:
-    """Keep all examples and features in the tables of the run, and fetch the first shard."""
-    tables.keep(examples, blocks)
-    meta = named_features(blocks)
-    fetched = fetch(tables, shapes, meta, head(bounds))
-    return Found(*fetched, meta, {"bounds": list(bounds), "blocks": list(shapes)})
+    """Keep all examples, features and the rows `around` in the tables of the run, and fetch the first shard but its
+    rows."""
+    tables.keep(examples, blocks, around.values())
+    meta, shards = named_features(blocks), {"bounds": list(bounds), "blocks": list(shapes), "rows": list(around)}
+    return Found(*fetch(tables, shapes, meta, head(bounds)), meta, shards)

@@ -90,7 +90,7 @@ def forecast_snapshot(asked: Collecting, notes: Sequence[str]) -> Snapshot:
     own, shared = _plans(run)
     found = _found(run, own, shared, asked.tables)
     rows: dict[str, pa.Table] = {}
-    reason = said_of(found.shards.get("bounds", ()))
+    reason = said_of(found.shards)
     if asked.with_rows and not found.shards:  # of each entity and anchor, under the example_id of its first step
         scope, names, what = Scope(run.graph), _bases(run.session.names), "anchors of entities"
         sizes = run.options.neighbors

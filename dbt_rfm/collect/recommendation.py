@@ -223,7 +223,7 @@ def _snapshot(run: Collecting, notes: Sequence[str], *, nobody: str) -> Snapshot
             hint=f"A row counts from its time on. Is the time column of {ranking.items.name} when it came to be?",
         )
     asked = f" with {task.entity.column.name} {', '.join(map(str, task.entity_ids))}" if task.entity_ids else ""
-    said = said_of(found.shards.get("bounds", ()))
+    said = said_of(found.shards)
     more = [*_notes(splits, run.options, f"{nobody}{asked}"), *([said] if said else [])]
     return replace(
         run.snapshot(found, (*notes, *more)),

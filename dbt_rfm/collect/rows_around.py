@@ -1,6 +1,7 @@
 """The rows around the examples, for the bundle and for models that read them.
 
-In: a session table of examples and how many rows to keep per link. Out: Arrow rows per table of the schema.
+In: a session table of examples and how many rows to keep per link. Out: per table of the schema its rows in Arrow, or
+what selects them, where a large answer keeps them in tables of its run.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
+from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names
@@ -31,6 +33,14 @@ def rows_around(
     count = session.count(sql.temporary(names.examples))
     if count > most:
         return {}, f"the bundle has no rows/: {count} {what} are more than {most}"
+    selects = rows_planned(session, scope, names, entity, sizes)
+    return {name: session.query(select) for name, select in selects.items()}, ""
+
+
+def rows_planned(
+    session: Session, scope: Scope, names: Names, entity: BoundColumn, sizes: Sequence[int]
+) -> dict[str, exp.Expression]:
+    """What selects them, per table; the session tables it reads are made."""
     plan = neighbours_plan(scope, names, entity.table, entity.column.name, sizes)
     session.run(plan.steps)
-    return {name: session.query(select) for name, select in plan.rows.items()}, ""
+    return plan.rows

@@ -29,11 +29,11 @@ from dbt_rfm.collect.kept_features import KeptFeatures
 from dbt_rfm.collect.label_shares import shares_without_minimum
 from dbt_rfm.collect.prediction_anchor import anchor_of, notes_on_age
 from dbt_rfm.collect.recommendation import ranking_snapshot
-from dbt_rfm.collect.rows_around import rows_around
+from dbt_rfm.collect.rows_around import rows_around, rows_planned
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.asked import are_few, asked_rows
-from dbt_rfm.plan.blocks import Step
+from dbt_rfm.plan.blocks import Names, Step
 from dbt_rfm.plan.event_outcome import outcome_of
 from dbt_rfm.plan.features import FeaturePlan, derived_of, feature_plan
 from dbt_rfm.plan.graph import Graph
@@ -42,10 +42,10 @@ from dbt_rfm.plan.values import Scope
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.attributes import hidden_columns
 from dbt_rfm.pql.hindsight import notes_on_hindsight
-from dbt_rfm.pql.task import Task
+from dbt_rfm.pql.task import BoundColumn, Task
 from dbt_rfm.schema.types import RelationalSchema
-from dbt_rfm.shards.parts import ROW, bounds_of, said_of
-from dbt_rfm.shards.run_tables import RunTables
+from dbt_rfm.shards.parts import ROW, bounds_of, fetch_rows, head, said_of
+from dbt_rfm.shards.run_tables import SHARD_WITH_ROWS, RunTables
 from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
@@ -123,12 +123,8 @@ def collect_labelled(
 def _snapshot(run: Collecting, choice: Choice, notes: Sequence[str]) -> Snapshot:
     run = replace(run, options=replace(run.options, context_size=choice.sizes[CONTEXT]))
     scope, plan = _plan(run, choice)
-    found = _found(run, plan)
-    rows: dict[str, pa.Table] = {}
-    reason = said_of(found.shards.get("bounds", ()))
-    if run.with_rows and not found.shards:
-        names, sizes = run.session.names, run.options.neighbors
-        rows, reason = rows_around(run.session, scope, names, run.task.entity, sizes, most=MAX_EXAMPLES_WITH_ROWS)
+    found = _found(run, scope, plan)
+    rows, reason = _rows(run, scope, found)
     more = (*plan.notes, *_give_aways(run.task, found), *([reason] if reason else []))
     whole = run.snapshot(found, (*notes, *more))
     if run.task.kind == TaskKind.MULTICLASS:
@@ -197,16 +193,46 @@ def _with_asked_rows(session: Session, scope: Scope, task: Task, *, with_rows: b
     return replace(scope, graph=graph), steps
 
 
-def _found(run: Collecting, plan: FeaturePlan) -> Found:
+def _found(run: Collecting, scope: Scope, plan: FeaturePlan) -> Found:
     """Examples and their features: all, or those that the first shard of a large answer needs."""
     session, tables = run.session, run.tables
     examples = in_order(session.names.examples, _EXAMPLE)
-    bounds = bounds_of(session, session.names.examples, tables.size) if tables is not None else []
+    bounds, with_rows = _shards(run, tables) if tables is not None else ([], False)
     if tables is not None and bounds:
         session.run(plan.steps)
-        return in_tables(tables, bounds, examples, plan.blocks, [ROW for _ in plan.blocks])
+        shapes = [ROW for _ in plan.blocks]
+        around = rows_planned(*_around(run, scope)) if with_rows else {}
+        return in_tables(tables, bounds, examples, plan.blocks, shapes, around)
     if run.kept is not None:
         rows = run.kept.rows(session, plan)
         return Found(session.query(examples), *assemble(session, plan.blocks, rows))
     session.run(plan.steps)
     return Found(session.query(examples), *assemble(session, plan.blocks))
+
+
+def _shards(run: Collecting, tables: RunTables) -> tuple[list[int], bool]:
+    """Where the shards of a large answer begin, and whether it has the rows around each example: not if what is learnt
+    from and the first shard were too many at once."""
+    session, examples = run.session, run.session.names.examples
+    if run.options.read_rows:
+        total = session.count(sql.temporary(examples))
+        if total <= MAX_EXAMPLES_WITH_ROWS:
+            return [], True
+        bounds = bounds_of(session, examples, min(tables.size, SHARD_WITH_ROWS))
+        if bounds and total - (bounds[-1] - bounds[1]) <= MAX_EXAMPLES_WITH_ROWS:
+            return bounds, True
+    return bounds_of(session, examples, tables.size), False
+
+
+def _rows(run: Collecting, scope: Scope, found: Found) -> tuple[dict[str, pa.Table], str]:
+    """The rows around the examples that were found, and what is to say of them."""
+    if found.shards and run.tables is not None:
+        condition = head(found.shards["bounds"])
+        return fetch_rows(run.tables, found.shards["rows"], run.shown, condition), said_of(found.shards)
+    if not run.with_rows:
+        return {}, ""
+    return rows_around(*_around(run, scope), most=MAX_EXAMPLES_WITH_ROWS)
+
+
+def _around(run: Collecting, scope: Scope) -> tuple[Session, Scope, Names, BoundColumn, Sequence[int]]:
+    return run.session, scope, run.session.names, run.task.entity, run.options.neighbors

@@ -96,8 +96,8 @@ def neighbourhood(snapshot: Snapshot, positions: np.ndarray) -> Neighbourhood:
     if not snapshot.rows:
         raise ModelError(
             "this model reads the rows around each entity, and the snapshot has none",
-            hint="It was collected for a model that reads features, or for too many entities at once: ask for fewer "
-            "with WHERE, or use the model 'rfm'.",
+            hint="It was collected for a model that reads features, or for too many examples at once: lower "
+            "context_size, ask about fewer with WHERE, or use the model 'rfm'.",
         )
     found = {name: _Rows(snapshot, name, positions) for name in sorted(snapshot.rows)}
     links = tuple(

@@ -29,7 +29,7 @@ from dbt_rfm.plan.witnesses import witnesses_of
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 
 _EXAMPLE, _AS_OF, _SELF, _KEY, _SEQ, _TIME = (f"rfm_{n}" for n in ("example_id", "as_of", "self", "key", "seq", "time"))
-_RESULT = ("example_id", "hop", "link")
+RESULT = ("example_id", "hop", "link")  # our columns, by which rows are ordered; then by their keys
 
 
 @dataclass(frozen=True)
@@ -272,13 +272,13 @@ def _guarded(scope: Scope, pick: _Pick, column: Column) -> exp.Expression:
 
 
 def _shown_name(column: str) -> str:
-    return f"{column}_" if column in _RESULT else column
+    return f"{column}_" if column in RESULT else column
 
 
 def _ordered(table: Table, paths: Sequence[exp.Select]) -> exp.Select:
     """The rows of all paths to a table; those of one path share hop and link, which need no sorting then."""
     rows = sql.subquery(sql.union_all(paths), "rows")
-    told = _RESULT if len(paths) > 1 else _RESULT[:1]
+    told = RESULT if len(paths) > 1 else RESULT[:1]
     names = [*told, *(_shown_name(k) for k in table.primary_key)]
     order = [exp.Ordered(this=sql.column(n), nulls_first=False) for n in names]
     return sql.select(exp.Star()).from_(rows, copy=False).order_by(*order, copy=False)

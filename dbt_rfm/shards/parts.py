@@ -1,16 +1,16 @@
 """A large answer part by part: where its shards begin, and the snapshot of each.
 
 In: the session table of examples, numbered so that the query examples are one range of example_id, and the tables of
-the run (`run_tables.py`). Out: the bounds of the shards and, shard by shard, snapshots of query examples only. What is
-learnt from and tested on, a few thousand examples, is fetched with the first shard; memory does not grow with the
-number of entities.
+the run (`run_tables.py`). Out: the bounds of the shards and, shard by shard, snapshots of query examples only, with the
+rows around them for models that read them. What is learnt from and tested on, a few thousand examples, is fetched with
+the first shard; memory does not grow with the number of entities.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.examples import of_split
+from dbt_rfm.plan.neighbours import RESULT
 from dbt_rfm.snapshot import QUERY, Feature, Snapshot
 from dbt_rfm.warehouse.session import Session
 
@@ -94,8 +95,18 @@ def fetch(
     return examples, pa.table(columns)
 
 
-def part(tables: RunTables, snapshot: Snapshot, shard: int) -> Snapshot:
-    """The query examples of a shard with their features, and nothing else."""
+def fetch_rows(
+    tables: RunTables, names: Sequence[str], graph: Mapping[str, Any], condition: exp.Expression
+) -> dict[str, pa.Table]:
+    """The rows around the examples of a range, by table, in the order of `plan/neighbours.py`."""
+    return {
+        name: tables.rows(f"rows{number}", condition.copy(), (*RESULT, *graph["tables"][name]["key"]))
+        for number, name in enumerate(names)
+    }
+
+
+def part(tables: RunTables, snapshot: Snapshot, shard: int, *, with_rows: bool) -> Snapshot:
+    """The query examples of a shard with their features and, if asked for, the rows around them; nothing else."""
     bounds = snapshot.shards["bounds"]
     within = sql.every(
         [
@@ -104,14 +115,18 @@ def part(tables: RunTables, snapshot: Snapshot, shard: int) -> Snapshot:
         ]
     )
     examples, features = fetch(tables, snapshot.shards["blocks"], snapshot.features_meta, within)
-    return replace(snapshot, examples=examples, features=features)
+    names = snapshot.shards["rows"] if with_rows else ()
+    return replace(
+        snapshot, examples=examples, features=features, rows=fetch_rows(tables, names, snapshot.graph, within)
+    )
 
 
 def with_head(tables: RunTables, snapshot: Snapshot) -> Snapshot:
     """The snapshot with what is learnt from and tested on, for another worker than the one that planned."""
-    shards = snapshot.shards
-    examples, features = fetch(tables, shards["blocks"], snapshot.features_meta, head(shards["bounds"]))
-    return replace(snapshot, examples=examples, features=features)
+    shards, condition = snapshot.shards, head(snapshot.shards["bounds"])
+    examples, features = fetch(tables, shards["blocks"], snapshot.features_meta, condition)
+    rows = fetch_rows(tables, shards["rows"], snapshot.graph, condition)
+    return replace(snapshot, examples=examples, features=features, rows=rows)
 
 
 def number_of(snapshot: Snapshot) -> int:
@@ -119,13 +134,14 @@ def number_of(snapshot: Snapshot) -> int:
     return max(len(snapshot.shards.get("bounds", ())) - 1, 0)
 
 
-def said_of(bounds: Sequence[int]) -> str:
+def said_of(shards: Mapping[str, Any]) -> str:
     """For the notes of a snapshot: how much of a sharded answer its bundle holds."""
-    if not bounds:
+    if not shards:
         return ""
+    bounds = shards["bounds"]
     return (
         f"answered in {len(bounds) - 1} shards: the bundle holds the first {bounds[1] - bounds[0]} of "
-        f"{bounds[-1] - bounds[0]} examples that are asked, and no rows/"
+        f"{bounds[-1] - bounds[0]} examples that are asked{'' if shards['rows'] else ', and no rows/'}"
     )
 
 

@@ -1,7 +1,8 @@
 """Answers larger than a process should hold: their tables in the warehouse, and who answers which shard of them.
 
-In: the session table of examples and the blocks of a feature plan. Out: tables of the run (examples, one per block,
-predictions), from which `parts.py` fetches one shard at a time.
+In: the session table of examples, the blocks of a feature plan and, for models that read them, the rows around each
+example. Out: tables of the run (examples, one per block, one per table with rows, predictions), from which `parts.py`
+fetches one shard at a time.
 
 The tables are this session's, or, where several workers share a job, tables `rfm_run_<run>__…` in the rfm schema. They
 are written in the order of example_id, so that a shard is read without reading the others.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Protocol
@@ -29,6 +30,7 @@ from dbt_rfm.warehouse.base import Warehouse
 from dbt_rfm.warehouse.relations import drop, exists, named, names_beginning
 
 SHARD = 6 * 8192  # query examples answered at once: a whole number of the model's chunks, some 100 MB of features
+SHARD_WITH_ROWS = 8192  # the same for models that read the rows around each, some fifty times as many
 SHARD_COLUMN = "rfm_shard"  # of predictions: which shard a row belongs to
 RUN_PREFIX = "rfm_run_"
 _INDEXED = frozenset({"postgres"})  # where a range of a sorted table is read by an index, and not by itself
@@ -137,19 +139,20 @@ class RunTables:
             made.set("properties", exp.Properties(expressions=[exp.TransientProperty()]))
         self.warehouse.execute(made)
 
-    def rows(self, what: str, condition: exp.Expression) -> pa.Table:
+    def rows(self, what: str, condition: exp.Expression, order: Sequence[str] = ("example_id",)) -> pa.Table:
         select = sql.select(exp.Star()).from_(self.table(what), copy=False).where(condition, copy=False)
-        return self.warehouse.query(select.order_by(exp.Ordered(this=sql.column("example_id")), copy=False))
+        by = (exp.Ordered(this=sql.column(name), nulls_first=False) for name in order)
+        return self.warehouse.query(select.order_by(*by, copy=False))
 
-    def keep(self, examples: exp.Select, blocks: Sequence[Block]) -> None:
-        """Make the tables of examples and features; `examples` and the blocks are ordered by example_id."""
-        self.create("examples", examples)
-        for number, block in enumerate(blocks):
-            self.create(f"block{number}", block.select)
+    def keep(self, examples: exp.Select, blocks: Sequence[Block], around: Iterable[exp.Expression] = ()) -> None:
+        """Make the tables of examples, features and, by table, the rows around examples; all ordered by example_id."""
+        made: dict[str, exp.Expression] = {"examples": examples}
+        made |= {f"block{number}": block.select for number, block in enumerate(blocks)}
+        made |= {f"rows{number}": select for number, select in enumerate(around)}
+        for what, select in made.items():
+            self.create(what, select)
             if self.warehouse.dialect in _INDEXED:
-                self._index(f"block{number}")
-        if self.warehouse.dialect in _INDEXED:
-            self._index("examples")
+                self._index(what)
 
     def _index(self, what: str) -> None:
         by = exp.IndexParameters(columns=[exp.Ordered(this=sql.column("example_id"))])

@@ -22,8 +22,9 @@ from typing import Any
 
 from dbt_rfm import __version__
 from dbt_rfm.errors import ProjectError, RfmError, RightMissing
-from dbt_rfm.job import JobTarget
+from dbt_rfm.job import Job, JobTarget
 from dbt_rfm.machine import private_folder
+from dbt_rfm.options import Options
 from dbt_rfm.shards.run_tables import drop_runs
 from dbt_rfm.warehouse.base import Warehouse
 from dbt_rfm.worker.bus import Bus, Claim, JobLost, Terms
@@ -168,7 +169,7 @@ class Worker:
         if self._settings.once:
             return None
         found = (bus.running(job_id) for job_id in jobs_with_free_shards(warehouse, home))
-        return next((claim for claim in found if claim is not None), None)
+        return next((claim for claim in found if claim is not None and _can_be_shared(claim)), None)
 
     def _do(self, site: Site, home: JobTarget, claim: Claim, *, helps: bool) -> bool:
         """One job from claim to end, or the free shards of one. Whether to look for more at once: not where it could
@@ -188,7 +189,7 @@ class Worker:
                     return True
         self._log(end.event, **about, seconds=round(time.monotonic() - started, 1), **end.fields)
         if helps:
-            return end.message is None
+            return bool(end.fields.get("helped"))
         self.jobs += end.event != "lost"
         bus = self._bus(site, home)
         if end.message is not None:
@@ -276,6 +277,11 @@ class Worker:
 
 def _shown(home: JobTarget) -> str:
     return f"{home.database}.{home.schema}" if home.database else home.schema
+
+
+def _can_be_shared(claim: Claim) -> bool:
+    """Not where its worker trains: its weights are there."""
+    return not Options.read(Job.from_json(claim.spec).options).trained
 
 
 class _Link:

@@ -17,6 +17,7 @@ from shop_world import QUESTIONS
 from sqlglot import exp
 
 from dbt_rfm.answer.answered import Answer
+from dbt_rfm.collect import snapshots
 from dbt_rfm.job import Job, JobTable, JobTarget
 from dbt_rfm.pipeline import answer, understand
 from dbt_rfm.plan import sql
@@ -26,7 +27,7 @@ from dbt_rfm.schema.validate import validate
 from dbt_rfm.shards import run_tables
 from dbt_rfm.warehouse.base import Warehouse
 from dbt_rfm.warehouse.duckdb import DuckDB
-from dbt_rfm.warehouse.relations import named, names_beginning
+from dbt_rfm.warehouse.relations import matching, named, names_beginning
 from dbt_rfm.worker.shard_board import ShardBoard
 
 FEATURES, PREDICTIONS = 1e-9, 1e-6  # relative
@@ -141,19 +142,28 @@ def test__schema__what_the_data_say_of_columns_and_times__same_as_duckdb(other, 
     assert ours.table("items").time_link == theirs.table("items").time_link == "order_id"
 
 
+KUMO = {"model": "kumo", "model_options": {"pretrained": False}, "context_size": 80, "backtest": False}
+
+
 @OTHERS
-def test__publish__in_shards__every_row_once(other, monkeypatch, tmp_path):
-    monkeypatch.setattr(run_tables, "SHARD", 16)
+@pytest.mark.parametrize("options", [{}, KUMO], ids=["features", "rows"])
+def test__publish__in_shards__every_row_once(other, options, monkeypatch, tmp_path):
+    if options:
+        pytest.importorskip("sdm", reason="the extra kumo is not installed")
     schema = other.query(exp.select(exp.CurrentSchema().as_("s"))).column(0)[0].as_py()
     home = JobTarget(None, schema.lower(), "asked")
-    asked = shop_world.job(QUESTIONS["regression"], str, seed=1)
+    asked = shop_world.job(QUESTIONS["regression"], str, seed=1, **options)
     asked = replace(asked, target=home, target_path=str(tmp_path))
 
-    outcome = publish(asked, other, replace_served=False, board=ShardBoard(other, home, "a job"))
+    with monkeypatch.context() as few:
+        few.setattr(run_tables, "SHARD", 16)
+        few.setattr(snapshots, "MAX_EXAMPLES_WITH_ROWS", 80 + 16)
+        outcome = publish(asked, other, replace_served=False, board=ShardBoard(other, home, "a job"))
 
     assert outcome.status == "ready" and "shards" in outcome.message
-    by_key = sql.select(exp.Star()).from_(named(home.named("asked__history"))).order_by(sql.column("customer_id"))
-    written = other.query(by_key)
+    rows = sql.select(exp.Star()).from_(named(home.named("asked__history")))
+    rows = rows.where(matching(model_version=outcome.version))
+    written = other.query(rows.order_by(sql.column("customer_id")))
     at_once = answer(asked, other).predictions.sort_by("customer_id")
     assert len(written) == len(at_once) > 3 * 16
     # The network's own numbers have 24 bits, so that batches of another size differ in the last.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pytest
 from sqlglot import exp
 
-from dbt_rfm.errors import DataError
+from dbt_rfm.answer import auto
+from dbt_rfm.collect import snapshots
+from dbt_rfm.errors import DataError, ModelError
 from dbt_rfm.job import Job, JobTable, JobTarget, JobTest
 from dbt_rfm.pipeline import help_with
 from dbt_rfm.publish import publish
@@ -68,7 +71,9 @@ def database() -> Iterator[Watched]:
     connection.close()
 
 
-def job(query: str, folder: Path, name: str, tables: tuple[str, ...] = ("customers", "products", "orders")) -> Job:
+def job(
+    query: str, folder: Path, name: str, tables: tuple[str, ...] = ("customers", "products", "orders"), **options: Any
+) -> Job:
     keys = {"customers": "customer_id", "products": "product_id", "orders": "order_id"}
     return Job(
         query=query,
@@ -93,7 +98,7 @@ def job(query: str, folder: Path, name: str, tables: tuple[str, ...] = ("custome
             for (child, column), parent in _LINKS.items()
             if child in tables
         ),
-        options={"context_size": CONTEXT, "seed": 3, "keep_snapshots": 1, "backtest": False},
+        options={"context_size": CONTEXT, "seed": 3, "keep_snapshots": 1, "backtest": False, **options},
         target=JobTarget(None, "main", name),
         target_path=str(folder),
         unique_id=f"model.shop.{name}",
@@ -107,12 +112,12 @@ def rows(database: DuckDB, table: str) -> list[tuple]:
     return cursor.execute(f"SELECT {listed} FROM {table} ORDER BY ALL").fetchall()
 
 
-def assert_same(found: list[tuple], expected: list[tuple]) -> None:
+def assert_same(found: list[tuple], expected: list[tuple], within: float = 1e-6) -> None:
     assert len(found) == len(expected) > SHARD
     for one, other in zip(found, expected, strict=True):
         for left, right in zip(one, other, strict=True):
             # The network's own numbers have 24 bits, so that batches of another size differ in the last.
-            assert left == pytest.approx(right, rel=1e-6, abs=1e-6) if isinstance(left, float) else left == right
+            assert left == pytest.approx(right, rel=within, abs=within) if isinstance(left, float) else left == right
 
 
 def in_shards(monkeypatch: pytest.MonkeyPatch, size: int = SHARD) -> None:
@@ -168,6 +173,71 @@ def test__publish__more_than_a_shard__the_same_rows_as_at_once(
     assert_same(rows(database, "parted"), rows(database, "whole"))
     left = database._cursor.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()
     assert [name for (name,) in left if name.startswith("rfm_")] == []
+
+
+KUMO = {"model": "kumo", "model_options": {"pretrained": False}}
+TRAINED = {
+    "model": "graph_transformer",
+    "model_options": {"channels": 16, "layers": 1, "members": 1, "epochs": 2, "batch": 16},
+}
+
+
+def with_rows_in_shards(monkeypatch: pytest.MonkeyPatch, most: int = CONTEXT + SHARD) -> None:
+    """No more than this many examples may have their rows here at once."""
+    monkeypatch.setattr(snapshots, "MAX_EXAMPLES_WITH_ROWS", most)
+    monkeypatch.setattr(snapshots, "SHARD_WITH_ROWS", SHARD)
+
+
+@pytest.mark.parametrize(("query", "model"), [(CHURN, KUMO), (LATE, KUMO), (SPENT, TRAINED), (TIER, TRAINED)])
+def test__publish__more_than_may_have_rows_at_once__the_same_answer_in_shards(
+    database: DuckDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str, model: dict[str, Any]
+) -> None:
+    if model is KUMO:
+        pytest.importorskip("sdm", reason="the extra kumo is not installed")
+    whole = publish(job(query, tmp_path / "whole", "whole", **model), database)
+    with_rows_in_shards(monkeypatch)
+    parted = publish(job(query, tmp_path / "parted", "parted", **model), database)
+    assert "shards" in parted.message and "shards" not in whole.message
+    assert_same(rows(database, "parted"), rows(database, "whole"), within=1e-5)
+    (folder,) = (tmp_path / "parted" / "rfm" / "parted").iterdir()
+    kept = read_bundle(folder)
+    assert set(kept.rows["orders"]["example_id"].to_pylist()) <= set(kept.examples["example_id"].to_pylist())
+    assert len(kept.examples) == CONTEXT + SHARD
+
+
+def test__publish__rows_in_shards__another_worker_goes_on_or_helps_unless_it_would_have_to_train(
+    database: DuckDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(job(CHURN, tmp_path, "whole", **TRAINED), database)
+    with_rows_in_shards(monkeypatch)
+    board, parted = Board(lost=2), job(CHURN, tmp_path, "parted", **TRAINED)
+    with pytest.raises(DataError, match="another worker"):
+        publish(parted, database, replace_served=False, board=board)
+
+    assert not help_with(parted, database, board) and board.left() == 3
+    publish(parted, database, replace_served=False, board=board)
+
+    assert_same(rows(database, "parted__history"), rows(database, "whole"), within=1e-5)
+    assert tables_of_runs(database) == []
+
+
+@pytest.mark.parametrize(("name", "changes"), [("graph_transformer", TRAINED), ("rfm", {"model": "rfm"})])
+def test__publish__auto_in_shards__answers_with_the_rows_if_their_reader_wins(
+    database: DuckDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, changes: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(auto, "candidates", lambda minutes: {name: changes})
+    with_rows_in_shards(monkeypatch, most=200 + SHARD)
+    done = publish(job(CHURN, tmp_path, "churn", model="auto", context_size=200), database)
+    assert f"auto took {name}" in done.message and "shards" in done.message
+    assert len(rows(database, "churn")) == 150
+
+
+def test__publish__rows_of_what_is_learnt_from_alone_are_too_many__says_what_to_make_smaller(
+    database: DuckDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_rows_in_shards(monkeypatch, most=CONTEXT + SHARD - 1)
+    with pytest.raises(ModelError, match="lower context_size"):
+        publish(job(CHURN, tmp_path, "churn", **TRAINED), database)
 
 
 def test__publish__a_key_of_several_columns__comes_in_its_own_columns(

@@ -52,9 +52,11 @@ class Bench:
         with DuckDB.open(self.path, read_only=False) as warehouse:
             return warehouse._cursor.execute(sql).fetchall()
 
-    def queue(self, job_id: str = "run.churn", *, schema: str = "main", version: str = __version__) -> str:
-        job = Job(query="", tables=(), unique_id="model.shop.churn", target=JobTarget(None, schema, "churn"))
-        spec = job_text(job)
+    def queue(
+        self, job_id: str = "run.churn", *, schema: str = "main", version: str = __version__, **options: Any
+    ) -> str:
+        target = JobTarget(None, schema, "churn")
+        spec = job_text(Job(query="", tables=(), unique_id="model.shop.churn", target=target, options=options))
         self.run(
             "insert into rfm_jobs (job_id, node_id, spec, package_version, status, attempt, polled_at, created_at) "
             f"values ('{job_id}', 'model.shop.churn', '{spec}', '{version}', 'queued', 0, now(), now())"
@@ -526,22 +528,44 @@ def test__helpers__a_large_job__are_called_once_its_plan_is_ready_and_dismissed_
     assert other["ended"] == "dismissed"
 
 
-def test__helping__that_fails__pauses_before_it_tries_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench.run(f"update rfm_jobs set status = 'running', worker = 'other', attempt = 1 where job_id = '{bench.queue()}'")
+def large_job_of_another(bench: Bench, **options: Any) -> None:
+    """One that runs elsewhere, with a shard that is free."""
+    bench.queue(**options)
+    bench.run("update rfm_jobs set status = 'running', worker = 'other', attempt = 1")
     bench.run(f"create table rfm_shards ({', '.join(f'{name} {kind}' for name, kind in shard_board.COLUMNS.items())})")
     bench.run("insert into rfm_shards (job_id, shard, status) values ('run.churn', 0, 'queued')")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test__helping__that_fails_or_comes_before_the_plan__pauses_before_it_tries_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    large_job_of_another(bench)
     worker, tried = bench.worker(), []
 
-    def help_with(*given: Any, **named: Any) -> int:
+    def help_with(*given: Any, **named: Any) -> bool:
         tried.append(given)
         if len(tried) > 3:
             worker.stop()
-        raise DataError("no")
+        if fails:
+            raise DataError("no")
+        return False
 
     monkeypatch.setattr(pipeline, "help_with", help_with)
     monkeypatch.setattr(worker._stopping, "wait", lambda pause: worker.stop())
     worker.run()
     assert len(tried) == 1 and bench.state()[0] == "running"
+
+
+@pytest.mark.parametrize("options", [{"fine_tune": {"minutes": 2}}, {"model": "auto"}, {"model": "graph_transformer"}])
+def test__helping__with_a_job_whose_weights_are_elsewhere__is_not_tried(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    large_job_of_another(bench, **options)
+    worker = bench.worker()
+    monkeypatch.setattr(worker._stopping, "wait", lambda pause: worker.stop())
+    worker.run()
+    assert "helping" not in bench.events()
 
 
 def test__helpers__a_small_job__are_not_called(bench: Bench, answered: Any) -> None:
