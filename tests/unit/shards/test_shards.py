@@ -160,14 +160,17 @@ def tables_of_runs(database: DuckDB) -> list[str]:
     return [name for (name,) in found.fetchall()]
 
 
-@pytest.mark.parametrize("query", [CHURN, SPENT, TIER, TWO_TIERS, NEXT, WEEKLY, LATE])
+@pytest.mark.parametrize(
+    ("query", "model"),
+    [*((query, "rfm") for query in (CHURN, SPENT, TIER, TWO_TIERS, NEXT, WEEKLY, LATE)), (WEEKLY, "auto")],
+)
 def test__publish__more_than_a_shard__the_same_rows_as_at_once(
-    database: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str
+    database: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str, model: str
 ) -> None:
-    whole = publish(job(query, tmp_path, "whole"), database)
+    whole = publish(job(query, tmp_path, "whole", model=model), database)
     in_shards(monkeypatch)
     database.most = 0
-    parted = publish(job(query, tmp_path, "parted"), database)
+    parted = publish(job(query, tmp_path, "parted", model=model), database)
     assert "shards" in parted.message and "shards" not in whole.message
     assert database.most <= CONTEXT + SHARD + LIST
     assert_same(rows(database, "parted"), rows(database, "whole"))
