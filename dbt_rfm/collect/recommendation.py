@@ -37,8 +37,10 @@ from dbt_rfm.plan.interactions import (
     listed_select,
     parts_of,
     relevant_select,
+    rows_select,
 )
 from dbt_rfm.plan.pairs import labelled_select, pair_block, pairs_select, shares_select
+from dbt_rfm.plan.signals import LOOK_BACK_DAYS, signal_steps, signals_of
 from dbt_rfm.plan.template import statement
 from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.types import RelationalSchema
@@ -202,8 +204,10 @@ def _groups(run: Collecting, splits: Sequence[tuple[str, exp.Expression]], cut: 
     at = sorted(session.query(distinct).column(0).to_pylist())
     once = [shifted(m, -horizon.end, horizon.unit) for m in at]
     thrice = [shifted(m, -3 * horizon.end, horizon.unit) for m in at]
+    month = [shifted(m, -LOOK_BACK_DAYS, "days") for m in at]
     quarter = [m - (m - s) / 4 for m, s in zip(at, once, strict=True)]
     columns = {"at": at, "since_q": quarter, "since_1": once, "since_3": thrice}
+    columns["since_s"] = [min(*each) for each in zip(thrice, month, strict=True)]
     table = pa.table({name: pa.array(values, type=pa.timestamp("us")) for name, values in columns.items()})
     days = [(m - s).total_seconds() / sql.SECONDS_PER_DAY for m, s in zip(at, once, strict=True)]
     session.load(names("moments"), table.append_column("days", pa.array(days, type=pa.float64())))
@@ -245,11 +249,16 @@ def _pairs(run: Collecting) -> Block:
     session.create(names("catalogue"), found.select)
     kinds, amounts = len(found.kinds), [v.label for v in amounts_of(run.task, run.graph)]
     witnesses = QUICK_WITNESSES if run.brief else WITNESSES
-    limits = Limits.of(session.count(sql.temporary(names.examples)), ranking.number)
+    signals = signals_of(run.task, run.graph)
+    limits = Limits.of(session.count(sql.temporary(names.examples)), ranking.number, len(signals))
     session.run(history_steps(names, kinds, len(amounts), witnesses=witnesses))
-    session.run(candidate_steps(names, limits, kinds, exclude_seen=ranking.exclude_seen))
+    for k, signal in enumerate(signals):
+        session.create(names(f"signal{k}"), rows_select(signal.rows, run.graph))
+        session.run(signal_steps(names, k))
+    unseen = ranking.exclude_seen
+    session.run(candidate_steps(names, limits, kinds, exclude_seen=unseen, signals=len(signals)))
     session.create(names("labelled"), labelled_select(names))
-    return pair_block(names, found, amounts, horizon)
+    return pair_block(names, found, amounts, horizon, [signal.label for signal in signals])
 
 
 def _found(run: Collecting, blocks: Sequence[Block]) -> Found:

@@ -13,7 +13,7 @@ Time rule: everything is as of the group's as_of; `at` is that moment, and a row
 
 Six sources: the entity's own items, newest and most frequent; what goes together with them; what is popular in the last
 window; what is rising; what is new; what is popular among the kinds the entity has most of. Somebody without a history
-gets the popular, the rising and the new.
+gets the popular, the rising and the new. Each signal (`signals.py`) adds two: what the entity saw, and what most see.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from dbt_rfm.plan.blocks import Names, Step
+from dbt_rfm.plan.signals import SIGHTS
 from dbt_rfm.plan.template import statement
 
 MAX_PAIRS = 2_000_000  # candidates of all groups together
-_USUAL = 250  # candidates of a group without a limit
+_USUAL, _OF_SIGNAL = 250, 75  # candidates of a group without a limit, and of each signal
 SEEDS = 30  # newest own items that suggest others
 NEIGHBOURS = 40  # suggested by an item at most
 WITNESSES = 10_000  # entities, the latest active, whose items are counted together
@@ -45,11 +46,13 @@ class Limits:
     rising: int = 15
     new: int = 10
     alike: int = 20
+    seen: int = 60
+    noticed: int = 15
 
     @classmethod
-    def of(cls, groups: int, number: int) -> Limits:
+    def of(cls, groups: int, number: int, signals: int = 0) -> Limits:
         """Fewer for very many groups, but always enough for a list of `number`."""
-        share = min(1.0, MAX_PAIRS / (_USUAL * max(groups, 1)))
+        share = min(1.0, MAX_PAIRS / ((_USUAL + signals * _OF_SIGNAL) * max(groups, 1)))
         usual = cls()
         less = {n: max(5, int(getattr(usual, n) * share)) for n in cls.__dataclass_fields__}
         return cls(**{**less, "own": max(less["own"], min(number, 200)), "popular": max(less["popular"], number)})
@@ -68,27 +71,29 @@ def history_steps(names: Names, kinds: int, amounts: int, *, witnesses: int = WI
     ]
 
 
-def candidate_steps(names: Names, limits: Limits, kinds: int, *, exclude_seen: bool) -> list[Step]:
+def candidate_steps(names: Names, limits: Limits, kinds: int, *, exclude_seen: bool, signals: int = 0) -> list[Step]:
     """together, suggested, candidates."""
     return [
         Step(names("witnessed"), statement(_WITNESSED_ITEMS, names, "history", "witnesses")),
         Step(names("together"), statement(_TOGETHER, names, "witnessed")),
         Step(names("suggested"), statement(_SUGGESTED, names, "examples", "history", "together")),
-        Step(names("candidates"), _candidates(names, limits, kinds, exclude_seen)),
+        Step(names("candidates"), _candidates(names, limits, kinds, exclude_seen, signals)),
     ]
 
 
-def _candidates(names: Names, limits: Limits, kinds: int, exclude_seen: bool) -> exp.Select:
+def _candidates(names: Names, limits: Limits, kinds: int, exclude_seen: bool, signals: int) -> exp.Select:
     sources = [_POPULAR.format(n=limits.popular, more="+ COALESCE(LEAST(t.items, 1000), 0)" if exclude_seen else "")]
     sources += [_ON_SHELF.format(place=p, n=n) for p, n in (("rising", limits.rising), ("newest", limits.new))]
     sources += [_SUGGESTIONS.format(n=limits.together)]
     sources += [_ALIKE.format(j=j, n=limits.alike) for j in range(kinds)]
+    sources += [SIGHTS.format(k=k, seen=limits.seen, noticed=limits.noticed) for k in range(signals)]
     if not exclude_seen:
         sources.append(_OWN.format(own=limits.own, frequent=limits.frequent))
     unseen = "AND h.item IS NULL" if exclude_seen else ""
     text = _CANDIDATES.format(sources=" UNION ALL ".join(sources), unseen=unseen)
     tastes = [f"taste{j}" for j in range(kinds)]
-    return statement(text, names, "examples", "history", "habits", "shelf", "suggested", *tastes)
+    sights = [f"{name}{k}" for k in range(signals) for name in ("seen", "noticed")]
+    return statement(text, names, "examples", "history", "habits", "shelf", "suggested", *tastes, *sights)
 
 
 _COUNTED = """

@@ -11,6 +11,7 @@ the entity had by the anchor is not relevant to it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -62,11 +63,15 @@ def interactions_select(task: Task, graph: Graph) -> exp.Select:
 
     `until` null means still valid.
     """
-    target, _ = parts_of(task)
-    path = Path(target.table, target.path)
+    return rows_select(parts_of(task)[0], graph, amounts_of(task, graph))
+
+
+def rows_select(rows: BoundAggregation, graph: Graph, amounts: Sequence[Value] = ()) -> exp.Select:
+    """The same of any rows that lead to the entity and whose column points at the items."""
+    path = Path(rows.table, rows.path)
     happened, known = event_time(graph, path), known_time(graph, path)
-    assert target.column is not None and happened is not None and known is not None, "the binder saw to it"
-    item = sql.column(target.column.name, path.alias(0))
+    assert rows.column is not None and happened is not None and known is not None, "the binder saw to it"
+    item = sql.column(rows.column.name, path.alias(0))
     ends = valid_until(graph, path)
     until: exp.Expression = sql.none_of("timestamp")
     if ends:
@@ -74,15 +79,15 @@ def interactions_select(task: Task, graph: Graph) -> exp.Select:
     by = {"entity": top_key(path), "item": item, "happened": happened, "known": known, "until": until}
     query = sql.select(*(sql.aliased(e, name) for name, e in by.items()))
     query = from_path(graph, path, query.select(sql.aliased(exp.Count(this=exp.Star()), "n"), copy=False))
-    sums = [sql.aliased(exp.Sum(this=v.expression), f"q{j}") for j, v in enumerate(amounts_of(task, graph))]
+    sums = [sql.aliased(exp.Sum(this=v.expression), f"q{j}") for j, v in enumerate(amounts)]
     query = query.select(*sums, copy=False)
     conditions: list[exp.Expression] = [
         sql.given(item),
         sql.given(top_key(path)),
         sql.given(known),
     ]
-    if target.where is not None:
-        conditions.append(inner_condition(target, graph, path, query, known.copy()))
+    if rows.where is not None:
+        conditions.append(inner_condition(rows, graph, path, query, known.copy()))
     return query.where(*conditions, copy=False).group_by(*(e.copy() for e in by.values()), copy=False)
 
 

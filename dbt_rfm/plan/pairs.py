@@ -18,6 +18,7 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names, block
 from dbt_rfm.plan.interactions import Catalogue
+from dbt_rfm.plan.signals import signal_features, signal_joins, signal_tables
 from dbt_rfm.plan.template import statement
 from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL
 from dbt_rfm.pql.ast import Window
@@ -52,12 +53,19 @@ def pairs_select(names: Names, *, size: int, seed: int) -> exp.Select:
     return statement(text, names, "labelled")
 
 
-def pair_block(names: Names, found: Catalogue, amounts: Sequence[str], horizon: Window) -> Block:
-    """The features of each pair."""
-    query = statement(_features_from(len(found.kinds)), names, *_READ, *(f"taste{j}" for j in range(len(found.kinds))))
+def pair_block(
+    names: Names, found: Catalogue, amounts: Sequence[str], horizon: Window, signals: Sequence[str] = ()
+) -> Block:
+    """The features of each pair; `signals` are the labels of those whose session tables there are."""
+    kinds = len(found.kinds)
+    tables = [f"taste{j}" for j in range(kinds)] + [t for k in range(len(signals)) for t in signal_tables(k)]
+    query = statement(_features_from(kinds, len(signals)), names, *_READ, *tables)
     short = f"{horizon.end}{horizon.unit[0]}"
     outputs = []
-    for name, text in (_FEATURES | _of_attributes(found, amounts)).items():
+    features = _FEATURES | _of_attributes(found, amounts)
+    for k, label in enumerate(signals):
+        features |= signal_features(k, label)
+    for name, text in features.items():
         kind = CATEGORICAL if text.startswith("@") else NUMERICAL
         feature = Feature(
             name.replace("{h}", short).replace("{3h}", f"{3 * horizon.end}{horizon.unit[0]}"), kind, "pair"
@@ -84,12 +92,13 @@ def _of_attributes(found: Catalogue, amounts: Sequence[str]) -> dict[str, str]:
     return features
 
 
-def _features_from(kinds: int) -> str:
+def _features_from(kinds: int, signals: int) -> str:
     tastes = " ".join(
         f"LEFT JOIN taste{j} AS t{j} ON t{j}.at = e.as_of AND t{j}.entity = e.entity AND t{j}.kind = s.c{j}"
         for j in range(kinds)
     )
-    return _FROM.format(tastes=tastes)
+    seen = " ".join(signal_joins(k) for k in range(signals))
+    return _FROM.format(tastes=tastes, seen=seen)
 
 
 _LABELLED = f"""
@@ -120,6 +129,7 @@ LEFT JOIN history AS h ON h.at = e.as_of AND h.entity = e.entity AND h.item = e.
 LEFT JOIN habits AS t ON t.at = e.as_of AND t.entity = e.entity
 LEFT JOIN suggested AS u ON u.group_id = e.group_id AND u.item = e.item
 {tastes}
+{seen}
 """
 _FEATURES = {
     OWN_TIMES: "COALESCE(h.occasions, 0)",

@@ -45,6 +45,14 @@ def is_below(schema: RelationalSchema, table: Table, entity: Table) -> bool:
     return table.name in _hops_to(schema, entity.name)
 
 
+def ways_up(schema: RelationalSchema, table: Table, entity: Table) -> tuple[tuple[Link, ...], ...]:
+    """The shortest ways of links from `table` up to `entity`, all of one length; none to itself."""
+    hops = _hops_to(schema, entity.name)
+    if table.name not in hops or table.name == entity.name:
+        return ()
+    return tuple(islice(_shortest(schema, table.name, entity.name, hops), _SHOWN))
+
+
 def way(path: tuple[Link, ...]) -> str:
     """`order_items.order_id -> orders.customer_id -> customers`."""
     return " -> ".join([f"{link.child}.{link.child_column}" for link in path] + [path[-1].parent])

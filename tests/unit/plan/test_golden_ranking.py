@@ -11,10 +11,19 @@ from sqlglot import exp
 
 from dbt_rfm.plan.candidates import Limits, candidate_steps, history_steps
 from dbt_rfm.plan.graph import Graph
-from dbt_rfm.plan.interactions import catalogue, interactions_select, listed_select, relevant_select
+from dbt_rfm.plan.interactions import (
+    Catalogue,
+    catalogue,
+    interactions_select,
+    listed_select,
+    relevant_select,
+    rows_select,
+)
 from dbt_rfm.plan.pairs import labelled_select, pair_block, pairs_select
+from dbt_rfm.plan.signals import signal_steps, signals_of
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
+from dbt_rfm.pql.task import Task
 
 QUERY = (
     "PREDICT LIST_DISTINCT(items.product_id WHERE items.quantity > 0, 0, 30, days) RANK TOP 12 EXCLUDE SEEN "
@@ -41,6 +50,21 @@ def plans(dialect: str) -> dict[str, exp.Expression]:
         "ranking_labelled": labelled_select(NAMES),
         "ranking_pairs": pairs_select(NAMES, size=1000, seed=0),
         "ranking_features": pair_block(NAMES, found, ["quantity"], task.horizon).select,
+        **signals(task, graph, found),
+    }
+
+
+def signals(task: Task, graph: Graph, found: Catalogue) -> dict[str, exp.Expression]:
+    """All rows of the items are a signal beside those of a quantity."""
+    (signal,) = signals_of(task, graph)
+    made = {f"ranking_{s.table.removeprefix('rfm_').removesuffix('_x')}": s.select for s in signal_steps(NAMES, 0)}
+    kinds, limits = len(found.kinds), Limits.of(100, 12, 1)
+    (*_, candidates) = candidate_steps(NAMES, limits, kinds, exclude_seen=False, signals=1)
+    return {
+        "ranking_signal0": rows_select(signal.rows, graph),
+        **made,
+        "ranking_candidates_seen": candidates.select,
+        "ranking_features_seen": pair_block(NAMES, found, [], task.horizon, [signal.label]).select,
     }
 
 

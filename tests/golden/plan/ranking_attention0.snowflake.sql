@@ -1,0 +1,11 @@
+SELECT
+  "S"."AT",
+  "S"."ENTITY",
+  COUNT(*) AS "ITEMS",
+  SUM("S"."TIMES_Q") AS "TIMES_Q",
+  SUM("S"."TIMES_1") AS "TIMES_1",
+  MAX("S"."LATEST") AS "LATEST"
+FROM "RFM_SEEN0_X" AS "S"
+GROUP BY
+  "S"."AT",
+  "S"."ENTITY"

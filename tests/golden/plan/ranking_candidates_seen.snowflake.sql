@@ -1,0 +1,81 @@
+SELECT DISTINCT
+  "C"."GROUP_ID",
+  "S"."ITEM"
+FROM (
+  SELECT
+    "E"."EXAMPLE_ID" AS "GROUP_ID",
+    "S"."ITEM"
+  FROM "RFM_EXAMPLES_X" AS "E"
+  LEFT JOIN "RFM_HABITS_X" AS "T"
+    ON "T"."AT" = "E"."AS_OF" AND "T"."ENTITY" = "E"."ENTITY"
+  JOIN "RFM_SHELF_X" AS "S"
+    ON "S"."AT" = "E"."AS_OF" AND "S"."POPULAR" <= 50
+  UNION ALL
+  SELECT
+    "E"."EXAMPLE_ID" AS "GROUP_ID",
+    "S"."ITEM"
+  FROM "RFM_EXAMPLES_X" AS "E"
+  JOIN "RFM_SHELF_X" AS "S"
+    ON "S"."AT" = "E"."AS_OF" AND "S"."RISING" <= 15
+  UNION ALL
+  SELECT
+    "E"."EXAMPLE_ID" AS "GROUP_ID",
+    "S"."ITEM"
+  FROM "RFM_EXAMPLES_X" AS "E"
+  JOIN "RFM_SHELF_X" AS "S"
+    ON "S"."AT" = "E"."AS_OF" AND "S"."NEWEST" <= 10
+  UNION ALL
+  SELECT
+    "U"."GROUP_ID",
+    "U"."ITEM"
+  FROM "RFM_SUGGESTED_X" AS "U"
+  WHERE
+    "U"."PLACE" <= 50
+  UNION ALL
+  SELECT
+    "E"."EXAMPLE_ID" AS "GROUP_ID",
+    "S"."ITEM"
+  FROM "RFM_EXAMPLES_X" AS "E"
+  JOIN "RFM_TASTE0_X" AS "T"
+    ON "T"."AT" = "E"."AS_OF" AND "T"."ENTITY" = "E"."ENTITY" AND "T"."PLACE" = 1
+  JOIN (
+    SELECT
+      "S"."AT",
+      "S"."ITEM",
+      "S"."C0" AS "KIND",
+      ROW_NUMBER() OVER (PARTITION BY "S"."AT", "S"."C0" ORDER BY "S"."POPULAR") AS "PLACE"
+    FROM "RFM_SHELF_X" AS "S"
+  ) AS "S"
+    ON "S"."AT" = "T"."AT" AND "S"."KIND" = "T"."KIND" AND "S"."PLACE" <= 20
+  UNION ALL
+  SELECT
+    "E"."EXAMPLE_ID" AS "GROUP_ID",
+    "X"."ITEM"
+  FROM "RFM_EXAMPLES_X" AS "E"
+  JOIN "RFM_SEEN0_X" AS "X"
+    ON "X"."AT" = "E"."AS_OF" AND "X"."ENTITY" = "E"."ENTITY" AND "X"."NEWEST" <= 60
+  UNION ALL
+  SELECT
+    "E"."EXAMPLE_ID" AS "GROUP_ID",
+    "N"."ITEM"
+  FROM "RFM_EXAMPLES_X" AS "E"
+  JOIN "RFM_NOTICED0_X" AS "N"
+    ON "N"."AT" = "E"."AS_OF" AND "N"."PLACE" <= 15
+  UNION ALL
+  SELECT
+    "E"."EXAMPLE_ID" AS "GROUP_ID",
+    "H"."ITEM"
+  FROM "RFM_EXAMPLES_X" AS "E"
+  JOIN "RFM_HISTORY_X" AS "H"
+    ON "H"."AT" = "E"."AS_OF" AND "H"."ENTITY" = "E"."ENTITY"
+  WHERE
+    "H"."NEWEST" <= 100 OR "H"."OFTENEST" <= 60
+) AS "C"
+JOIN "RFM_EXAMPLES_X" AS "E"
+  ON "E"."EXAMPLE_ID" = "C"."GROUP_ID"
+JOIN "RFM_SHELF_X" AS "S"
+  ON "S"."AT" = "E"."AS_OF" AND "S"."ITEM" = "C"."ITEM"
+LEFT JOIN "RFM_HISTORY_X" AS "H"
+  ON "H"."AT" = "E"."AS_OF" AND "H"."ENTITY" = "E"."ENTITY" AND "H"."ITEM" = "C"."ITEM"
+WHERE
+  TRUE

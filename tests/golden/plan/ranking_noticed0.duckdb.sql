@@ -1,0 +1,18 @@
+SELECT
+  "n".*,
+  ROW_NUMBER() OVER (
+    PARTITION BY "n"."at"
+    ORDER BY "n"."entities_q" DESC, "n"."entities_1" DESC, "n"."item"
+  ) AS "place"
+FROM (
+  SELECT
+    "s"."at",
+    "s"."item",
+    COUNT(*) AS "entities",
+    SUM(CASE WHEN "s"."times_q" > 0 THEN 1 ELSE 0 END) AS "entities_q",
+    SUM(CASE WHEN "s"."times_1" > 0 THEN 1 ELSE 0 END) AS "entities_1"
+  FROM "rfm_sighted0_x" AS "s"
+  GROUP BY
+    "s"."at",
+    "s"."item"
+) AS "n"

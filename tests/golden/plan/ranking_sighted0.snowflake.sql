@@ -1,0 +1,26 @@
+SELECT
+  "M"."AT",
+  "I"."ENTITY",
+  "I"."ITEM",
+  COUNT(*) AS "TIMES",
+  SUM(CASE WHEN "I"."HAPPENED" > "M"."SINCE_Q" THEN 1 ELSE 0 END) AS "TIMES_Q",
+  SUM(CASE WHEN "I"."HAPPENED" > "M"."SINCE_1" THEN 1 ELSE 0 END) AS "TIMES_1",
+  SUM(
+    EXP(
+      CAST(CAST(-DATEDIFF(SECOND, "I"."HAPPENED", "M"."AT") AS DOUBLE) / 86400.0 AS DOUBLE) / "M"."DAYS"
+    )
+  ) AS "RECENT",
+  MAX("I"."HAPPENED") AS "LATEST"
+FROM "RFM_SIGNAL0_X" AS "I"
+JOIN "RFM_MOMENTS_X" AS "M"
+  ON "I"."KNOWN" <= "M"."AT"
+  AND "I"."HAPPENED" > "M"."SINCE_S"
+  AND (
+    "I"."UNTIL" IS NULL OR "I"."UNTIL" > "M"."AT"
+  )
+JOIN "RFM_CATALOGUE_X" AS "G"
+  ON "G"."AT" = "M"."AT" AND "G"."ITEM" = "I"."ITEM"
+GROUP BY
+  "M"."AT",
+  "I"."ENTITY",
+  "I"."ITEM"
