@@ -2,7 +2,7 @@
 
 In: session tables examples (entity, j, step), bases (one per entity and anchor), rolled series (series.py). Out: steps
 to make and one block. Features with the source SERIES are in the unit of the label; those of groups are ratios to the
-group's own mean, so that they tell a shape whatever the size.
+group's own mean, so that they tell a shape whatever the size. `ahead.py` tells what is known of a window beforehand.
 Time rule: seen from edge j, window j - 1 is the newest closed one. `near` of a season knows one window more and is
 left out where that would be window j or later. Groups are those of the anchor's moment.
 """
@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from dbt_rfm.forecast_names import GROUP, SERIES, STEP
 from dbt_rfm.plan import sql
+from dbt_rfm.plan.ahead import join_plans, plan_steps, plans_of
 from dbt_rfm.plan.blocks import Block, Names, Output, Step, block
 from dbt_rfm.plan.children import link_label
 from dbt_rfm.plan.graph import Graph
@@ -52,7 +53,12 @@ def forecast_plan(task: Task, graph: Graph, names: Names, bases: Names, found: S
         steps.append(Step(names(f"parent{k}"), _parents(task, graph, bases, up)))
         label = f"{link_label(graph.schema, up)}>{up.parent}"
         groups.append(_Group(label, names(f"siblings{k}"), names(f"parent{k}")))
-    return ForecastPlan(tuple(steps), _block(names, bases, groups, found))
+    plans = plans_of(task, graph)
+    assert task.timeframes is not None, "a forecast has timeframes"
+    steps += plan_steps(graph, plans, names, bases, task.timeframes)
+    query, outputs = _series_outputs(names, bases, groups, found)
+    outputs += join_plans(graph, query, plans, names, found)
+    return ForecastPlan(tuple(steps), block("forecast", query, sql.column("example_id", "e"), outputs))
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,10 @@ def _parents(task: Task, graph: Graph, bases: Names, up: Link) -> exp.Select:
     return query.group_by(of.copy(), copy=False)
 
 
-def _block(names: Names, bases: Names, groups: Sequence[_Group], found: Sequence[Season]) -> Block:
+def _series_outputs(
+    names: Names, bases: Names, groups: Sequence[_Group], found: Sequence[Season]
+) -> tuple[exp.Select, list[Output]]:
+    """The examples e with their window w, step t and base b, and what the series tell of them."""
     query = sql.select().from_(sql.temporary(names.examples, "e"), copy=False)
     window = exp.Sub(
         this=exp.Add(this=sql.column("j", "e"), expression=sql.column("step", "e")), expression=exp.Literal.number(1)
@@ -123,7 +132,7 @@ def _block(names: Names, bases: Names, groups: Sequence[_Group], found: Sequence
         outputs += _season(query, names("rolled"), sql.column("entity", "e"), "series", season, k, of_entity=True)
     for g, group in enumerate(groups):
         outputs += _group(query, group, g, found)
-    return block("forecast", query, sql.column("example_id", "e"), outputs)
+    return query, outputs
 
 
 def _step_outputs() -> list[Output]:

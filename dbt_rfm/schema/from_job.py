@@ -19,6 +19,7 @@ from dbt_rfm.schema.frequent import with_frequent_values
 from dbt_rfm.schema.hindsight import with_hindsight
 from dbt_rfm.schema.infer import infer
 from dbt_rfm.schema.meta import TableMeta, read_meta
+from dbt_rfm.schema.planned import with_plans
 from dbt_rfm.schema.probe import Probe
 from dbt_rfm.schema.semantics import by_data_type, key_columns, with_semantics
 from dbt_rfm.schema.snapshots import columns_of_dbt, without_deleted
@@ -49,7 +50,8 @@ def schema_from_job(job: Job, warehouse: Warehouse, *, as_of: datetime | None = 
         schema = with_combined_link(schema, link, warehouse.dialect)
     schema = with_frequent_values(with_time_links(schema, probe), probe)
     schema, of_hindsight = with_hindsight(schema, probe)
-    return replace(schema, notes=(*notes, *of_hindsight, *_on_keys_and_times(schema, metas)))
+    schema, of_plans = with_plans(schema, probe)
+    return replace(schema, notes=(*notes, *of_hindsight, *of_plans, *_on_keys_and_times(schema, metas)))
 
 
 def label_table(relation: str, warehouse: Warehouse) -> Table:

@@ -43,6 +43,8 @@ def role(schema: RelationalSchema, table: Table, column: Column) -> str:
         roles.append("valid from" if column.name == table.valid_from else "valid to")
     if column.hindsight:
         roles.append("of today, no feature")
+    if column.planned:
+        roles.append("planned")
     roles += [_target(link) for link in schema.parents(table.name) if link.child_column == column.name]
     return ", ".join(roles)
 

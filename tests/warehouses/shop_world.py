@@ -40,6 +40,12 @@ _MORE = {
             md5(customer_id || '|' || v) as dbt_scd_id
         from raw_customers, range(2) as t(v)
     """,
+    "promotions": """
+        select 100 * store_id + k as promotion_id, store_id, newest + to_days(cast(-10 - 21 * k as integer)) as told_at,
+            newest + to_days(cast(30 - 21 * k as integer)) as starts_at,
+            newest + to_days(cast(35 - 21 * k + store_id % 3 as integer)) as ends_at, (k + store_id) % 4 / 4 as discount
+        from raw_stores, (select max(ordered_at) as newest from raw_orders), range(20) as t(k)
+    """,
     "known": """
         select customer_id, timestamp '2024-04-01' + to_months(cast(m as integer)) as anchor_time,
             cast((customer_id * (m + 3)) % 11 as double) as label
@@ -54,6 +60,7 @@ _KEYS = {
     "stores": ("store_id",),
     "support_tickets": ("ticket_id",),
     "lines": ("order_id", "line_no"),
+    "promotions": ("promotion_id",),
 }
 _TIMES = {
     "customers": "signed_up_at",
@@ -61,6 +68,7 @@ _TIMES = {
     "stores": "opened_at",
     "products": "launched_at",
     "support_tickets": "opened_at",
+    "promotions": "told_at",
 }
 _LINKS = (
     ("orders", "customer_id", "customers"),
@@ -70,8 +78,9 @@ _LINKS = (
     ("support_tickets", "customer_id", "customers"),
     ("lines", "order_id", "orders"),
     ("plans", "customer_id", "customers"),
+    ("promotions", "store_id", "stores"),
 )
-TABLES = (*_RAW, "lines", "plans", "known")
+TABLES = (*_RAW, "lines", "plans", "promotions", "known")
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,8 @@ QUESTIONS = {
         "PREDICT LAST(orders.device, 0, 30, days) FOR EACH customers.customer_id", "customers orders stores"
     ),
     "forecast": Question(
-        "PREDICT SUM(orders.amount, 0, 7, days) FORECAST 3 TIMEFRAMES FOR EACH stores.store_id", "stores orders"
+        "PREDICT SUM(orders.amount, 0, 7, days) FORECAST 3 TIMEFRAMES FOR EACH stores.store_id",
+        "stores orders promotions",
     ),
     "ranking": Question(
         "PREDICT LIST_DISTINCT(order_items.product_id, 0, 30, days) RANK TOP 5 FOR EACH customers.customer_id",

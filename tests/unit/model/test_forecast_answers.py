@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from asking import Double
 
-from dbt_rfm.forecast_names import LEVEL, RECENT, SERIES
+from dbt_rfm.forecast_names import LEVEL, PLAN, RECENT, SERIES
 from dbt_rfm.model.forecast import prepare_forecast
 from dbt_rfm.model.interface import FeatureTable, Predictions
 from dbt_rfm.task_kind import TaskKind
@@ -129,3 +129,32 @@ def test__forecast__level_says_nothing_of_the_label__is_not_divided_out() -> Non
     model = Constant()
     forecast(model, levels, labels[:-20], 20, season=season)
     assert np.unique(model.seen[0][2].columns[-1]).tolist() == pytest.approx([levels[:-20].mean()])
+
+
+def with_levels(source: str, rows: int = 300) -> tuple[Constant, FeatureTable]:
+    """Seventy columns say how large a series is, one that it is moved; what the model was given to read."""
+    rng = np.random.default_rng(0)
+    levels, moved = np.exp(rng.normal(0, 2, rows)), rng.integers(0, 2, rows).astype(float)
+    more = {f"size{k}": levels * np.exp(rng.normal(0, 1.5, rows)) for k in range(70)} | {"moved": moved}
+    table, sources = series(levels, **more)
+    labels = levels * (1 + 0.3 * moved)
+    model = Constant()
+    sources = (*sources[:-1], source)
+    ready = prepare_forecast(model, table, sources, labels, seed=0, ends=np.arange(rows).astype(float))
+    ready.answer(table)
+    return model, table
+
+
+def test__forecast__plans__are_read_beside_the_columns_that_tell_most() -> None:
+    model, table = with_levels(PLAN)
+    ((context, _, query, _),) = model.seen
+
+    assert "moved" in context.names and context.names == query.names
+    assert len(context.names) <= 64 < len(table.names)
+
+
+def test__forecast__without_plans__is_given_all_columns() -> None:
+    model, table = with_levels("step")
+    ((context, _, query, _),) = model.seen
+
+    assert context.names == query.names == (*table.names, "series.scale")

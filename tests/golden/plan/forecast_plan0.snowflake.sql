@@ -1,0 +1,19 @@
+SELECT
+  "B"."EXAMPLE_ID" AS "BASE",
+  "B"."J" AS "J",
+  "R"."STARTS_AT" AS "BEGINS",
+  "R"."ENDS_AT" AS "ENDS",
+  NULLIF(CAST("R"."DISCOUNT" AS DOUBLE), CAST('NaN' AS DOUBLE)) AS "V0"
+FROM "RFM_EXAMPLES_XB" AS "B"
+INNER JOIN "promotions" AS "R"
+  ON "R"."STORE" = "B"."ENTITY" AND "R"."TOLD_AT" <= "B"."AS_OF"
+LEFT JOIN "RFM_WINDOWS_X" AS "F"
+  ON "F"."I" = "B"."J" - 12
+WHERE
+  NOT "R"."STARTS_AT" IS NULL
+  AND (
+    NOT "R"."ENDS_AT" IS NULL
+    AND (
+      "F"."START_AT" IS NULL OR "R"."ENDS_AT" > "F"."START_AT"
+    )
+  )

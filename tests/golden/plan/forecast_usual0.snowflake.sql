@@ -1,0 +1,9 @@
+SELECT
+  "C"."BASE",
+  CAST(SUM("C"."SHARE") AS DOUBLE) / 12.0 AS "SHARE",
+  CAST(SUM("C"."V0") AS DOUBLE) / 12.0 AS "V0"
+FROM "RFM_COVERED0_X" AS "C"
+WHERE
+  "C"."I" < "C"."J"
+GROUP BY
+  "C"."BASE"

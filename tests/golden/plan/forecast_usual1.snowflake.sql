@@ -1,0 +1,8 @@
+SELECT
+  "C"."BASE",
+  CAST(SUM("C"."SHARE") AS DOUBLE) / 12.0 AS "SHARE"
+FROM "RFM_COVERED1_X" AS "C"
+WHERE
+  "C"."I" < "C"."J"
+GROUP BY
+  "C"."BASE"
