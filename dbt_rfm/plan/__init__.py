@@ -9,9 +9,11 @@ Everything here returns sqlglot expressions and runs nothing; `collect/` runs th
                                  moments: where examples stand, how far they look back, what they lack
     labels, event_labels, examples
                                  what came of each entity or event, and who becomes an example
-    own, children, kin, past_labels, calendar, event_groups, event_history, features
-                                 features; `summary` with its sums and block is how rows are added up, `event_stream`
-                                 the same for events, which stand at thousands of moments
+    own, agreements, children, kin, past_labels, calendar, features
+                                 features; `summary` with its sums and block is how rows are added up
+    event_groups, event_flags, event_history, event_seen
+                                 features of events, which stand at thousands of moments; `event_stream` is how their
+                                 rows are added up
     asked, neighbours            the rows around an example, and those of few entities read once
     series, forecast_examples, forecast_features
                                  a forecast

@@ -18,10 +18,11 @@ from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names, Output, block
-from dbt_rfm.plan.event_groups import groups
+from dbt_rfm.plan.event_flags import flags
+from dbt_rfm.plan.event_groups import Group, groups
 from dbt_rfm.plan.event_outcome import KNOWN_LATEST, KNOWN_MEAN, Outcome
 from dbt_rfm.plan.event_stream import AFTER, History, Stream
-from dbt_rfm.plan.values import NUMERICAL, Scope, Value, values_of
+from dbt_rfm.plan.values import FLAG, NUMERICAL, Scope, Value, values_of
 from dbt_rfm.plan.windows import LookBack
 from dbt_rfm.schema.types import Table
 from dbt_rfm.snapshot import PAST_LABEL, Feature
@@ -35,20 +36,34 @@ def history_blocks(
     """One block per group, and one more per group of the event's own table for the outcomes known by then."""
     for group in groups(scope, table):
         same = group.table.name == table.name
-        values = tuple(v for v in values_of(scope, group.table, "r0") if v.kind == NUMERICAL)
-        single = len(group.columns) == 1 and bool(group.parent)
-        shown = _windows_of(windows, single)
-        told = values if single else ()
-        yield _history_block(scope, names, History(group, shown, told, strict=same))
+        shown, told = _windows_of(windows, group), _told(scope, group, same=same)
+        yield _history_block(scope, names, History(group, shown, told, strict=same or group.through is not None))
         if same and outcome is not None:
             known = replace(group, label=f"{group.label}@{LookBack(outcome.delay.end, outcome.delay.unit)}")
             strict = not outcome.delay.end
             yield _history_block(scope, names, History(known, shown, (outcome.value,), strict, outcome))
 
 
-def _windows_of(windows: tuple[LookBack, ...], single: bool) -> tuple[LookBack, ...]:
-    """All windows for a parent, all time for finer groups, which have few rows."""
-    return windows if single else windows[-1:]
+def _windows_of(windows: tuple[LookBack, ...], group: Group) -> tuple[LookBack, ...]:
+    """All windows for a parent, two for what lies below its events, all time for finer groups, which have few rows."""
+    if group.through is not None:
+        return windows[-2:]
+    return windows if _is_of_parent(group) else windows[-1:]
+
+
+def _told(scope: Scope, group: Group, *, same: bool) -> tuple[Value, ...]:
+    """Of a parent's rows their numbers, and of its events what else is counted; of others only how many they are.
+
+    A quick answer is not told what else is counted: every flag is one more running sum over all rows.
+    """
+    if group.through is not None or not _is_of_parent(group):
+        return ()
+    numbers = [v for v in values_of(scope, group.table, "r0") if v.kind == NUMERICAL]
+    return (*numbers, *(flags(scope, group) if same and not scope.brief else ()))
+
+
+def _is_of_parent(group: Group) -> bool:
+    return len(group.columns) == 1 and bool(group.parent)
 
 
 def _history_block(scope: Scope, names: Names, history: History) -> Block:
@@ -74,7 +89,9 @@ class _Outputs:
         outputs = self._counts()
         for i in self.stream.numbers:
             outputs += self._known_share(i) if self.outcome is not None else self._amounts(i, self.values[i])
-        if self.values:
+        for i in self.stream.flags:
+            outputs += self._counted(i, self.values[i])
+        if any(value.kind != FLAG for value in self.values):
             outputs += self._last(query)
         return query, outputs
 
@@ -126,6 +143,12 @@ class _Outputs:
                 outputs.append((self._feature(f"{value.label}.deviations.{self.windows[w]}"), scaled))
         return outputs
 
+    def _counted(self, i: int, value: Value) -> list[Output]:
+        """How many rows have the flag in the two shortest windows, and ever."""
+        some = sorted({*range(len(self.windows))[:2], len(self.windows) - 1})
+        name = f"{value.label}.count"
+        return [(self._feature(f"{name}.{self.windows[w]}"), sql.as_double(self._in(f"s{i}", w))) for w in some]
+
     def _mean(self, i: int, w: int) -> exp.Expression:
         return exp.Div(this=self._in(f"s{i}", w), expression=_unless_zero(sql.as_double(self._in(f"c{i}", w))))
 
@@ -145,7 +168,11 @@ class _Outputs:
         on = [exp.EQ(this=sql.column(g, "l"), expression=sql.column(g, "k")) for g in self.stream.keys]
         on.append(exp.EQ(this=sql.column("seq", "l"), expression=sql.column("n", "e")))
         sql.join(query, sql.temporary("numbered", "l"), sql.every(on), side="LEFT")
-        shown = [(value.label, value.kind, sql.column(f"v{i}", "l")) for i, value in enumerate(self.values)]
+        shown = [
+            (value.label, value.kind, sql.column(f"v{i}", "l"))
+            for i, value in enumerate(self.values)
+            if value.kind != FLAG
+        ]
         if self.outcome is None:
             return [(self._feature(f"{label}.last", kind), value) for label, kind, value in shown]
         name = f"{KNOWN_LATEST}{self.group.parent}" if self.group.parent else f"{self.group.label}.outcome.last"

@@ -19,8 +19,8 @@ from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names
 from dbt_rfm.plan.event_groups import Group, own_numbers
 from dbt_rfm.plan.event_outcome import Outcome
-from dbt_rfm.plan.row_times import own_time
-from dbt_rfm.plan.values import NUMERICAL, Scope, Value
+from dbt_rfm.plan.row_times import latest, own_time
+from dbt_rfm.plan.values import FLAG, NUMERICAL, Scope, Value
 from dbt_rfm.plan.windows import LookBack
 
 _BEFORE, _ROW, AFTER = 0, 1, 2  # a place in the stream at one moment
@@ -45,10 +45,9 @@ class Stream:
         self.group, self.windows, self.values = history.group, history.windows, history.values
         self.strict, self.outcome = history.strict, history.outcome
         self.keys = [f"g{i}" for i in range(len(self.group.columns))]
-        time = own_time(self.group.table, "r0")
-        assert time is not None, f"{self.group.table.name} has no time"
-        self.time = time
+        self.time = self._time()
         self.numbers = [i for i, value in enumerate(self.values) if value.kind == NUMERICAL]
+        self.flags = [i for i, value in enumerate(self.values) if value.kind == FLAG]
         self.steps = [
             ("keyed", self._keyed()),
             ("moments", self._moments()),
@@ -95,9 +94,26 @@ class Stream:
 
     # rows
 
+    def _time(self) -> exp.Expression:
+        """When a row is known: with the event it points at, at the earliest."""
+        times = [own_time(self.group.table, "r0")]
+        if self.group.through:
+            times.append(own_time(self.scope.graph.schema.table(self.group.through.parent), "r1"))
+        time = latest([each for each in times if each is not None])
+        assert time is not None, f"{self.group.table.name} has no time"
+        return time
+
+    def _read(self, query: exp.Select) -> exp.Select:
+        graph, through = self.scope.graph, self.group.through
+        query = query.from_(graph.read(self.group.table, "r0"), copy=False)
+        if through is None:
+            return query
+        return sql.join(query, graph.read(graph.schema.table(through.parent), "r1"), sql.linked(through, "r0", "r1"))
+
     def _numbered(self) -> exp.Select:
         """The group's rows up to the latest moment, with values v0, v1, … and their number in time."""
-        columns = [sql.column(c, "r0") for c in self.group.columns]
+        holder = "r1" if self.group.through else "r0"
+        columns = [sql.column(c, holder) for c in self.group.columns]
         order = [self.time.copy(), *sql.columns(self.group.table.primary_key, "r0")]
         query = sql.select(
             *(sql.aliased(c.copy(), g) for c, g in zip(columns, self.keys, strict=True)),
@@ -105,7 +121,7 @@ class Stream:
             sql.aliased(sql.numbered([c.copy() for c in columns], order), "seq"),
             *(sql.aliased(value.expression.copy(), f"v{i}") for i, value in enumerate(self.values)),
         )
-        query = query.from_(self.scope.graph.read(self.group.table, "r0"), copy=False)
+        query = self._read(query)
         newest = sql.select(exp.Max(this=sql.column("until"))).from_(sql.temporary("keyed"), copy=False)
         asked = sql.select(sql.column(self.keys[0])).from_(sql.temporary("keyed"), copy=False)
         conditions = [
@@ -119,7 +135,7 @@ class Stream:
 
     def _stream(self) -> exp.Expression:
         """Rows and moments of each group, in one list."""
-        places = [f"v{i}" for i in self.numbers]
+        places = [f"v{i}" for i in (*self.numbers, *self.flags)]
         row = sql.select(
             *sql.columns((*self.keys, "t")),
             sql.aliased(exp.Literal.number(_ROW), "place"),
@@ -127,7 +143,8 @@ class Stream:
             sql.aliased(sql.column("t"), "happened"),
             *sql.columns(places),
         ).from_(sql.temporary("numbered"), copy=False)
-        nothing = [sql.aliased(sql.none_of("double"), p) for p in places]
+        nothing = [sql.aliased(sql.none_of("double"), f"v{i}") for i in self.numbers]
+        nothing += [sql.aliased(sql.none_of("int"), f"v{i}") for i in self.flags]
         moment = sql.select(
             *sql.columns((*self.keys, "t", "place")),
             sql.aliased(sql.none_of("bigint"), "seq"),
@@ -137,7 +154,10 @@ class Stream:
         return sql.union_all([row, moment])
 
     def _running(self) -> exp.Select:
-        """At each place: how many rows lie before it (n), the newest, per value its sum, count, squares, maximum."""
+        """At each place: how many rows lie before it (n), the newest, per value its sum, count, squares, maximum.
+
+        Of a flag the sum alone.
+        """
         sums: dict[str, exp.Expression] = {
             "n": exp.Max(this=sql.column("seq")),
             "happened": exp.Max(this=sql.column("happened")),
@@ -147,6 +167,7 @@ class Stream:
             squares = exp.Sum(this=exp.Mul(this=value.copy(), expression=value.copy()))
             sums |= {f"s{i}": exp.Sum(this=value), f"c{i}": exp.Count(this=value.copy())}
             sums |= {f"q{i}": squares, f"hi{i}": exp.Max(this=value.copy())}
+        sums |= {f"s{i}": exp.Sum(this=sql.column(f"v{i}")) for i in self.flags}
         query = sql.select(*sql.columns((*self.keys, "t", "place")))
         for name, aggregate in sums.items():
             query = query.select(sql.aliased(self._so_far(aggregate), name), copy=False)

@@ -15,6 +15,7 @@ from dbt_rfm.plan.conditions import Leaf, comparisons
 from dbt_rfm.plan.event_groups import own_step
 from dbt_rfm.plan.event_history import history_blocks
 from dbt_rfm.plan.event_outcome import Outcome
+from dbt_rfm.plan.event_seen import seen_blocks
 from dbt_rfm.plan.kin import MAX_CO_PARENT_BLOCKS, co_parent_blocks, newest_parents_steps, sibling_blocks
 from dbt_rfm.plan.own import own_block
 from dbt_rfm.plan.past_labels import everybody_block, past_labels_block
@@ -75,6 +76,7 @@ def feature_plan(
     if of_events:
         steps.append(own_step(scope, names, table, key))
         blocks += [*history_blocks(scope, names, table, windows, outcome), moment_block(names)]
+        blocks += () if scope.brief else seen_blocks(scope, names, table, key)
     else:
         blocks += sibling_blocks(scope, names, table, key, of_kin)
     of_parents: list[Block] = []

@@ -1,4 +1,4 @@
-"""The entity's own row and those of its parents, one and two hops up, as of each example.
+"""The entity's own row and those of its parents, one and two hops up, as of each example, and where they agree.
 
 Time rule: a timestamp is told as days before the anchor, and is unknown while it lies after the time the example may
 look at; a parent counts if its row existed then; of a snapshot (SCD2) table the version valid then counts. Where a key
@@ -10,6 +10,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from dbt_rfm.plan import sql
+from dbt_rfm.plan.agreements import Told, agreements
 from dbt_rfm.plan.blocks import Block, Names, Output, block
 from dbt_rfm.plan.row_times import exists_at, time_of
 from dbt_rfm.plan.values import NUMERICAL, Scope, column_value
@@ -26,19 +27,21 @@ def own_block(scope: Scope, names: Names, table: Table, key: str) -> Block | Non
     on = [exp.EQ(this=sql.column(key, "o"), expression=sql.column("entity", "e")), *exists_at(table, "o", at)]
     sql.join(query, scope.graph.read_asked(table, (), "o"), sql.every(on), side="LEFT")
     outputs = _outputs(scope, table, "o", "own", table.name)
+    told = _told(scope, table, "o", table.name)
     todo = [(link, "o", link.parent, _HOPS) for link in scope.graph.schema.parents(table.name)]
     for i, (link, alias, label, left) in enumerate(todo):
         parent, named = scope.graph.schema.table(link.parent), f"p{i}"
         on = [sql.linked(link, alias, named), *exists_at(parent, named, at.copy())]
         sql.join(query, scope.graph.read(parent, named), sql.every(on), side="LEFT")
         outputs += _outputs(scope, parent, named, "parent", label)
+        told += _told(scope, parent, named, label)
         if left > 1:
             further = scope.graph.schema.parents(parent.name)
             todo += [(up, named, f"{label}.{up.parent}", left - 1) for up in further if up.parent != table.name]
     if not outputs:
         return None
     query = query.group_by(sql.column("example_id", "e"), copy=False)
-    return block("own", query, sql.column("example_id", "e"), outputs)
+    return block("own", query, sql.column("example_id", "e"), [*outputs, *agreements(told)])
 
 
 def _outputs(scope: Scope, table: Table, alias: str, source: str, label: str) -> list[Output]:
@@ -49,6 +52,10 @@ def _outputs(scope: Scope, table: Table, alias: str, source: str, label: str) ->
     moments = [c for c in scope.columns(table) if c.semantic_type == SemanticType.TIMESTAMP]
     moments += [table.column(table.own_time)] if table.own_time else []
     return outputs + [_age(table, column, alias, source, label) for column in moments]
+
+
+def _told(scope: Scope, table: Table, alias: str, label: str) -> list[Told]:
+    return [Told(c, table.name, alias, f"{label}.{c.name}") for c in scope.columns(table)]
 
 
 def _age(table: Table, column: Column, alias: str, source: str, label: str) -> Output:

@@ -93,15 +93,15 @@ def values_of(scope: Scope, table: Table, alias: str) -> list[Value]:
 
 def flags_of(scope: Scope, table: Table, alias: str, *, all_listed: bool = False) -> list[Value]:
     """Whether a column of the table has each of its frequent values; with `all_listed` only if it has no others."""
-    found = []
-    for column in scope.columns(table):
-        if all_listed and not column.all_values:
-            continue
-        for value in column.values:
-            same = exp.EQ(this=sql.as_text(sql.column(column.name, alias)), expression=exp.Literal.string(value))
-            one = exp.Case(ifs=[exp.If(this=same, true=exp.Literal.number(1))])
-            found.append(Value(f"{column.name}{OF_VALUE}{value}", FLAG, one))
-    return found
+    told = [c for c in scope.columns(table) if c.all_values or not all_listed]
+    return [flag for column in told for flag in flags_of_column(column, alias)]
+
+
+def flags_of_column(column: Column, alias: str) -> Iterator[Value]:
+    for value in column.values:
+        same = exp.EQ(this=sql.as_text(sql.column(column.name, alias)), expression=exp.Literal.string(value))
+        one = exp.Case(ifs=[exp.If(this=same, true=exp.Literal.number(1))])
+        yield Value(f"{column.name}{OF_VALUE}{value}", FLAG, one)
 
 
 def delayed_values(scope: Scope, table: Table, alias: str) -> Iterator[tuple[Window, Value]]:

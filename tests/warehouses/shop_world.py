@@ -46,6 +46,10 @@ _MORE = {
             newest + to_days(cast(35 - 21 * k + store_id % 3 as integer)) as ends_at, (k + store_id) % 4 / 4 as discount
         from raw_stores, (select max(ordered_at) as newest from raw_orders), range(20) as t(k)
     """,
+    "returns": """
+        select order_id as return_id, order_id, ordered_at + to_hours(cast(order_id % 90 as integer)) as returned_at
+        from raw_orders where order_id % 5 = 0
+    """,
     "known": """
         select customer_id, timestamp '2024-04-01' + to_months(cast(m as integer)) as anchor_time,
             cast((customer_id * (m + 3)) % 11 as double) as label
@@ -61,6 +65,7 @@ _KEYS = {
     "support_tickets": ("ticket_id",),
     "lines": ("order_id", "line_no"),
     "promotions": ("promotion_id",),
+    "returns": ("return_id",),
 }
 _TIMES = {
     "customers": "signed_up_at",
@@ -69,6 +74,7 @@ _TIMES = {
     "products": "launched_at",
     "support_tickets": "opened_at",
     "promotions": "told_at",
+    "returns": "returned_at",
 }
 _LINKS = (
     ("orders", "customer_id", "customers"),
@@ -77,10 +83,11 @@ _LINKS = (
     ("order_items", "product_id", "products"),
     ("support_tickets", "customer_id", "customers"),
     ("lines", "order_id", "orders"),
+    ("returns", "order_id", "orders"),
     ("plans", "customer_id", "customers"),
     ("promotions", "store_id", "stores"),
 )
-TABLES = (*_RAW, "lines", "plans", "promotions", "known")
+TABLES = (*_RAW, "lines", "plans", "promotions", "returns", "known")
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,7 @@ QUESTIONS = {
     ),
     "event": Question(
         "PREDICT orders.discount_percent > 0 FOR EACH orders.order_id",
-        "customers orders stores",
+        "customers orders stores returns",
         {"label_delay": "3 days"},
     ),
     "imputation": Question("PREDICT products.brand FOR EACH products.product_id", "products order_items orders"),

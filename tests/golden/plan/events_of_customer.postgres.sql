@@ -52,7 +52,26 @@ WITH "keyed" AS (
     ROW_NUMBER() OVER (
       PARTITION BY "r0"."customer_id"
       ORDER BY pg_temp.rfm_key("r0"."ordered_at") ASC, pg_temp.rfm_key("r0"."order_id") ASC
-    ) AS "seq"
+    ) AS "seq",
+    CASE WHEN CAST("r0"."status" AS TEXT) = 'a' THEN 1 END AS "v0",
+    CASE WHEN CAST("r0"."status" AS TEXT) = 'b' THEN 1 END AS "v1",
+    CASE WHEN CAST("r0"."status" AS TEXT) = 'o''c' THEN 1 END AS "v2",
+    CASE
+      WHEN NOT "r0"."region_id" IS NULL
+      AND ROW_NUMBER() OVER (
+        PARTITION BY "r0"."customer_id", "r0"."region_id"
+        ORDER BY pg_temp.rfm_key("r0"."ordered_at") ASC, pg_temp.rfm_key("r0"."order_id") ASC
+      ) = 1
+      THEN 1
+    END AS "v3",
+    CASE
+      WHEN NOT "r0"."status" IS NULL
+      AND ROW_NUMBER() OVER (
+        PARTITION BY "r0"."customer_id", "r0"."status"
+        ORDER BY pg_temp.rfm_key("r0"."ordered_at") ASC, pg_temp.rfm_key("r0"."order_id") ASC
+      ) = 1
+      THEN 1
+    END AS "v4"
   FROM "orders" AS "r0"
   WHERE
     "r0"."customer_id" IN (
@@ -71,7 +90,12 @@ WITH "keyed" AS (
     "t",
     1 AS "place",
     "seq",
-    "t" AS "happened"
+    "t" AS "happened",
+    "v0",
+    "v1",
+    "v2",
+    "v3",
+    "v4"
   FROM "numbered"
   UNION ALL
   SELECT
@@ -79,7 +103,12 @@ WITH "keyed" AS (
     "t",
     "place",
     CAST(NULL AS BIGINT) AS "seq",
-    CAST(NULL AS TIMESTAMP) AS "happened"
+    CAST(NULL AS TIMESTAMP) AS "happened",
+    CAST(NULL AS INT) AS "v0",
+    CAST(NULL AS INT) AS "v1",
+    CAST(NULL AS INT) AS "v2",
+    CAST(NULL AS INT) AS "v3",
+    CAST(NULL AS INT) AS "v4"
   FROM "moments"
 ), "running" AS (
   SELECT
@@ -95,7 +124,32 @@ WITH "keyed" AS (
       PARTITION BY "g0"
       ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "happened"
+    ) AS "happened",
+    SUM("v0") OVER (
+      PARTITION BY "g0"
+      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS "s0",
+    SUM("v1") OVER (
+      PARTITION BY "g0"
+      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS "s1",
+    SUM("v2") OVER (
+      PARTITION BY "g0"
+      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS "s2",
+    SUM("v3") OVER (
+      PARTITION BY "g0"
+      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS "s3",
+    SUM("v4") OVER (
+      PARTITION BY "g0"
+      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS "s4"
   FROM "stream"
 )
 SELECT
@@ -110,7 +164,42 @@ SELECT
     COALESCE("e"."n", 0) - COALESCE("b2"."n", 0)
   ) AS DOUBLE PRECISION) AS "f2",
   CAST(COALESCE("e"."n", 0) AS DOUBLE PRECISION) AS "f3",
-  CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("k"."until", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("e"."happened", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS "f4"
+  CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("k"."until", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("e"."happened", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS "f4",
+  CAST((
+    COALESCE("e"."s0", 0) - COALESCE("b0"."s0", 0)
+  ) AS DOUBLE PRECISION) AS "f5",
+  CAST((
+    COALESCE("e"."s0", 0) - COALESCE("b1"."s0", 0)
+  ) AS DOUBLE PRECISION) AS "f6",
+  CAST(COALESCE("e"."s0", 0) AS DOUBLE PRECISION) AS "f7",
+  CAST((
+    COALESCE("e"."s1", 0) - COALESCE("b0"."s1", 0)
+  ) AS DOUBLE PRECISION) AS "f8",
+  CAST((
+    COALESCE("e"."s1", 0) - COALESCE("b1"."s1", 0)
+  ) AS DOUBLE PRECISION) AS "f9",
+  CAST(COALESCE("e"."s1", 0) AS DOUBLE PRECISION) AS "f10",
+  CAST((
+    COALESCE("e"."s2", 0) - COALESCE("b0"."s2", 0)
+  ) AS DOUBLE PRECISION) AS "f11",
+  CAST((
+    COALESCE("e"."s2", 0) - COALESCE("b1"."s2", 0)
+  ) AS DOUBLE PRECISION) AS "f12",
+  CAST(COALESCE("e"."s2", 0) AS DOUBLE PRECISION) AS "f13",
+  CAST((
+    COALESCE("e"."s3", 0) - COALESCE("b0"."s3", 0)
+  ) AS DOUBLE PRECISION) AS "f14",
+  CAST((
+    COALESCE("e"."s3", 0) - COALESCE("b1"."s3", 0)
+  ) AS DOUBLE PRECISION) AS "f15",
+  CAST(COALESCE("e"."s3", 0) AS DOUBLE PRECISION) AS "f16",
+  CAST((
+    COALESCE("e"."s4", 0) - COALESCE("b0"."s4", 0)
+  ) AS DOUBLE PRECISION) AS "f17",
+  CAST((
+    COALESCE("e"."s4", 0) - COALESCE("b1"."s4", 0)
+  ) AS DOUBLE PRECISION) AS "f18",
+  CAST(COALESCE("e"."s4", 0) AS DOUBLE PRECISION) AS "f19"
 FROM "keyed" AS "k"
 LEFT JOIN "running" AS "e"
   ON "e"."g0" = "k"."g0" AND "e"."t" = "k"."until" AND "e"."place" = 0

@@ -13,7 +13,9 @@ from dbt_rfm.plan.event_groups import own_step
 from dbt_rfm.plan.event_history import history_blocks
 from dbt_rfm.plan.event_labels import event_labels_select, unknown_events_select
 from dbt_rfm.plan.event_outcome import outcome_of
+from dbt_rfm.plan.event_seen import seen_blocks
 from dbt_rfm.plan.graph import Graph
+from dbt_rfm.plan.own import own_block
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.plan.windows import look_backs
 from dbt_rfm.pql.ast import Window
@@ -35,12 +37,19 @@ def plans(graph: Graph) -> dict[str, exp.Expression]:
     )
     scope, at = Scope(graph, frozenset({("orders", "amount")})), datetime(2024, 6, 30, 12)
     blocks = {b.name: b.select for b in history_blocks(scope, NAMES, orders, look_backs(None), outcome_of(task, delay))}
+    customers = graph.schema.table("customers")
+    blocks |= {b.name: b.select for b in history_blocks(Scope(graph), NAMES, customers, look_backs(None), None)}
+    own, (seen,) = own_block(scope, NAMES, orders, "order_id"), seen_blocks(scope, NAMES, orders, "order_id")
+    assert own
     return {
         "events_labels": event_labels_select(task, graph, at, delay),
         "events_unknown": unknown_events_select(task, graph, at, delay),
         "events_own": own_step(scope, NAMES, orders, "order_id").select,
         "events_of_customer": blocks["orders>customers<orders"],
         "events_known_of_customer": blocks["orders>customers<orders@36h"],
+        "events_below": blocks["customers>regions<customers<orders"],
+        "events_seen": seen.select,
+        "events_row": own.select,
     }
 
 

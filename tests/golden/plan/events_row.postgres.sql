@@ -1,0 +1,109 @@
+SELECT
+  "e"."example_id" AS "example_id",
+  MAX(CAST("o"."status" AS TEXT)) AS "f0",
+  MAX(
+    CASE
+      WHEN "o"."paid_at" <= "e"."as_of"
+      THEN CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("e"."anchor_time", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("o"."paid_at", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0
+    END
+  ) AS "f1",
+  MAX(
+    CASE
+      WHEN "o"."ordered_at" <= "e"."as_of"
+      THEN CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("e"."anchor_time", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("o"."ordered_at", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0
+    END
+  ) AS "f2",
+  MAX(NULLIF(CAST("p0"."size" AS DOUBLE PRECISION), CAST('NaN' AS DOUBLE PRECISION))) AS "f3",
+  MAX(CAST("p0"."segment" AS TEXT)) AS "f4",
+  MAX(CASE WHEN "p0"."vip" THEN 1.0 WHEN NOT (
+    "p0"."vip"
+  ) THEN 0.0 END) AS "f5",
+  MAX(
+    CASE
+      WHEN "p0"."left_at" <= "e"."as_of"
+      THEN CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("e"."anchor_time", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("p0"."left_at", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0
+    END
+  ) AS "f6",
+  MAX(
+    CASE
+      WHEN "p0"."created_at" <= "e"."as_of"
+      THEN CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("e"."anchor_time", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("p0"."created_at", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0
+    END
+  ) AS "f7",
+  MAX(NULLIF(CAST("p1"."area" AS DOUBLE PRECISION), CAST('NaN' AS DOUBLE PRECISION))) AS "f8",
+  MAX(CAST("p1"."kind" AS TEXT)) AS "f9",
+  MAX(NULLIF(CAST("p2"."area" AS DOUBLE PRECISION), CAST('NaN' AS DOUBLE PRECISION))) AS "f10",
+  MAX(CAST("p2"."kind" AS TEXT)) AS "f11",
+  MAX(
+    CASE
+      WHEN CAST("o"."status" AS TEXT) = CAST("p0"."segment" AS TEXT)
+      THEN 1.0
+      WHEN NOT (
+        CAST("o"."status" AS TEXT) = CAST("p0"."segment" AS TEXT)
+      )
+      THEN 0.0
+    END
+  ) AS "f12",
+  MAX(
+    CASE
+      WHEN CAST("o"."status" AS TEXT) = CAST("p1"."kind" AS TEXT)
+      THEN 1.0
+      WHEN NOT (
+        CAST("o"."status" AS TEXT) = CAST("p1"."kind" AS TEXT)
+      )
+      THEN 0.0
+    END
+  ) AS "f13",
+  MAX(
+    CASE
+      WHEN CAST("o"."status" AS TEXT) = CAST("p2"."kind" AS TEXT)
+      THEN 1.0
+      WHEN NOT (
+        CAST("o"."status" AS TEXT) = CAST("p2"."kind" AS TEXT)
+      )
+      THEN 0.0
+    END
+  ) AS "f14",
+  MAX(
+    CASE
+      WHEN CAST("p0"."segment" AS TEXT) = CAST("p1"."kind" AS TEXT)
+      THEN 1.0
+      WHEN NOT (
+        CAST("p0"."segment" AS TEXT) = CAST("p1"."kind" AS TEXT)
+      )
+      THEN 0.0
+    END
+  ) AS "f15",
+  MAX(
+    CASE
+      WHEN CAST("p0"."segment" AS TEXT) = CAST("p2"."kind" AS TEXT)
+      THEN 1.0
+      WHEN NOT (
+        CAST("p0"."segment" AS TEXT) = CAST("p2"."kind" AS TEXT)
+      )
+      THEN 0.0
+    END
+  ) AS "f16",
+  MAX(
+    CASE
+      WHEN CAST("p1"."kind" AS TEXT) = CAST("p2"."kind" AS TEXT)
+      THEN 1.0
+      WHEN NOT (
+        CAST("p1"."kind" AS TEXT) = CAST("p2"."kind" AS TEXT)
+      )
+      THEN 0.0
+    END
+  ) AS "f17"
+FROM "rfm_examples_x" AS "e"
+LEFT JOIN "orders" AS "o"
+  ON "o"."order_id" = "e"."entity" AND "o"."ordered_at" <= "e"."as_of"
+LEFT JOIN "customers" AS "p0"
+  ON "p0"."customer_id" = "o"."customer_id" AND "p0"."created_at" <= "e"."as_of"
+LEFT JOIN "regions" AS "p1"
+  ON "p1"."region_id" = "o"."region_id"
+LEFT JOIN "regions" AS "p2"
+  ON "p2"."region_id" = "p0"."region_id"
+GROUP BY
+  "e"."example_id"
+ORDER BY
+  pg_temp.rfm_key("e"."example_id")
