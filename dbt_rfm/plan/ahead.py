@@ -174,6 +174,7 @@ def _is_after(ends: exp.Expression, start: exp.Expression) -> exp.Expression:
     return sql.every([sql.given(ends.copy()), exp.Paren(this=later)])
 
 
+# By way of the places of windows around an anchor: Postgres would compare every row with every window.
 _COVERED = """
 SELECT s.base, s.j, s.i, SUM(s.share) AS share{sums}
 FROM (
@@ -181,8 +182,8 @@ FROM (
         DATE_DIFF('second', GREATEST(p.begins, w.start_at), LEAST(p.ends, w.end_at))
         / (DATE_DIFF('second', w.start_at, w.end_at) * 1.0) ELSE 1.0 END AS share{kept}
     FROM plan{n} AS p
-    JOIN windows AS w ON w.i >= p.j - {before} AND w.i < p.j + {steps}
-        AND p.begins <= w.end_at AND p.ends > w.start_at
+    JOIN windows AS o ON o.i >= -{before} AND o.i < {steps}
+    JOIN windows AS w ON w.i = p.j + o.i AND p.begins <= w.end_at AND p.ends > w.start_at
 ) AS s
 GROUP BY s.base, s.j, s.i
 """

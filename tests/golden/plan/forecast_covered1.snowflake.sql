@@ -20,9 +20,10 @@ FROM (
       ELSE 1.0
     END AS "SHARE"
   FROM "RFM_PLAN1_X" AS "P"
+  JOIN "RFM_WINDOWS_X" AS "O"
+    ON "O"."I" >= -12 AND "O"."I" < 3
   JOIN "RFM_WINDOWS_X" AS "W"
-    ON "W"."I" >= "P"."J" - 12
-    AND "W"."I" < "P"."J" + 3
+    ON "W"."I" = "P"."J" + "O"."I"
     AND "P"."BEGINS" <= "W"."END_AT"
     AND "P"."ENDS" > "W"."START_AT"
 ) AS "S"

@@ -16,9 +16,10 @@ FROM (
       ELSE 1.0
     END AS "share"
   FROM "rfm_plan2_x" AS "p"
+  JOIN "rfm_windows_x" AS "o"
+    ON "o"."i" >= -12 AND "o"."i" < 3
   JOIN "rfm_windows_x" AS "w"
-    ON "w"."i" >= "p"."j" - 12
-    AND "w"."i" < "p"."j" + 3
+    ON "w"."i" = "p"."j" + "o"."i"
     AND "p"."begins" <= "w"."end_at"
     AND "p"."ends" > "w"."start_at"
 ) AS "s"
