@@ -51,7 +51,8 @@ from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.base import Warehouse
 from dbt_rfm.warehouse.session import Session
 
-MAX_EXAMPLES_WITH_ROWS = 50_000
+WITH_ROWS = 50_000  # examples that are answered at once where the rows around them are read
+MAX_WITH_ROWS = 100_000  # the same where no more of them can wait: they are learnt from, or nothing is published
 _EXAMPLE = ("example_id", "split", "entity", "anchor_time", "label")
 
 
@@ -216,10 +217,8 @@ def _shards(run: Collecting, tables: RunTables) -> tuple[list[int], bool]:
     session, examples = run.session, run.session.names.examples
     if run.options.read_rows:
         total = session.count(sql.temporary(examples))
-        if total <= MAX_EXAMPLES_WITH_ROWS:
-            return [], True
-        bounds = bounds_of(session, examples, min(tables.size, SHARD_WITH_ROWS))
-        if bounds and total - (bounds[-1] - bounds[1]) <= MAX_EXAMPLES_WITH_ROWS:
+        bounds = bounds_of(session, examples, min(tables.size, SHARD_WITH_ROWS)) if total > WITH_ROWS else []
+        if total - (bounds[-1] - bounds[1] if bounds else 0) <= MAX_WITH_ROWS:
             return bounds, True
     return bounds_of(session, examples, tables.size), False
 
@@ -231,7 +230,7 @@ def _rows(run: Collecting, scope: Scope, found: Found) -> tuple[dict[str, pa.Tab
         return fetch_rows(run.tables, found.shards["rows"], run.shown, condition), said_of(found.shards)
     if not run.with_rows:
         return {}, ""
-    return rows_around(*_around(run, scope), most=MAX_EXAMPLES_WITH_ROWS)
+    return rows_around(*_around(run, scope), most=MAX_WITH_ROWS if run.options.read_rows else WITH_ROWS)
 
 
 def _around(run: Collecting, scope: Scope) -> tuple[Session, Scope, Names, BoundColumn, Sequence[int]]:

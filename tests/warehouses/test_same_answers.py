@@ -157,7 +157,7 @@ def test__publish__in_shards__every_row_once(other, options, monkeypatch, tmp_pa
 
     with monkeypatch.context() as few:
         few.setattr(run_tables, "SHARD", 16)
-        few.setattr(snapshots, "MAX_EXAMPLES_WITH_ROWS", 80 + 16)
+        few.setattr(snapshots, "WITH_ROWS", 80 + 16)
         outcome = publish(asked, other, replace_served=False, board=ShardBoard(other, home, "a job"))
 
     assert outcome.status == "ready" and "shards" in outcome.message

@@ -187,7 +187,8 @@ TRAINED = {
 
 def with_rows_in_shards(monkeypatch: pytest.MonkeyPatch, most: int = CONTEXT + SHARD) -> None:
     """No more than this many examples may have their rows here at once."""
-    monkeypatch.setattr(snapshots, "MAX_EXAMPLES_WITH_ROWS", most)
+    monkeypatch.setattr(snapshots, "WITH_ROWS", most)
+    monkeypatch.setattr(snapshots, "MAX_WITH_ROWS", most)
     monkeypatch.setattr(snapshots, "SHARD_WITH_ROWS", SHARD)
 
 
@@ -233,6 +234,14 @@ def test__publish__auto_in_shards__answers_with_the_rows_if_their_reader_wins(
     done = publish(job(CHURN, tmp_path, "churn", model="auto", context_size=200), database)
     assert f"auto took {name}" in done.message and "shards" in done.message
     assert len(rows(database, "churn")) == 150
+
+
+def test__publish__much_to_learn_from_and_little_asked__is_answered_at_once(
+    database: DuckDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "WITH_ROWS", CONTEXT)
+    done = publish(job(CHURN, tmp_path, "churn", **TRAINED), database)
+    assert done.status == "published" and "shards" not in done.message
 
 
 def test__publish__rows_of_what_is_learnt_from_alone_are_too_many__says_what_to_make_smaller(
