@@ -15,6 +15,7 @@ from dbt_rfm.snapshot import OF_VALUE
 from dbt_rfm.task_kind import TaskKind
 
 _SCREENED = 3000
+_OF_RARE = 8  # one row in so many screened is of the rarer of two classes, where it has so many (docs/LOG.md)
 _LEAST_HELD = 30
 
 
@@ -41,7 +42,7 @@ class Question:
         codes = ColumnCodes.of(context)
         matrix = codes.matrix(context)
         targets = _targets(labels, self.num_slots)
-        some = _some_rows(len(labels), self.rng(0, "screening"))
+        some = _some_rows(labels, self.num_slots, self.rng(0, "screening"))
         of_values = np.array([OF_VALUE in name for name in codes.names], dtype=bool)
         chosen = choose_columns(matrix[some], codes.categorical, targets[some], columns, of_values)
         times = None if self.times is None else np.asarray(self.times, dtype=np.float64)[sample.rows]
@@ -123,9 +124,18 @@ def _targets(labels: np.ndarray, slots: int) -> np.ndarray:
     return np.eye(slots)[labels] if slots else np.mean(TargetScale.of(labels).to_normal(labels), 0)[:, None]
 
 
-def _some_rows(number: int, rng: np.random.Generator) -> np.ndarray:
-    """Enough rows to tell which columns matter."""
-    return np.arange(number) if number <= _SCREENED else np.sort(rng.choice(number, _SCREENED, replace=False))
+def _some_rows(labels: np.ndarray, slots: int, rng: np.random.Generator) -> np.ndarray:
+    """Enough rows to tell which columns matter, and of each class enough to tell which matter for it."""
+    if len(labels) <= _SCREENED:
+        return np.arange(len(labels))
+    some = rng.choice(len(labels), _SCREENED, replace=False)
+    least = _SCREENED // _OF_RARE // max(slots - 1, 1)
+    for slot in range(slots):
+        lacking = least - (labels[some] == slot).sum()
+        if lacking > 0:
+            more = np.setdiff1d(np.flatnonzero(labels == slot), some)
+            some = np.concatenate([some, rng.choice(more, min(lacking, len(more)), replace=False)])
+    return np.sort(some)
 
 
 def newest_part(times: np.ndarray | None, number: int, rng: np.random.Generator) -> np.ndarray:

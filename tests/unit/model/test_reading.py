@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dbt_rfm.model.interface import NUMERICAL, FeatureTable
 from dbt_rfm.model.reading import Question
 from dbt_rfm.task_kind import TaskKind
 
@@ -69,3 +70,16 @@ def test__sampled__fewer_rows__columns_stay_and_log_odds_lead_back(make_table):
     part = reading.sampled(200, question.rng(0, "attended"))
     assert len(part.labels) == 200 and part.matrix.shape[1] == reading.matrix.shape[1]
     assert part.labels.mean() > labels.mean() and part.log_odds[1] < 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test__read__rare_class_of_many_rows__columns_are_screened_by_enough_of_it(seed):
+    """One of 60 columns says a little more of a class of four in a thousand than chance does of the others."""
+    rng = np.random.default_rng(seed)
+    labels = (np.arange(40_000) % 250 == 0).astype(int)
+    numbers = [rng.normal(size=len(labels)) for _ in range(60)]
+    numbers[31] += 0.8 * labels
+    names = tuple(f"c{i}" for i in range(60))
+    table = FeatureTable(names, (NUMERICAL,) * 60, tuple(numbers))
+    reading = Question(table, labels, TaskKind.BINARY, 2, seed, None).read(context_size=40_000, columns=1)
+    assert reading.chosen == [31]
