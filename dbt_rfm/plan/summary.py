@@ -20,7 +20,7 @@ class Detail:
 
     windows: tuple[LookBack, ...]  # shortest first
     sums: bool = True  # totals of numbers, how long there have been rows and how many a day
-    spread: bool = True  # min, max, std in the second and the last window
+    spread: bool = True  # min, max, std in the second and the last window; the newest values against all of them
     newest: int = 3  # how many newest rows are shown
     categories: bool = True  # distinct count, most frequent
     flags: bool = False  # how many rows have each frequent value of a category

@@ -1,9 +1,9 @@
 """Summaries of the rows that belong to a key, as of each example: the heart of the features.
 
 In: `keyed`, a SELECT of (example_id, key, anchor_time, as_of), and a path of links from the rows up to that key.
-Out: one block: counts, sums, means, spread, distinct counts over look-back windows; the newest rows and the most
-frequent category; recency, tenure and gaps. Time rule: a row is visible if everything on its path was known by `as_of`;
-a window is (anchor - n, anchor].
+Out: one block: counts, sums, means, spread, distinct counts over look-back windows; how far the newest numbers lie from
+what is usual for the key; the newest rows and the most frequent category; recency, tenure and gaps. Time rule: a row is
+visible if everything on its path was known by `as_of`; a window is (anchor - n, anchor].
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Outputs:
         query = sql.select().from_(sql.temporary("keyed", "k"), copy=False)
         on = [_same(c, "k", "s") for c in self.sums.point_columns()]
         sql.join(query, sql.temporary(self.sums.steps[-1][0], "s"), sql.every(on), side="LEFT")
-        outputs = self._counts() + self._flags() + self._amounts()
+        outputs = self._counts() + self._flags() + self._amounts() + self._against_usual()
         for k in range(self.detail.newest):
             outputs += self._newest(query, k)
         for i in self.sums.counted():
@@ -93,6 +93,35 @@ class _Outputs:
                     outputs.append((self._feature(f"{value.label}.max.{window}"), part["hi"]))
                     outputs.append((self._feature(f"{value.label}.std.{window}"), _std(part["var"])))
         return outputs
+
+    def _against_usual(self) -> list[Output]:
+        """The means of the two shortest windows and the newest value, in standard deviations from the mean of all rows;
+        and how much the values of the shortest window spread beside all of them.
+
+        Columns are chosen one by one, and a machine's temperature says little before it is held against that machine's.
+        """
+        outputs: list[Output] = []
+        for i in filter(self.sums.compared, self.sums.numbers()):
+            label, unit = self.values[i].label, self._unit(i)
+            for w in (0, 1):
+                away = self._away(i, self._mean(i, w))
+                outputs.append((self._feature(f"{label}.deviations.{self.windows[w]}"), away))
+            if self.detail.newest:
+                away = self._away(i, sql.column(f"v{i}", "n0"))
+                outputs.append((self._feature(f"{label}.last.deviations"), away))
+            share = exp.Div(this=_std(self._told(f"var{i}", 0)), expression=unit)
+            outputs.append((self._feature(f"{label}.spread.{self.windows[0]}"), share))
+        return outputs
+
+    def _away(self, i: int, value: exp.Expression) -> exp.Expression:
+        apart = exp.Sub(this=value, expression=self._mean(i, -1))
+        return exp.Div(this=exp.Paren(this=apart), expression=self._unit(i))
+
+    def _mean(self, i: int, w: int) -> exp.Expression:
+        return exp.Paren(this=exp.Div(this=self._told(f"s{i}", w), expression=self._told(f"c{i}", w)))
+
+    def _unit(self, i: int) -> exp.Expression:
+        return sql.column(f"unit{i}", "s")
 
     def _newest(self, query: exp.Select, k: int) -> list[Output]:
         """The values of the k-th newest row, and the gap to it."""

@@ -35,6 +35,7 @@ from dbt_rfm.plan.windows import LookBack
 
 _POINT = ("key", "anchor_time", "as_of")
 SEQ_ROOM = 2**31  # a running count and a row number share one 64-bit integer
+_ROUNDING = 1e-12  # of the sum of squares: what a variance below that is made of
 
 
 def bounds_select(examples: str, windows: Sequence[LookBack]) -> exp.Select:
@@ -228,8 +229,8 @@ class Sums:
         for i in self.numbers():
             shown = range(last + 1) if self.values[i].detail else sorted(self.wide())
             sums += [(f"{part}{i}", w) for part in ("s", "c") for w in shown]
+            sums += [(f"q{i}", w) for w in self._spread_in(i)]
             if self.spread(i):
-                sums += [(f"q{i}", w) for w in sorted(self.wide())]
                 highest += [(f"hi{i}", w) for w in sorted(self.wide())]
                 lowest += [(f"lo{i}", w) for w in sorted(self.wide())]
         sums += [(f"s{i}", w) for i in self.flags() for w in self.flagged(i)]
@@ -254,10 +255,21 @@ class Sums:
         for i, w in self._spreads():
             total, count, squares = (sql.column(f"{part}{i}_{w}") for part in ("s", "c", "q"))
             query = query.select(sql.aliased(_variance(total, count, squares), f"var{i}_{w}"), copy=False)
+            if self.compared(i) and w == len(self.windows) - 1:
+                unit = _unit(_variance(total, count, squares), count, squares)
+                query = query.select(sql.aliased(unit, f"unit{i}"), copy=False)
         return query
 
     def _spreads(self) -> list[tuple[int, int]]:
-        return [(i, w) for i in self.numbers() if self.spread(i) for w in sorted(self.wide())]
+        return [(i, w) for i in self.numbers() for w in self._spread_in(i)]
+
+    def _spread_in(self, i: int) -> list[int]:
+        """The windows whose variance is needed."""
+        return sorted(self.wide() | ({0} if self.compared(i) else set())) if self.spread(i) else []
+
+    def compared(self, i: int) -> bool:
+        """Whether what is new of a number is told against all its rows: in `unit`, their standard deviation."""
+        return self.spread(i) and len(self.windows) > 2
 
     def _within(self, aggregate: type[exp.Expression], part: str, w: int) -> exp.Alias:
         """A part of the cells added up over window w; the last window, the longest, holds every row that is joined."""
@@ -300,6 +312,13 @@ def _variance(total: exp.Expression, count: exp.Expression, squares: exp.Express
     spread = exp.Paren(this=exp.Sub(this=squares, expression=square_of_mean))
     one_less = exp.Paren(this=exp.Sub(this=count.copy(), expression=exp.Literal.number(1)))
     return exp.Div(this=spread, expression=exp.Nullif(this=one_less, expression=exp.Literal.number(0)))
+
+
+def _unit(variance: exp.Expression, count: exp.Expression, squares: exp.Expression) -> exp.Expression:
+    """The standard deviation; null where the values are the same but for rounding, which no quotient should show."""
+    least = exp.Mul(this=exp.Literal.number(_ROUNDING), expression=squares.copy())
+    told = exp.GT(this=exp.Mul(this=exp.Paren(this=variance), expression=count.copy()), expression=least)
+    return exp.Sqrt(this=sql.when(told, variance.copy()))  # the root of what is told: a negative one is an error
 
 
 def _times(value: exp.Expression) -> exp.Expression:

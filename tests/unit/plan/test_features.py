@@ -90,12 +90,31 @@ def summary(rows: list[tuple[datetime, int, dict]], anchor: datetime, column: st
             found[f"{column}.min.{name}"] = min(values, default=None)
             found[f"{column}.max.{name}"] = max(values, default=None)
             found[f"{column}.std.{name}"] = statistics.stdev(values) if len(values) > 1 else None
+    found |= against_usual(found, rows, anchor, column)
     for suffix, k in (("last", 1), ("last2", 2), ("last3", 3)):
         found[f"{column}.{suffix}"] = rows[-k][2][column] if len(rows) >= k else None
     days = [(anchor - t) / DAY for t, _, _ in rows]
     found |= {"recency": min(days, default=None), "tenure": max(days, default=None)}
     found["gap1"] = (rows[-1][0] - rows[-2][0]) / DAY if len(rows) > 1 else None
     return found
+
+
+def against_usual(
+    found: dict[str, object], rows: list[tuple[datetime, int, dict]], anchor: datetime, column: str
+) -> dict[str, object]:
+    """How far what is new lies from the mean of all rows, in their standard deviations; none where all are alike."""
+    unit, usual = found[f"{column}.std.all"] or None, found[f"{column}.mean.all"]
+
+    def away(value: float | None) -> float | None:
+        return None if unit is None or value is None else (value - usual) / unit
+
+    new = [r[column] for t, _, r in rows if t > anchor - WINDOWS["5d"] and r[column] is not None]
+    return {
+        f"{column}.deviations.5d": away(found[f"{column}.mean.5d"]),
+        f"{column}.deviations.15d": away(found[f"{column}.mean.15d"]),
+        f"{column}.last.deviations": away(rows[-1][2][column] if rows else None),
+        f"{column}.spread.5d": statistics.stdev(new) / unit if unit and len(new) > 1 else None,
+    }
 
 
 def words(rows: list[tuple[datetime, int, dict]], column: str) -> dict[str, object]:

@@ -61,6 +61,7 @@ def plans(graph: Graph) -> dict[str, exp.Expression]:
         "context": context_select(NAMES, TaskKind.BINARY, size=1000, conditions=[known]),
         "bounds": bounds_select(NAMES.examples, windows),
         "children_items": blocks["orders.items"],
+        "children_orders": blocks["orders"],
         "past_labels": past_labels_block(NAMES, TaskKind.BINARY).select,
         "neighbours_orders": neighbours_plan(scope, NAMES, customers, "customer_id", (8,)).rows["orders"],
     }
