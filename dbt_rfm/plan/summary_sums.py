@@ -23,7 +23,6 @@ from dbt_rfm.plan.summary import Summary
 from dbt_rfm.plan.values import (
     CATEGORICAL,
     FLAG,
-    MAX_FLAGS,
     NUMERICAL,
     Scope,
     Value,
@@ -101,7 +100,7 @@ class Sums:
             hops, flags = self.detail.parents, self.detail.flags
             query, others = parent_values(self.scope, path, query, skip=skip, hops=hops, flags=flags)
         if self.detail.flags and not self.summary.only:
-            own += flags_of(self.scope, path.table, path.alias(0))[:MAX_FLAGS]
+            own += flags_of(self.scope, path.table, path.alias(0))
         self.values = own + others
         keys = [sql.aliased(sql.column(k, path.alias(0)), f"pk{i}") for i, k in enumerate(path.table.primary_key)]
         selected = [sql.aliased(top_key(path), "key"), *keys]

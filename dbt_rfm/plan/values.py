@@ -92,9 +92,14 @@ def values_of(scope: Scope, table: Table, alias: str) -> list[Value]:
 
 
 def flags_of(scope: Scope, table: Table, alias: str, *, all_listed: bool = False) -> list[Value]:
-    """Whether a column of the table has each of its frequent values; with `all_listed` only if it has no others."""
+    """Whether a column of the table has each of its frequent values; with `all_listed` only if it has no others.
+
+    At most MAX_FLAGS: where there are more, the most frequent ones of each column.
+    """
     told = [c for c in scope.columns(table) if c.all_values or not all_listed]
-    return [flag for column in told for flag in flags_of_column(column, alias)]
+    flags = [(place, flag) for column in told for place, flag in enumerate(flags_of_column(column, alias))]
+    kept = sorted(range(len(flags)), key=lambda i: flags[i][0])[:MAX_FLAGS]
+    return [flags[i][1] for i in sorted(kept)]
 
 
 def flags_of_column(column: Column, alias: str) -> Iterator[Value]:

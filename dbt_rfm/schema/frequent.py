@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 from sqlglot import exp
 
 from dbt_rfm.schema import names
@@ -24,8 +25,9 @@ from dbt_rfm.schema.semantics import key_columns
 from dbt_rfm.schema.types import Column, RelationalSchema, SemanticType, Table
 
 _MOST = 12  # of a category that are counted
-_COVERED = 0.5  # of the rows that have a value, by those that are counted
-_TIES = 4  # times as many are fetched, so that equally frequent ones are chosen the same in every warehouse
+_UP_TO = 24  # where so many fall short of this share of the rows that have a value, and more do not
+_COVERED = 0.5
+_FETCHED = 48  # more, so that equally frequent ones are chosen the same in every warehouse
 #: What whole numbers are called that stand for something; a level of water or a class of weight is seldom whole.
 _CODES = {
     *("category", "class", "code", "grade", "kind", "level", "mode", "outcome", "phase", "priority", "rating"),
@@ -60,13 +62,19 @@ def _is_code(given: Column) -> bool:
 
 def _told(given: Column, counts: Sequence[_Count]) -> Column:
     """The column with its values, if the most frequent cover it."""
-    if _is_code(given) and len(counts) == _TIES * _MOST:
+    if _is_code(given) and len(counts) == _FETCHED:
         return given  # as many values as a measure
-    most = counts[:_MOST]
-    if sum(each.rows for each in most) < _COVERED * counts[0].of:
+    most = counts[: _how_many(counts)]
+    if not most:
         return given
     values = tuple(each.value for each in most if each.rows <= each.of / 2)
-    return replace(given, values=values, all_values=len(counts) <= _MOST)
+    return replace(given, values=values, all_values=len(counts) <= len(most))
+
+
+def _how_many(counts: Sequence[_Count]) -> int:
+    """The fewest of the most frequent that cover the rows, but `_MOST` at least; 0 where that would be too many."""
+    covered = np.cumsum([each.rows for each in counts[:_UP_TO]]) >= _COVERED * counts[0].of
+    return max(_MOST, int(covered.argmax()) + 1) if covered.any() else 0
 
 
 class _Count(NamedTuple):
@@ -103,4 +111,4 @@ def _most_frequent(table: Table, name: str, place: int, probe: Probe) -> exp.Sel
     ).from_(counts.subquery("g"))
     order = [exp.Ordered(this=exp.column("n", "g"), desc=True), exp.Ordered(this=exp.column("v", "g"))]
     # In parentheses: a part of a union has no order of its own otherwise.
-    return exp.select("*").from_(by_count.order_by(*order).limit(_TIES * _MOST).subquery(f"c{place}"))
+    return exp.select("*").from_(by_count.order_by(*order).limit(_FETCHED).subquery(f"c{place}"))

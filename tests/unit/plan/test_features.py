@@ -203,6 +203,15 @@ def test__category_of_a_parent__with_values_that_are_not_listed__is_not_counted(
     assert flags_of(scope, tables[2], "o", all_listed=True) == []
 
 
+def test__values_of_several_columns__too_many__each_keeps_its_most_frequent() -> None:
+    orders = SCHEMA.table("orders")
+    long = tuple(f"v{i:02}" for i in range(20))
+    columns = tuple(replace(c, values=long) if c.name in ("amount", "status") else c for c in orders.columns)
+    scope = Scope(Graph(SCHEMA, "duckdb"))
+    labels = [v.label for v in flags_of(scope, replace(orders, columns=columns), "o")]
+    assert labels == [f"{name}={value}" for name in ("amount", "status") for value in long[:12]]
+
+
 def coded(schema: RelationalSchema) -> RelationalSchema:
     """The shop whose items have a code for a quantity."""
     items = schema.table("items")

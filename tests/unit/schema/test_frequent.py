@@ -47,6 +47,17 @@ def test__values__of_a_long_list__only_where_few_of_them_are_most_rows(shop):
     assert {f"event {i}" for i in range(5)} == set(kind.values[:5])
 
 
+def test__values__where_twelve_fall_short_of_half_the_rows__as_many_more_as_reach_it(shop):
+    shop.table(
+        "events",
+        "select range as id, 'event ' || range % 30 as kind, range % 40 as code, 'event ' || range % 47 as many, "
+        "'event ' || range % 49 as more from range(49 * 47 * 120)",
+    )
+    assert len(column(shop, "kind").values) == 15 and not column(shop, "kind").all_values
+    assert len(column(shop, "code").values) == 20
+    assert len(column(shop, "many").values) == 24 and column(shop, "more").values == ()
+
+
 def test__values__one_only_or_none__nothing_to_count(shop):
     shop.table("events", "select range as id, 'web' as channel, null::varchar as reason from range(50)")
     assert column(shop, "channel").values == column(shop, "reason").values == ()
