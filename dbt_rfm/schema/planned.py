@@ -5,8 +5,9 @@ them. Most moments beside a row's time are written when they come: an order's `d
 but nobody knew it then. They are told apart by what lies ahead today. In the steady state as many rows are between
 their time and the later moment now as were on average before; of a moment that is written when it comes there are
 none. A column is planned if at the newest event at least half as many rows as on average have it ahead. What a name
-says to be done (`closed_at`, `paid_on`) is none, since it is written over until it is; but a declared
-`semantic_type: timestamp` vouches for it. Of a table that is always known it is enough that something lies ahead.
+says to be done (`closed_at`, `paid_on`) or to move on (`next_billing_on`, `current_period_end`, which tell who stayed)
+is none, since it is written over; but a declared `semantic_type: timestamp` vouches for it. Of a table that is always
+known it is enough that something lies ahead.
 Time rule: all rows are looked at, also those after a named anchor, since the column is of today. When a row was known
 is the plan's business (plan/ahead.py).
 """
@@ -24,6 +25,7 @@ from dbt_rfm.schema.probe import Probe, moment_of, naive_utc, time_of
 from dbt_rfm.schema.types import Column, RelationalSchema, SemanticType, Table
 
 _DONE = {"paid", "sent", "done", "left", "won", "lost", "close", "actual", "real", "birth", "birthday", "dob"}
+_MOVED = {"next", "upcoming", "current", "renew", "renews", "renewal", "eta"}  # on and on, for those who stay
 _INTENDED = {"scheduled", "planned", "promised", "booked", "reserved", "needed", "required"}
 _IN_USE = timedelta(days=7)
 _ENOUGH = 0.5  # of the rows that were ahead on average
@@ -52,16 +54,16 @@ def _may_be(table: Table, given: Column) -> bool:
     times = (table.time_column, table.valid_from, table.valid_to)
     if given.semantic_type is not SemanticType.TIMESTAMP or given.name in times or given.hindsight or given.made_of:
         return False
-    return table.time_link is None and (not given.inferred or not _is_done(given.name))
+    return table.time_link is None and (not given.inferred or not _is_written_over(given.name))
 
 
-def _is_done(name: str) -> bool:
+def _is_written_over(name: str) -> bool:
     """
-    >>> [_is_done(n) for n in ("delivered_at", "closeDate", "ends_at", "scheduled_for", "due_at")]
-    [True, True, False, False, False]
+    >>> [_is_written_over(n) for n in ("delivered_at", "closeDate", "next_billing_on", "ends_at", "scheduled_for")]
+    [True, True, True, False, False]
     """
     words = {*names.words(name)}
-    return bool(words & _DONE) or any(w.endswith("ed") and w not in _INTENDED for w in words)
+    return bool(words & (_DONE | _MOVED)) or any(w.endswith("ed") and w not in _INTENDED for w in words)
 
 
 def _newest_moment(schema: RelationalSchema, probe: Probe) -> datetime | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbt_rfm.schema.planned import _is_done
+from dbt_rfm.schema.planned import _is_written_over
 
 # A row a day for 400 days, each with a moment ten days after its own.
 ROWS = (
@@ -37,9 +37,9 @@ def test__moment__written_when_it_comes__is_not(shop, known):
     assert planned(shop_with(shop, f"case when {known} then {TEN_DAYS_LATER} end", "starts_at")) == []
 
 
-@pytest.mark.parametrize("name", ["delivered_at", "close_date", "paid_on"])
-def test__moment__that_by_its_name_was_reached__is_not(shop, name):
-    assert _is_done(name)
+@pytest.mark.parametrize("name", ["delivered_at", "close_date", "paid_on", "renews_at", "current_period_end"])
+def test__moment__that_by_its_name_was_reached_or_moves_on__is_not(shop, name):
+    assert _is_written_over(name)
     assert planned(shop_with(shop, TEN_DAYS_LATER, name)) == []
 
 
