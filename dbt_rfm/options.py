@@ -66,6 +66,14 @@ class Options:
         return self.model == AUTO or reads_rows(self.model)
 
     @property
+    def read_words(self) -> bool:
+        """Whether the answer reads words of texts.
+
+        What models of rows learn is kept by the names of their columns, which the words of a later context change.
+        """
+        return self.model == AUTO or not reads_rows(self.model)
+
+    @property
     def trained(self) -> bool:
         """Whether weights, or a choice of the model, are made for the question, where it is answered."""
         return bool(self.fine_tune) or self.model == AUTO or trains(self.model)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -37,6 +37,9 @@ PAST_LABEL = "past label"  # source of features made of known labels
 PAST_LABELS = tuple(f"past.lag{k}" for k in range(1, 9))
 #: In the name of a feature that counts rows with one value of a category, as in orders.status=returned.count.90d.
 OF_VALUE = "="
+#: In the name of a model's column that tells whether a text has a word, as in tickets.subject.last~refund.
+OF_WORD = "~"
+TEXT = "text"  # the kind of a feature that a model reads as words
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Feature:
     """A column of features.parquet."""
 
     name: str  # e.g. orders.count.90d
-    kind: str  # 'numerical' (double, null = missing) | 'categorical' (string, null = missing)
+    kind: str  # 'numerical' (double, null = missing) | 'categorical' (string, null = missing) | 'text' (so is it)
     source: str  # where it comes from: 'own', 'parent', 'child', PAST_LABEL, 'calendar', …
     table: str = ""  # the table it summarises
 
@@ -75,6 +78,8 @@ class Snapshot:
     options: Mapping[str, Any] = field(default_factory=dict)
     #: context split -> class -> its share if rare classes had no minimum; left out where it is the split's own share.
     label_shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    #: context split -> text -> the words that are columns of models.
+    words: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     #: of a recommendation: item (the key's name), number (length of a list), items (how many there are).
     ranking: Mapping[str, Any] = field(default_factory=dict)
     #: of `rows`: entity (its table), tables (name -> key, columns with their semantic types), links (child, column,
@@ -103,6 +108,7 @@ _ENTRIES = frozenset(
         "notes",
         "options",
         "label_shares",
+        "words",
         "ranking",
         "graph",
         "shards",
@@ -174,6 +180,7 @@ def described(snapshot: Snapshot) -> dict[str, Any]:
         "notes": snapshot.notes,
         "options": dict(snapshot.options),
         "label_shares": {split: dict(shares) for split, shares in snapshot.label_shares.items()},
+        "words": {split: dict(words) for split, words in snapshot.words.items()},
         "ranking": dict(snapshot.ranking),
         "graph": dict(snapshot.graph),
         "shards": dict(snapshot.shards),
@@ -198,6 +205,7 @@ def from_description(
         notes=tuple(said["notes"]),
         options=said["options"],
         label_shares=said["label_shares"],
+        words=said["words"],
         ranking=said["ranking"],
         graph=said["graph"],
         shards=said["shards"],

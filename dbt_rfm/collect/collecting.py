@@ -49,6 +49,7 @@ class Collecting:
     kept: KeptFeatures | None = None  # what earlier predictions of the same dbt run have computed
     tables: RunTables | None = None  # where a large answer keeps its examples
     brief: bool = False  # a quick answer, for which less is told
+    with_words: bool = False  # of texts
 
     @property
     def shown(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from sqlglot import exp
 from dbt_rfm.collect.assemble import assemble, in_order
 from dbt_rfm.collect.choice import FEW_ANCHORS, Choice
 from dbt_rfm.collect.chosen_examples import choose_labels, draw_examples, given_labels
+from dbt_rfm.collect.chosen_words import chosen_words
 from dbt_rfm.collect.collecting import Collecting, Found, in_tables
 from dbt_rfm.collect.context_size import with_sizes
 from dbt_rfm.collect.forecast import forecast_snapshot
@@ -38,6 +39,7 @@ from dbt_rfm.plan.event_outcome import outcome_of
 from dbt_rfm.plan.features import FeaturePlan, derived_of, feature_plan
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.staleness import staleness_of
+from dbt_rfm.plan.texts import texts_read
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.attributes import hidden_columns
@@ -79,7 +81,8 @@ def collect(
     with Session(warehouse) as session:
         anchor, notes = anchor_of(session, graph, options)
         notes += [*notes_on_age(session, graph, task, anchor), *notes_on_hindsight(task)]
-        run = Collecting(session, graph, task, options, anchor, with_rows, kept, tables, brief)
+        words = options.read_words and not brief
+        run = Collecting(session, graph, task, options, anchor, with_rows, kept, tables, brief, with_words=words)
         if task.kind == TaskKind.FORECAST:
             return forecast_snapshot(run, notes)
         if task.kind == TaskKind.LINK:
@@ -118,7 +121,8 @@ def collect_labelled(
         plain = replace(options, backtest=False)
         draw_examples(session, task, plain, choice, query_rows=query_rows, cut=cut, staleness=stale)
         choice = replace(choice, past_labels=task.horizon is not None, late=late)
-        return _snapshot(Collecting(session, graph, task, options, max(asked), with_rows), choice, [])
+        run = Collecting(session, graph, task, options, max(asked), with_rows, with_words=not with_rows)
+        return _snapshot(run, choice, [])
 
 
 def _snapshot(run: Collecting, choice: Choice, notes: Sequence[str]) -> Snapshot:
@@ -128,6 +132,7 @@ def _snapshot(run: Collecting, choice: Choice, notes: Sequence[str]) -> Snapshot
     rows, reason = _rows(run, scope, found)
     more = (*plan.notes, *_give_aways(run.task, found), *([reason] if reason else []))
     whole = run.snapshot(found, (*notes, *more))
+    whole = replace(whole, words=chosen_words(found.examples, found.features, found.meta))
     if run.task.kind == TaskKind.MULTICLASS:
         whole = replace(whole, classes=_classes(found.examples))
     return replace(whole, rows=rows, label_shares=shares_without_minimum(run, choice, found.examples))
@@ -151,6 +156,8 @@ def _plan(run: Collecting, choice: Choice) -> tuple[Scope, FeaturePlan]:
     session, task = run.session, run.task
     anchors, entities = _asked_about(session)
     scope = replace(_scope(run.graph, task, choice), brief=run.brief)
+    if run.with_words:
+        scope = replace(scope, texts=texts_read(scope, task.entity.table))
     first: tuple[Step, ...] = ()
     if are_few(entities, session.count(run.graph.read(task.entity.table, "e"))):
         scope, first = _with_asked_rows(session, scope, task, with_rows=run.with_rows)

@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dbt_rfm.model.interface import CATEGORICAL, FeatureTable, Labelled
+from dbt_rfm.model.interface import CATEGORICAL, NUMERICAL, FeatureTable, Labelled
 from dbt_rfm.model.neighbourhood import neighbourhood
-from dbt_rfm.snapshot import Snapshot
+from dbt_rfm.model.word_columns import word_columns
+from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, OF_WORD, TEXT, Snapshot
 from dbt_rfm.task_kind import TaskKind
 
 
@@ -30,26 +31,38 @@ def labelled(snapshot: Snapshot, rows: np.ndarray, *, with_rows: bool = False) -
 
 
 def examples_at(snapshot: Snapshot, rows: np.ndarray, *, with_rows: bool) -> FeatureTable:
-    """The features of the examples at these positions, with the rows around them if asked for."""
-    taken = feature_table(snapshot, rows)
+    """The features of the examples at these positions, with the rows around them if asked for.
+
+    With rows there are no words: models that read rows keep what they learnt under the names of their columns, and the
+    words of a later context are others.
+    """
+    taken = feature_table(snapshot, rows, with_words=not with_rows)
     return replace(taken, rows=neighbourhood(snapshot, rows)) if with_rows else taken
 
 
-def feature_table(snapshot: Snapshot, rows: np.ndarray | None = None) -> FeatureTable:
+def feature_table(snapshot: Snapshot, rows: np.ndarray | None = None, *, with_words: bool = True) -> FeatureTable:
     """The features of the examples at these positions, or of all, as the model takes them."""
-    columns = []
     taken = snapshot.features if rows is None else snapshot.features.take(pa.array(rows, type=pa.int64()))
+    columns: list[tuple[str, str, np.ndarray]] = []
     for feature in snapshot.features_meta:
         values = taken.column(feature.name)
         if feature.kind == CATEGORICAL:
-            columns.append(np.array(values.cast(pa.string()).to_pylist(), dtype=object))
-        else:
-            columns.append(values.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64))
-    return FeatureTable(
-        names=tuple(f.name for f in snapshot.features_meta),
-        kinds=tuple(f.kind for f in snapshot.features_meta),
-        columns=tuple(columns),
-    )
+            columns.append((feature.name, CATEGORICAL, np.array(values.cast(pa.string()).to_pylist(), dtype=object)))
+        elif feature.kind != TEXT:
+            numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
+            columns.append((feature.name, NUMERICAL, numbers))
+        elif with_words:
+            words = snapshot.words.get(_learnt_from(snapshot, rows), {}).get(feature.name, ())
+            columns += [(f"{feature.name}{OF_WORD}{w}", NUMERICAL, c) for w, c in word_columns(values, words)]
+    names, kinds, arrays = zip(*columns, strict=True) if columns else ((), (), ())
+    return FeatureTable(names=names, kinds=kinds, columns=arrays)
+
+
+def _learnt_from(snapshot: Snapshot, rows: np.ndarray | None) -> str:
+    """The context to which the examples at these positions belong or are put."""
+    splits = snapshot.examples["split"]
+    found = pc.unique(splits if rows is None else splits.take(pa.array(rows, type=pa.int64()))).to_pylist()
+    return BACKTEST_CONTEXT if found and {*found} <= {BACKTEST_CONTEXT, BACKTEST} else CONTEXT
 
 
 def label_array(snapshot: Snapshot, rows: np.ndarray) -> np.ndarray:

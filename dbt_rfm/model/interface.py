@@ -32,7 +32,8 @@ LEVELS = (0.1, 0.5, 0.9)  # of a quantile where three are enough: the middle and
 class FeatureTable:
     """Columns side by side, one row per example.
 
-    A numerical column is float64 with NaN for missing; a categorical one is an object array of str, None for missing.
+    A numerical column is float64 (float32 of a word) with NaN for missing; a categorical one is an object array of str,
+    None for missing.
     """
 
     names: tuple[str, ...]

@@ -29,7 +29,7 @@ def children_blocks(
     far = Detail(_few(windows), spread=False, newest=1, parents=1, flags=flags)
     for path in paths_down(schema, table, key):
         near = len(path.links) == 1
-        detail = Detail(windows, flags=flags) if near else far
+        detail = Detail(windows, flags=flags, texts=True) if near else far
         label = ".".join(link_label(schema, link) for link in reversed(path.links))
         yield summary_block(scope, Summary(label, "child", path, keyed_by_entity(names), detail, names.bounds))
 

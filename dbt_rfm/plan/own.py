@@ -13,7 +13,7 @@ from dbt_rfm.plan import sql
 from dbt_rfm.plan.agreements import Told, agreements
 from dbt_rfm.plan.blocks import Block, Names, Output, block
 from dbt_rfm.plan.row_times import exists_at, time_of
-from dbt_rfm.plan.values import NUMERICAL, Scope, column_value
+from dbt_rfm.plan.values import NUMERICAL, Scope, column_value, texts_of
 from dbt_rfm.schema.types import Column, SemanticType, Table
 from dbt_rfm.snapshot import Feature
 
@@ -45,9 +45,10 @@ def own_block(scope: Scope, names: Names, table: Table, key: str) -> Block | Non
 
 
 def _outputs(scope: Scope, table: Table, alias: str, source: str, label: str) -> list[Output]:
+    values = [v for column in scope.columns(table) for v in column_value(column, alias)]
     outputs = [
         (Feature(f"{label}.{v.label}", v.kind, source, table.name), exp.Max(this=v.expression))
-        for v in (v for column in scope.columns(table) for v in column_value(column, alias))
+        for v in (*values, *texts_of(scope, table, alias))
     ]
     moments = [c for c in scope.columns(table) if c.semantic_type == SemanticType.TIMESTAMP]
     moments += [table.column(table.own_time)] if table.own_time else []

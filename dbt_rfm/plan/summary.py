@@ -25,6 +25,7 @@ class Detail:
     categories: bool = True  # distinct count, most frequent
     flags: bool = False  # how many rows have each frequent value of a category
     parents: int = 2  # hops to other parents of the rows
+    texts: bool = False  # the texts of the newest row whose words are read
 
     def brief(self) -> Detail:
         """Without what costs more time than it adds to a quick answer."""

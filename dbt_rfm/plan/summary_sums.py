@@ -28,6 +28,7 @@ from dbt_rfm.plan.values import (
     Value,
     flags_of,
     parent_values,
+    texts_of,
     values_of,
 )
 from dbt_rfm.plan.windows import LookBack
@@ -101,6 +102,8 @@ class Sums:
             query, others = parent_values(self.scope, path, query, skip=skip, hops=hops, flags=flags)
         if self.detail.flags and not self.summary.only:
             own += flags_of(self.scope, path.table, path.alias(0))
+        if self.detail.texts:
+            own += texts_of(self.scope, path.table, path.alias(0))
         self.values = own + others
         keys = [sql.aliased(sql.column(k, path.alias(0)), f"pk{i}") for i, k in enumerate(path.table.primary_key)]
         selected = [sql.aliased(top_key(path), "key"), *keys]

@@ -1,9 +1,9 @@
 """What a row has to say: its columns as numbers and categories, and those of its other parents.
 
 In: a table on a path. Out: `Value`s, expressions over the aliases of the path's FROM. Keys are no values. A number or
-truth value is a double, a text its length, a category its text. Time rule: a parent's attribute counts if the parent
-was known when the row was; a snapshot (SCD2) parent gives the version valid then. Rows without a time cannot tell, so
-the attributes of a parent with one are left out for them.
+truth value is a double, a text its length and, where its words are read, its beginning, a category its text. Time rule:
+a parent's attribute counts if the parent was known when the row was; a snapshot (SCD2) parent gives the version valid
+then. Rows without a time cannot tell, so the attributes of a parent with one are left out for them.
 """
 
 from __future__ import annotations
@@ -24,16 +24,18 @@ from dbt_rfm.schema.types import Column, Link, SemanticType, Table
 from dbt_rfm.snapshot import OF_VALUE
 
 NUMERICAL, CATEGORICAL = "numerical", "categorical"
+TEXT = "text"  # its beginning, for its words: only where a plan asks for it
 FLAG = "flag"  # 1 where a category or code has a certain value, else null: told is how many rows have it
 MAX_NUMERICAL, MAX_CATEGORICAL = 24, 12  # of one table: a wider one costs more than its last columns tell
 MAX_FLAGS, MAX_FLAGS_OF_PARENTS = 24, 16  # values of categories and codes, of one table and of all its other parents
+TEXT_LENGTH = 400  # characters whose words are read
 _OPAQUE = ("STRUCT", "MAP", "BLOB", "BIT", "UNION", "VARIANT", "OBJECT", "ARRAY", "JSON", "INTERVAL", "TIME")
 
 
 @dataclass(frozen=True)
 class Value:
     label: str  # the column; of a parent: parent.column
-    kind: str  # NUMERICAL | CATEGORICAL | FLAG
+    kind: str  # NUMERICAL | CATEGORICAL | FLAG | TEXT
     expression: exp.Expression
     detail: bool = True  # False: less is told (attributes of other parents): means and the newest value only
 
@@ -58,7 +60,8 @@ class Scope:
     """Which columns may be looked at, and how closely.
 
     `hidden` columns (table, column) are never read. `delayed` ones are known only that long after their row; they are
-    read by blocks that look back from that much earlier. `brief`: a quick answer, for which less is told.
+    read by blocks that look back from that much earlier. `brief`: a quick answer, for which less is told. `texts`: the
+    columns whose words are read (`texts.py`).
     """
 
     graph: Graph
@@ -66,6 +69,7 @@ class Scope:
     delayed: Mapping[tuple[str, str], Window] = field(default_factory=dict)
     derived: tuple[Derived, ...] = ()
     brief: bool = False
+    texts: frozenset[tuple[str, str]] = frozenset()
 
     def columns(self, table: Table) -> list[Column]:
         """Columns with something to say: no keys, no times of the row itself, nothing out of sight or of hindsight."""
@@ -107,6 +111,14 @@ def flags_of_column(column: Column, alias: str) -> Iterator[Value]:
         same = exp.EQ(this=sql.as_text(sql.column(column.name, alias)), expression=exp.Literal.string(value))
         one = exp.Case(ifs=[exp.If(this=same, true=exp.Literal.number(1))])
         yield Value(f"{column.name}{OF_VALUE}{value}", FLAG, one)
+
+
+def texts_of(scope: Scope, table: Table, alias: str) -> Iterator[Value]:
+    """The beginnings of the texts whose words are read."""
+    for column in scope.columns(table):
+        if (table.name, column.name) in scope.texts:
+            beginning = exp.Left(this=sql.as_text(sql.column(column.name, alias)), expression=sql.literal(TEXT_LENGTH))
+            yield Value(column.name, TEXT, beginning)
 
 
 def delayed_values(scope: Scope, table: Table, alias: str) -> Iterator[tuple[Window, Value]]:

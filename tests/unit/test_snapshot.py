@@ -32,6 +32,7 @@ def snapshot() -> Snapshot:
         notes=("one class only",),
         options={"seed": 3},
         label_shares={"context": {"false": 0.99, "true": 0.01}},
+        words={"context": {"tickets.subject.last": ["возврат", "refund"]}},
     )
 
 

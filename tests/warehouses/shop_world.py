@@ -50,6 +50,15 @@ _MORE = {
         select order_id as return_id, order_id, ordered_at + to_hours(cast(order_id % 90 as integer)) as returned_at
         from raw_orders where order_id % 5 = 0
     """,
+    "letters": """
+        select ticket_id as letter_id, customer_id, timezone('UTC', opened_at) as written_at,
+            case when ticket_id % 7 > 0 then
+                ['Refund', 'Возврат №', 'Où est', '返品 of'][1 + ticket_id % 4] || ' ' || ticket_id
+                || ['', ' it''s "late"', ' please', repeat(' \\é', 300)][1 + ticket_id % 5 % 4]
+            end as subject,
+            case when ticket_id % 3 > 0 then ticket_id % 4 = 0 end as is_urgent
+        from raw_support_tickets
+    """,
     "known": """
         select customer_id, timestamp '2024-04-01' + to_months(cast(m as integer)) as anchor_time,
             cast((customer_id * (m + 3)) % 11 as double) as label
@@ -63,6 +72,7 @@ _KEYS = {
     "products": ("product_id",),
     "stores": ("store_id",),
     "support_tickets": ("ticket_id",),
+    "letters": ("letter_id",),
     "lines": ("order_id", "line_no"),
     "promotions": ("promotion_id",),
     "returns": ("return_id",),
@@ -73,6 +83,7 @@ _TIMES = {
     "stores": "opened_at",
     "products": "launched_at",
     "support_tickets": "opened_at",
+    "letters": "written_at",
     "promotions": "told_at",
     "returns": "returned_at",
 }
@@ -82,12 +93,13 @@ _LINKS = (
     ("order_items", "order_id", "orders"),
     ("order_items", "product_id", "products"),
     ("support_tickets", "customer_id", "customers"),
+    ("letters", "customer_id", "customers"),
     ("lines", "order_id", "orders"),
     ("returns", "order_id", "orders"),
     ("plans", "customer_id", "customers"),
     ("promotions", "store_id", "stores"),
 )
-TABLES = (*_RAW, "lines", "plans", "promotions", "returns", "known")
+TABLES = (*_RAW, "lines", "plans", "promotions", "returns", "letters", "known")
 
 
 @dataclass(frozen=True)
@@ -139,6 +151,10 @@ QUESTIONS = {
     ),
     "imputation": Question("PREDICT products.brand FOR EACH products.product_id", "products order_items orders"),
     "composite": Question("PREDICT lines.is_returned FOR EACH lines.(order_id, line_no)", "lines orders customers"),
+    "texts": Question("PREDICT letters.is_urgent FOR EACH letters.letter_id", "letters customers"),
+    "newest texts": Question(
+        "PREDICT COUNT(letters.*, 0, 30, days) = 0 FOR EACH customers.customer_id", "customers letters"
+    ),
     "labels": Question(
         "PREDICT labels.label FOR EACH customers.customer_id", "customers orders", {"horizon": "20 days"}, labels=True
     ),

@@ -75,6 +75,8 @@ def test__answer__other_warehouse__same_as_duckdb(name, other, expected):
     assert theirs.notes == ours.notes
     assert theirs.snapshot.features_meta == ours.snapshot.features_meta
     assert theirs.snapshot.label_shares == ours.snapshot.label_shares
+    assert theirs.snapshot.words == ours.snapshot.words
+    assert bool(ours.snapshot.words.get("context")) == ("texts" in name)
     assert_same(theirs.snapshot.examples, ours.snapshot.examples, FEATURES)
     assert_same(theirs.snapshot.features, ours.snapshot.features, FEATURES)
     assert theirs.snapshot.rows.keys() == ours.snapshot.rows.keys()

@@ -178,6 +178,22 @@ def test__publish__more_than_a_shard__the_same_rows_as_at_once(
     assert [name for (name,) in left if name.startswith("rfm_")] == []
 
 
+def test__publish__texts_in_shards__words_of_the_context_for_every_shard(
+    database: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database._cursor.execute("ALTER TABLE customers ADD COLUMN note VARCHAR")
+    database._cursor.execute(
+        "UPDATE customers SET note = 'customer ' || customer_id || ['asks for gold', 'wants blue shoes'][1 + age % 2]"
+    )
+    whole = publish(job(TIER, tmp_path / "whole", "whole"), database)
+    in_shards(monkeypatch)
+    parted = publish(job(TIER, tmp_path / "parted", "parted"), database)
+    assert "shards" in parted.message and "shards" not in whole.message
+    assert_same(rows(database, "parted"), rows(database, "whole"))
+    kept = [read_bundle(next((tmp_path / name / "rfm" / name).iterdir())) for name in ("whole", "parted")]
+    assert kept[0].words == kept[1].words and "blue" in kept[0].words["context"]["customers.note"]
+
+
 KUMO = {"model": "kumo", "model_options": {"pretrained": False}}
 TRAINED = {
     "model": "graph_transformer",

@@ -20,6 +20,7 @@ from dbt_rfm.model.families.rfm.checkpoint import network_bytes, network_of
 from dbt_rfm.model.families.rfm.fine_tune import Tuned, fine_tune, watch
 from dbt_rfm.model.families.rfm.in_context import InContextModel
 from dbt_rfm.model.families.rfm.network import RelationalTransformer
+from dbt_rfm.model.families.rfm.word_scores import WordScores, has_words
 from dbt_rfm.model.files import file_at
 from dbt_rfm.model.interface import Labelled, Progress, RelationalModel
 from dbt_rfm.model.keeping import Keeping, Lesson, told, worse
@@ -47,6 +48,8 @@ def adapt(
     lesson = Lesson(snapshot, _untested(snapshot), model.name, model.version, {"minutes": minutes}, seed)
     store = WeightStore(keeping.root, snapshot.prediction)
     known = labelled(snapshot, split_rows(snapshot, lesson.split))
+    if has_words(known.examples):
+        _, known = WordScores.of(known, seed=seed)
     card, why = lesson.kept(store, keeping)
     if card is not None and not why:
         network = _network(store, card)

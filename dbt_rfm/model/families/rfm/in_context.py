@@ -24,6 +24,7 @@ from dbt_rfm.model.families.rfm.network import RelationalTransformer
 from dbt_rfm.model.families.rfm.opinions import CLASSES, NUMBERS, QUICK, ClassOpinions, NumberOpinions
 from dbt_rfm.model.families.rfm.tail import Tail
 from dbt_rfm.model.families.rfm.usual import Usual
+from dbt_rfm.model.families.rfm.word_scores import PreparedOverWords, WordScores, has_words
 from dbt_rfm.model.interface import Labelled
 from dbt_rfm.model.prepared import QUANTILE_LEVELS, Prepared, PreparedConstant
 from dbt_rfm.model.reading import HeldOut, Question, Reading
@@ -103,6 +104,9 @@ class InContextModel:
         known = checked(known)
         if len(np.unique(known.labels)) == 1:
             return PreparedConstant(known.kind, known.classes, known.labels)
+        if has_words(known.examples):
+            words, told = WordScores.of(known, seed=seed)
+            return PreparedOverWords(words, self.prepare(told, seed=seed))
         question, slots = self.question(known, seed=seed)
         if slots is None:
             return self._prepare_number(question)
