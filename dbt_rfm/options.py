@@ -62,8 +62,8 @@ class Options:
 
     @property
     def read_rows(self) -> bool:
-        """Whether the answer needs the rows around each entity."""
-        return self.model == AUTO or reads_rows(self.model)
+        """Whether the answer needs the rows around each entity. A benchmark may name a model that is not among ours."""
+        return self.model == AUTO or (self.model in MODELS and reads_rows(self.model))
 
     @property
     def read_words(self) -> bool:

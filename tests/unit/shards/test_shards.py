@@ -218,7 +218,8 @@ def test__publish__more_than_may_have_rows_at_once__the_same_answer_in_shards(
     with_rows_in_shards(monkeypatch)
     parted = publish(job(query, tmp_path / "parted", "parted", **model), database)
     assert "shards" in parted.message and "shards" not in whole.message
-    assert_same(rows(database, "parted"), rows(database, "whole"), within=1e-5)
+    # Random weights make more of the last bit than pretrained ones.
+    assert_same(rows(database, "parted"), rows(database, "whole"), within=1e-4)
     (folder,) = (tmp_path / "parted" / "rfm" / "parted").iterdir()
     kept = read_bundle(folder)
     assert set(kept.rows["orders"]["example_id"].to_pylist()) <= set(kept.examples["example_id"].to_pylist())
