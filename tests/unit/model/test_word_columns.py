@@ -72,6 +72,15 @@ def test__word_scores__an_entity_at_many_anchors_with_the_same_text__does_not_te
     assert all(np.corrcoef(column, label)[0, 1] < 0.3 for column in told.examples.columns)
 
 
+def test__word_scores__texts_of_a_few_templates__tell_the_label_of_each() -> None:
+    """Four texts, each of three hundred entities: no fold may be without one of them."""
+    template = np.arange(1200) % 4
+    has = np.eye(4)[template].repeat(10, axis=1)
+    table = FeatureTable(tuple(f"t~{w}" for w in WORDS), ("numerical",) * 40, tuple(has.T.astype(np.float32)))
+    _, told = WordScores.of(Labelled(table, template // 2, TaskKind.BINARY, ("false", "true")), seed=0)
+    assert np.corrcoef(told.examples.columns[0], template // 2)[0, 1] > 0.9
+
+
 def test__word_scores__other_words_than_the_context__an_error_that_names_them() -> None:
     scores, _ = WordScores.of(known(TaskKind.BINARY, tells=True), seed=0)
     other = known(TaskKind.BINARY, tells=True).examples

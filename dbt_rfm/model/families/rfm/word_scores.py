@@ -4,8 +4,8 @@ In: examples of which some columns tell whether a text has a word. Out: the same
 regression on all words, which says of a context row what the folds without it have learnt, and of a query what all of
 them have. Words are many and each tells little, so chosen one by one they would fill the places of other columns, and
 most of what they tell together would be left out (decision 0040). Texts with the same words are in one fold, or a text
-that an entity has at many anchors would tell its own labels. Where words tell nothing of what is held out there is no
-score.
+that an entity has at many anchors would tell its own labels; but not if they are more than an entity has anchors, as
+where texts follow a few templates. Where words tell nothing of what is held out there is no score.
 
 Shapes: N context rows, R rows of any kind, W words, K classes or 1.
 """
@@ -26,6 +26,7 @@ from dbt_rfm.task_kind import TaskKind
 
 _PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 _FOLDS = 5
+_OF_ONE = 100  # rows with the same words that may be one entity's, at as many anchors
 _CLASSES = 12  # the most frequent ones have a score
 
 
@@ -101,9 +102,11 @@ def _targets(known: Labelled) -> np.ndarray:
 
 
 def _folds(x: np.ndarray, seed: int) -> np.ndarray:
-    """[N] the fold of each row, the same for the same words."""
+    """[N] the fold of each row, the same for the same words unless very many have them."""
     same = np.unique(np.packbits(x > 0, axis=1), axis=0, return_inverse=True)[1].ravel()
-    return np.random.default_rng([abs(seed), *b"words"]).integers(0, _FOLDS, same.max() + 1)[same]
+    rng = np.random.default_rng([abs(seed), *b"words"])
+    of_words, of_rows = rng.integers(0, _FOLDS, same.max() + 1), rng.integers(0, _FOLDS, len(same))
+    return np.where(np.bincount(same)[same] > _OF_ONE, of_rows, of_words[same])
 
 
 def _held_out(x: np.ndarray, y: np.ndarray, folds: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
