@@ -33,7 +33,7 @@ from dbt_rfm.model.linear import NumberLine
 from dbt_rfm.model.prepared import Prepared
 from dbt_rfm.model.reading import Question
 from dbt_rfm.model.screening import choose_columns
-from dbt_rfm.model.target_scale import TargetScale
+from dbt_rfm.model.target_scale import TargetScale, middle_scores
 from dbt_rfm.task_kind import TaskKind
 
 _SHARE = 1.0  # of everybody's level in an entity's scale
@@ -100,7 +100,7 @@ def _chosen(context: FeatureTable, sources: tuple[str, ...], targets: np.ndarray
         return tuple(range(len(context.names)))
     codes, among = ColumnCodes.of(context), np.setdiff1d(np.arange(len(context.names)), plans)
     matrix, nothing = codes.matrix(context), np.zeros(len(context.names), dtype=bool)
-    normal = np.mean(TargetScale.of(targets).to_normal(targets), 0)[:, None]
+    normal = middle_scores(targets)[:, None]
     first = choose_columns(matrix[:, among], codes.categorical[among], normal, _COLUMNS - _OF_PLANS, nothing[among])
     first = among[first]
     left = _left_by(matrix[:, first[~codes.categorical[first]]], normal - normal.mean(0))

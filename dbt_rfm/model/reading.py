@@ -10,7 +10,7 @@ from dbt_rfm.model.columns import ColumnCodes
 from dbt_rfm.model.context_sample import sample_context
 from dbt_rfm.model.interface import FeatureTable
 from dbt_rfm.model.screening import choose_columns
-from dbt_rfm.model.target_scale import TargetScale
+from dbt_rfm.model.target_scale import middle_scores
 from dbt_rfm.snapshot import OF_VALUE
 from dbt_rfm.task_kind import TaskKind
 
@@ -121,7 +121,7 @@ class HeldOut:
 
 def _targets(labels: np.ndarray, slots: int) -> np.ndarray:
     """One-hot, or for numbers (no slots) normal scores."""
-    return np.eye(slots)[labels] if slots else np.mean(TargetScale.of(labels).to_normal(labels), 0)[:, None]
+    return np.eye(slots)[labels] if slots else middle_scores(labels)[:, None]
 
 
 def _some_rows(labels: np.ndarray, slots: int, rng: np.random.Generator) -> np.ndarray:

@@ -64,3 +64,8 @@ def normal_score(share: np.ndarray) -> np.ndarray:
     """The standard normal quantile of shares in (0, 1)."""
     inverse = NormalDist().inv_cdf
     return np.array([inverse(float(p)) for p in share])
+
+
+def middle_scores(labels: np.ndarray) -> np.ndarray:
+    """[N] the middle of the stretch of each label on the scale of these labels."""
+    return np.mean(TargetScale.of(labels).to_normal(labels), 0)

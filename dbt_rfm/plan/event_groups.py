@@ -43,7 +43,7 @@ class Group:
 
 def groups(scope: Scope, table: Table) -> Iterator[Group]:
     schema = scope.graph.schema
-    columns = key_columns(scope, table)
+    columns = _key_columns(scope, table)
     key = {column: f"k{i}" for i, column in enumerate(columns)}
     ups = schema.parents(table.name)
     for up in ups:
@@ -83,7 +83,7 @@ def own_step(scope: Scope, names: Names, table: Table, key: str) -> Step:
     """(example_id, anchor_time, as_of, k0 …, x0 …): keys and numbers of each example's own row."""
     example = sql.column("example_id", "e")
     query = sql.select(example, *(sql.aliased(exp.Max(this=sql.column(c, "e")), c) for c in ("anchor_time", "as_of")))
-    for i, column in enumerate(key_columns(scope, table)):
+    for i, column in enumerate(_key_columns(scope, table)):
         query = query.select(sql.aliased(sql.the_one(sql.column(column, "o")), f"k{i}"), copy=False)
     for i, value in enumerate(own_numbers(scope, table, "o")):
         query = query.select(sql.aliased(exp.Max(this=value.expression), f"x{i}"), copy=False)
@@ -94,7 +94,7 @@ def own_step(scope: Scope, names: Names, table: Table, key: str) -> Step:
     return Step(names("own"), query.group_by(example.copy(), copy=False))
 
 
-def key_columns(scope: Scope, table: Table) -> list[str]:
+def _key_columns(scope: Scope, table: Table) -> list[str]:
     """Columns that events share: foreign keys, then the first categories."""
     return [*foreign_keys(scope, table), *_categories(scope, table)]
 

@@ -14,7 +14,7 @@ from dbt_rfm.metrics import auroc
 from dbt_rfm.model.families.rfm.encoding import ColumnStatistics
 from dbt_rfm.model.families.rfm.network import RelationalTransformer
 from dbt_rfm.model.prepared import MEDIAN
-from dbt_rfm.model.target_scale import TargetScale
+from dbt_rfm.model.target_scale import TargetScale, middle_scores
 from dbt_rfm.pretrain.losses import loss_of, masked, outputs
 from dbt_rfm.pretrain.prior import Batch, draw_batch
 from dbt_rfm.task_kind import ONE_LABEL, TaskKind
@@ -98,7 +98,7 @@ def _ridge(batch: Batch) -> np.ndarray:
     answers = []
     for x, labels in zip(features, batch.labels, strict=True):
         if batch.kind is TaskKind.REGRESSION:
-            target = np.mean(TargetScale.of(labels[:rows]).to_normal(labels[:rows]), 0)[:, None]
+            target = middle_scores(labels[:rows])[:, None]
         else:
             width = 2 if batch.kind is TaskKind.BINARY else 10
             target = (labels[:rows, None] == np.arange(width)).astype(float)

@@ -20,7 +20,7 @@ import numpy as np
 from dbt_rfm.errors import ModelError
 from dbt_rfm.model.interface import NUMERICAL, FeatureTable, Labelled, Predictions, Provenance
 from dbt_rfm.model.prepared import Prepared
-from dbt_rfm.model.target_scale import TargetScale
+from dbt_rfm.model.target_scale import middle_scores
 from dbt_rfm.snapshot import OF_WORD
 from dbt_rfm.task_kind import TaskKind
 
@@ -95,7 +95,7 @@ def _matrix(table: FeatureTable) -> np.ndarray:
 def _targets(known: Labelled) -> np.ndarray:
     """[N, K] normal scores of numbers; of classes one-hot, of two of them the second."""
     if known.kind is TaskKind.REGRESSION:
-        return np.mean(TargetScale.of(known.labels).to_normal(known.labels), 0)[:, None]
+        return middle_scores(known.labels)[:, None]
     counts = np.bincount(known.labels, minlength=len(known.classes))
     shown = [1] if len(counts) == 2 else np.argsort(-counts, kind="stable")[:_CLASSES]
     return (known.labels[:, None] == np.array(shown)).astype(np.float64)
