@@ -27,12 +27,12 @@ from dbt_rfm.machine import private_folder
 from dbt_rfm.options import Options
 from dbt_rfm.shards.run_tables import drop_runs
 from dbt_rfm.warehouse.base import Warehouse
-from dbt_rfm.worker.bus import Bus, Claim, JobLost, Terms
+from dbt_rfm.worker.bus import Bus, Claim, Terms
+from dbt_rfm.worker.heartbeat import BEATS, Link, beat
 from dbt_rfm.worker.log import Log, fit_to_log
 from dbt_rfm.worker.shard_board import forget_others, jobs_with_free_shards, run_of
 from dbt_rfm.worker.work import End, Site, Stage, Work
 
-BEATS = 4  # heartbeats per lease
 TICK = 0.2  # seconds between two looks at whether the job has ended
 ALIVE = 15.0  # seconds between two signs of life for a probe, however long the pauses and the lease
 _NO_SCHEMA = "it is not there, or the role may not see it; dbt makes it with its first prediction"
@@ -56,7 +56,7 @@ class Worker:
         self._sites, self._settings, self._log = sites, settings, log
         self._stopping = threading.Event()
         self._stop_at = float("inf")
-        self._links = {site.name: _Link(site) for site in sites}
+        self._links = {site.name: Link(site) for site in sites}
         self._kept_out: dict[tuple[str, JobTarget], tuple[str, str | None]] = {}  # why, as the log was told
         self._told: dict[str, tuple[JobTarget, ...]] = {}  # where the log says that it looks
         self._there: set[tuple[str, JobTarget]] = set()  # where there are jobs, or have been
@@ -215,16 +215,16 @@ class Worker:
 
     def _keep(self, work: Work, thread: threading.Thread) -> bool:
         """Renew the lease until the thread ends. True if the grace time was over first and the job is given back."""
-        beat, due, alive, told = self._settings.terms.lease / BEATS, 0.0, 0.0, None
+        pause, due, alive, told = self._settings.terms.lease / BEATS, 0.0, 0.0, None
         while thread.is_alive():
             said = work.stage.said()
             if time.monotonic() >= alive or said["stage"] != told:
                 alive = time.monotonic() + ALIVE
                 self._health("working", job=work.claim.job_id, **said)
             if work.stage.lost is None and (time.monotonic() >= due or said["stage"] != told):
-                due, told = time.monotonic() + beat, said["stage"]
+                due, told = time.monotonic() + pause, said["stage"]
                 self._log("stage", job=work.claim.job_id, **said)
-                self._beat(work, said)
+                self._beat(work)
             if time.monotonic() >= self._stop_at and work.stage.lost is None:
                 work.stage.lost = "the worker was stopped"
                 if not work.helps:
@@ -234,19 +234,11 @@ class Worker:
             thread.join(TICK)
         return False
 
-    def _beat(self, work: Work, said: dict[str, Any]) -> None:
-        try:
-            bus = self._bus(work.site, work.home)
-            bus.clean()  # perhaps nobody waits for this one any more
-            if work.helps:
-                bus.require(work.claim)
-            else:
-                bus.renew(work.claim, said)
-        except JobLost as error:
-            work.stage.lost = str(error)
-        except RfmError as error:
-            self._links[work.site.name].close()  # opened anew for the next beat
+    def _beat(self, work: Work) -> None:
+        def failed(error: RfmError) -> None:
             self._log("heartbeat_failed", job=work.claim.job_id, error=type(error).__name__, reason=fit_to_log(error))
+
+        beat(work, self._links[work.site.name], failed=failed)
 
     def _check_work_dir(self) -> None:
         """A folder for temporary files that cannot be used is told at once."""
@@ -282,20 +274,3 @@ def _shown(home: JobTarget) -> str:
 def _can_be_shared(claim: Claim) -> bool:
     """Not where its worker trains: its weights are there."""
     return not Options.read(Job.from_json(claim.spec).options).trained
-
-
-class _Link:
-    """A site's connection for the bus, opened when it is needed."""
-
-    def __init__(self, site: Site) -> None:
-        self._site, self._stack = site, ExitStack()
-        self._warehouse: Warehouse | None = None
-
-    def warehouse(self) -> Warehouse:
-        if self._warehouse is None:
-            self._warehouse = self._stack.enter_context(self._site.open())
-        return self._warehouse
-
-    def close(self) -> None:
-        self._warehouse = None
-        self._stack.close()

@@ -18,6 +18,7 @@ from dbt_rfm.machine import CPU, private_folder
 from dbt_rfm.project import find_project
 from dbt_rfm.warehouse.base import Warehouse
 from dbt_rfm.worker.bus import Claim, Terms
+from dbt_rfm.worker.heartbeat import beating
 from dbt_rfm.worker.work import End, Site, Stage, Work
 
 _LAST_MOMENT = 5.0  # seconds for tasks that are about to end, when the job has
@@ -76,5 +77,7 @@ def help_with_job(place: Place, home: JobTarget, claim: Claim, terms: Terms) -> 
     """The task. It ends with the last free shard; errors are told by their type, because a message may name a row."""
     end = End()
     with private_folder() as folder:
-        end.of(Work(Site(place.target, place.open, tuple), home, claim, folder, terms, Stage(), helps=True))
+        work = Work(Site(place.target, place.open, tuple), home, claim, folder, terms, Stage(), helps=True)
+        with beating(work):
+            end.of(work)
     return {"ended": end.event, **end.fields}

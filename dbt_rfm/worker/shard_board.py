@@ -1,9 +1,9 @@
 """The shards of a job as rows of `rfm_shards`, so that several workers answer one job.
 
 In: a warehouse and the id of a job. Out: a `shards.Board`. A shard goes from queued to running to done. Who claims one
-puts a token of its own into it and holds it until `lease_until`, by the warehouse's clock; after that anybody may take
-it. `done` is part of the transaction that writes the shard's predictions, so that each shard is written once: a worker
-that was too slow finds another's token there, and its rows are undone.
+puts a token of its own into it and holds it until `lease_until`, by the warehouse's clock, which heartbeats put off;
+after that anybody may take it. `done` is part of the transaction that writes the shard's predictions, so that each
+shard is written once: a worker that was too slow finds another's token there, and its rows are undone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dbt_rfm.job import JobTarget
 from dbt_rfm.plan import sql
 from dbt_rfm.warehouse.base import Warehouse
 from dbt_rfm.warehouse.relations import ensure, exists, matching, named, update
-from dbt_rfm.worker.bus import JobLost
+from dbt_rfm.worker.bus import JobLost, Terms
 from dbt_rfm.worker.leases import DONE, QUEUED, RUNNING, either, lapsed, now, seconds_from_now, token, went_through
 
 SHARDS = "rfm_shards"
@@ -31,7 +31,6 @@ COLUMNS = {
     "lease_until": "timestamptz",
     "updated_at": "timestamptz",
 }
-LEASE = 600  # seconds: many times what a shard takes
 _AMONG = 8  # of the free shards a worker draws one, so that two seldom want the same
 
 
@@ -39,12 +38,20 @@ class ShardBoard:
     """One worker's view of the shards of one job."""
 
     def __init__(
-        self, warehouse: Warehouse, home: JobTarget, job_id: str, *, lease: int = LEASE, pause: float = 2.0
+        self,
+        warehouse: Warehouse,
+        home: JobTarget,
+        job_id: str,
+        *,
+        worker: str | None = None,
+        lease: int = Terms().lease,
+        pause: float = 2.0,
     ) -> None:
-        """`home` names database and schema; its identifier does not matter."""
+        """`home` names database and schema; its identifier does not matter. `worker`: whose shards `done`, `renew` and
+        `give_back` speak of; None: a new one. `lease` and `pause` in seconds."""
         self._warehouse, self._all, self._job = warehouse, home.named(SHARDS), job_id
         self._lease, self._pause = lease, pause
-        self.token = token()
+        self.token = worker or token()
         self.run = run_of(job_id)
 
     def open(self, count: int) -> None:
@@ -80,6 +87,11 @@ class ShardBoard:
         self._update({"status": DONE}, matching(shard=shard, worker=self.token, status=RUNNING))
         if shard not in self._shards(matching(worker=self.token, status=DONE)):
             raise JobLost(f"shard {shard} was given to another worker")
+
+    def renew(self) -> None:
+        """A heartbeat: a new lease of what is held."""
+        until = {"lease_until": seconds_from_now(self._lease)}
+        self._update(until, matching(worker=self.token, status=RUNNING))
 
     def give_back(self) -> None:
         """Free again, for any worker."""

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,7 @@ from dbt_rfm.job import Job, JobTarget
 from dbt_rfm.machine import CPU, model_turn
 from dbt_rfm.warehouse.base import Warehouse
 from dbt_rfm.worker.bus import Bus, Claim, JobLost, Terms
+from dbt_rfm.worker.leases import token
 from dbt_rfm.worker.log import fit_to_log, places
 from dbt_rfm.worker.shard_board import ShardBoard
 
@@ -113,6 +114,11 @@ class Work:
     stage: Stage
     weights_dir: str | None = None  # where trained weights are kept, or its URL; None: as long as the job
     helps: bool = False
+    shard_token: str = field(default_factory=token)  # of the shards it holds
+
+    def board(self, warehouse: Warehouse) -> ShardBoard:
+        """The shards of the job by this connection: one for the work, another for its heartbeat."""
+        return ShardBoard(warehouse, self.home, self.claim.job_id, worker=self.shard_token, lease=self.terms.lease)
 
     def run(self) -> dict[str, Any]:
         """Do it; returns what the log says of it."""
@@ -120,7 +126,7 @@ class Work:
         self._check(job)
         self.stage.device = str(job.options.get("device") or CPU)
         with self.site.open() as warehouse:
-            board = ShardBoard(warehouse, self.home, self.claim.job_id)
+            board = self.board(warehouse)
             return self._help(job, warehouse, board) if self.helps else self._answer(job, warehouse, board)
 
     def _answer(self, job: Job, warehouse: Warehouse, board: ShardBoard) -> dict[str, Any]:

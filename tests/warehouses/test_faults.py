@@ -153,6 +153,29 @@ class TestKilledWorker:
 
 
 class TestShards:
+    def test__shard__that_takes_longer_than_its_lease__stays_with_its_worker(
+        self, shop: WorkerProject, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(run_tables, "SHARD", FEW)
+        write, go, written = run_tables.RunTables.write, threading.Event(), []
+
+        def slowly(self: Any, shard: int, *arguments: Any) -> None:
+            written.append(shard)
+            assert go.wait(60)
+            write(self, shard, *arguments)
+
+        monkeypatch.setattr(run_tables.RunTables, "write", slowly)
+        job_id = queue(shop)
+        with shop.worker(terms=OFTEN):
+            until(lambda: written)
+            held = f"select worker, lease_until > now() from rfm_shards where shard = {written[0]}"
+            (before,) = shop.rows(held)
+            time.sleep(OFTEN.lease + 1)
+            assert shop.rows(held) == [before] == [(before[0], True)]
+            go.set()
+            until(lambda: state(shop, job_id)[0] == "done")
+        assert len(written) == len(set(written))
+
     def test__kill_9__between_two_shards__another_worker_goes_on_with_the_rest(
         self, shop: WorkerProject, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -164,7 +187,7 @@ class TestShards:
         done = "select shard, updated_at from rfm_shards where status = 'done' order by 1"
         before = shop.rows(done)
         assert len(before) == 2 and nothing_published(shop)
-        # The third is free when its lease has run out, which is ten minutes.
+        # The third is free when its lease has run out.
         shop.execute("update rfm_shards set lease_until = now() where status = 'running'")
         ((planned,),) = shop.rows("select count(*) from rfm_shards")
         write, written = run_tables.RunTables.write, []

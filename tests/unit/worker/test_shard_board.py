@@ -51,6 +51,24 @@ def test__done__after_the_lease_went_to_another_worker__is_refused(connection: d
     assert quick.left() == 0
 
 
+def test__renew__by_the_heartbeat_of_its_worker__keeps_the_shard(connection: duckdb.DuckDBPyConnection) -> None:
+    slow, other = board(connection, lease=0), board(connection)
+    slow.open(1)
+    slow.claim()
+    board(connection, worker=slow.token).renew()
+    assert other.claim() is None
+    slow.done(0)
+
+
+def test__renew__after_another_worker_has_it__changes_nothing(connection: duckdb.DuckDBPyConnection) -> None:
+    slow, other = board(connection, lease=0), board(connection, lease=0)
+    slow.open(1)
+    slow.claim()
+    other.claim()
+    board(connection, worker=slow.token).renew()
+    assert board(connection).claim() == 0
+
+
 def test__give_back__of_a_shard_that_is_held__lets_others_have_it(connection: duckdb.DuckDBPyConnection) -> None:
     stopped = board(connection)
     stopped.open(1)
