@@ -25,7 +25,6 @@ _WORDS = {
     "NULLS": "Write IS NULL or IS NOT NULL.",
     "XOR": "Conditions are joined by AND and OR.",
 }
-_DOUBLED = {("EQ", "EQ"): "Equality is written with one =.", ("LT", "GT"): "Unequal is written !=."}
 _CONDITION = "A condition compares something with a value: table.flag = TRUE."
 _COLUMN = "A column is written table.column."
 _KEY = "A key of several columns is written FOR EACH table.(first, second)."
@@ -39,9 +38,8 @@ def hint_for(text: str, tokens: Sequence[Token], found: Token, accepts: Collecti
         return _WORDS[str(found).upper()]
     if last is None:
         return ""
-    pair = (last.type, found.type)
-    if pair in _DOUBLED:
-        return _DOUBLED[pair]
+    if last.type == found.type == "EQ":
+        return "Equality is written with one =."
     return (
         _on_clauses(tokens, found)
         or _on_values(text, tokens, found, accepts)

@@ -30,7 +30,7 @@ _SYNONYMS = {
 }
 _NOT_UNITS = {"year": "12, months", "quarter": "3, months", "fortnight": "14, days", "decade": "120, months"}
 _OPERANDS = ("aggregation", "column", "number", "negative", "arithmetic")
-_OPERATORS = {"IS IN": "IN", "IS NOT IN": "NOT IN"}
+_OPERATORS = {"<>": "!=", "IS IN": "IN", "IS NOT IN": "NOT IN"}
 
 
 def query_of(tree: Tree[Token], text: str) -> ast.Query:

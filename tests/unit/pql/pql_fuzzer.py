@@ -301,6 +301,7 @@ def _comparison(draw: Draw) -> str:
         "ENDS WITH '%'",
         "IN ('a', 'b')",
         "!= 'x'",
+        "<> 'x'",
     ]
     numbers = ["> 3", "<= -0.5", "= customers.age + 1", "IS NULL", "NOT IN (1, 2)", f">= {_aggregation(draw)}"]
     if draw.random() < 0.5:
