@@ -15,7 +15,7 @@ from typing import Any
 from dbt_rfm import __version__
 from dbt_rfm.errors import ProjectError, did_you_mean
 from dbt_rfm.job import Job, JobTable, JobTest
-from dbt_rfm.schema import declared
+from dbt_rfm.schema.declared_links import linked
 
 Tables = Sequence[str] | Mapping[str, str]
 
@@ -127,7 +127,7 @@ def _add_reachable(found: dict[str, JobTable], manifest: Mapping[str, Any]) -> N
     """Follow declared links in both directions from what is found already."""
     everything = [job_table(node["name"], node) for node in relation_nodes(manifest) if _is_readable(node)]
     by_id = {table.unique_id: table for table in everything}
-    edges = [edge for edge in declared.linked(everything, job_tests(manifest, by_id)) if set(edge) <= set(by_id)]
+    edges = [edge for edge in linked(everything, job_tests(manifest, by_id)) if set(edge) <= set(by_id)]
     reached = {table.unique_id for table in found.values()}
     waiting = sorted(reached)
     while waiting:

@@ -13,8 +13,9 @@ from datetime import datetime
 
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.job import Job, JobTable
-from dbt_rfm.schema import declared
 from dbt_rfm.schema.combined import CombinedLink, with_combined_link
+from dbt_rfm.schema.declared_keys import primary_key
+from dbt_rfm.schema.declared_links import links as declared_links
 from dbt_rfm.schema.frequent import with_frequent_values
 from dbt_rfm.schema.hindsight import with_hindsight
 from dbt_rfm.schema.infer import infer
@@ -35,9 +36,9 @@ def schema_from_job(job: Job, warehouse: Warehouse, *, as_of: datetime | None = 
     probe = Probe(warehouse, as_of)
     metas = {given.alias: read_meta(given) for given in job.tables}
     drafts = _drafts(job.tables, metas, warehouse)
-    keys = {given.alias: declared.primary_key(job, given, drafts[given.alias]) for given in job.tables}
+    keys = {given.alias: primary_key(job, given, drafts[given.alias]) for given in job.tables}
     tables = [replace(drafts[alias], primary_key=key.columns) if key else drafts[alias] for alias, key in keys.items()]
-    found = declared.links(job, drafts)
+    found = declared_links(job, drafts)
     inferred = infer(tables, found.links, probe, combined=found.combined)
     links, cut = _without_ignored((*found.links, *inferred.links), metas)
     of_dbt = {given.alias: columns_of_dbt(given) for given in job.tables}

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from sqlglot import exp
 
-from dbt_rfm.errors import DataError, ProjectError, RfmError, RightMissing, WarehouseAway, did_you_mean
+from dbt_rfm.errors import DataError, ProjectError, RfmError, did_you_mean
 from dbt_rfm.warehouse.catalogue import kinds
-from dbt_rfm.warehouse.messages import first_line, without_values
+from dbt_rfm.warehouse.postgres_errors import missing_table, not_connected, told
 from dbt_rfm.warehouse.postgres_sql import SESSION_FUNCTIONS, parted, written
 from dbt_rfm.warehouse.postgres_types import is_opaque, loadable, plain, with_digits
 from dbt_rfm.warehouse.statements import Transaction, everything_of, quoted
@@ -58,12 +58,7 @@ _SESSION = (
     # Where a step has no table of its own, its size is a guess: a merge on the first of several keys pairs too many.
     "SET enable_mergejoin = off",
 )
-_MISSING_TABLE = re.compile(r'relation "(.+)" does not exist')
-_GONE = re.compile("closed the connection|no connection to the server|terminating connection")
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('dbt_rfm'))"  # as macros/bus/jobs.sql
-_ENDED = "canceling statement due to"
-_CONNECTION_FAILURE, _QUERY_CANCELED = "08006", "57014"
-_STOPPED = "Raise statement_timeout for this role; if somebody cancelled it, run dbt again."
 
 
 class Postgres:
@@ -88,7 +83,7 @@ class Postgres:
         try:
             warehouse = cls(dbapi.connect(_dsn(settings), autocommit=True))
         except adbc_driver_manager.Error as error:
-            raise _not_connected(error, settings) from error
+            raise not_connected(error, settings) from error
         warehouse._role = str(settings.get("role") or settings.get("user") or warehouse._role)
         try:
             for statement in _SESSION:
@@ -255,15 +250,10 @@ class Postgres:
             raise self._as_ours(error) from error
 
     def _as_ours(self, error: Exception) -> RfmError:
-        state, line = getattr(error, "sqlstate", None) or "", _primary(error)
-        if not state and (isinstance(error, adbc_driver_manager.OperationalError) or _GONE.search(line)):
-            state = _CONNECTION_FAILURE  # libpq gives none when the server is gone
-        elif not state and _ENDED in line:
-            state = _QUERY_CANCELED  # nor Arrow, in the middle of a stream
-        missing = _MISSING_TABLE.search(line) if state == "42P01" else None
+        missing = missing_table(error)
         if missing:
-            return ProjectError(f"table {missing[1]} does not exist in Postgres", hint=self._missing_hint(missing[1]))
-        return _by_state(state, line, self._role)
+            return ProjectError(f"table {missing} does not exist in Postgres", hint=self._missing_hint(missing))
+        return told(error, self._role)
 
     def _missing_hint(self, name: str) -> str:
         build = "Build it first, e.g. with `dbt build`."
@@ -305,45 +295,6 @@ def _dsn(settings: Mapping[str, Any]) -> str:
         given["options"] = f"-c search_path={path}"
     escaped = {name: str(value).replace("\\", "\\\\").replace("'", "\\'") for name, value in given.items()}
     return " ".join(f"{name}='{value}'" for name, value in escaped.items())
-
-
-def _not_connected(error: Exception, settings: Mapping[str, Any]) -> WarehouseAway:
-    where = f"{settings.get('host', 'the local socket')}:{settings.get('port') or 5432}"
-    line = first_line(error).split("Failed to connect: ")[-1]
-    reason = re.split(r"(?:FATAL|failed): +", line)[-1]
-    hint = "Check the target in profiles.yml and that the server runs."
-    return WarehouseAway(f"Postgres at {where} does not let us in: {reason}", hint=hint)
-
-
-def _by_state(state: str, line: str, role: str) -> RfmError:
-    """The error for a state (SQLSTATE, Appendix A of the Postgres manual) and its message."""
-    if state.startswith(("08", "57P")):
-        return WarehouseAway("the connection to Postgres is gone", hint="Is the server still running? Try again.")
-    if state == "42501":
-        return RightMissing(f"Postgres says {line}", hint=f"Grant {role} what it needs: docs/operations.md lists it.")
-    if state == "53100":
-        return DataError("Postgres has no disk space left", hint="Free some, or lower context_size.")
-    if state.startswith("53"):
-        return DataError(f"Postgres has not enough of something: {line}", hint="Try again later or lower context_size.")
-    if state == _QUERY_CANCELED:
-        return ProjectError(f"Postgres stopped a statement: {line}", hint=_STOPPED)
-    if state == "55P03":
-        return ProjectError(f"Postgres did not get a lock: {line}", hint="Another session holds it. Try again later.")
-    if state.startswith("40"):
-        return ProjectError(f"Postgres undid a transaction: {line}", hint="Run dbt again.")
-    if state == "25006":
-        return ProjectError("the database is read-only and takes no changes")
-    if not state or state.startswith(("21", "22", "23")):
-        return DataError(f"Postgres cannot compute this: {without_values(line)}")
-    return ProjectError(f"Postgres refuses this: {line}")
-
-
-def _primary(error: Exception) -> str:
-    """The message of the server without the statement, its position and its values."""
-    for name, value in getattr(error, "details", None) or ():
-        if name == b"PG_DIAG_MESSAGE_PRIMARY":
-            return value.decode("utf-8", "replace").strip().split("\n", 1)[0]
-    return re.sub(r"^.*?(?:ERROR|FATAL): +", "", first_line(error))
 
 
 def _quoted(name: str) -> str:
