@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DUCKDB, SNOWFLAKE = "duckdb", "snowflake"
 ADAPTERS = (DUCKDB, "postgres", SNOWFLAKE)
+_VARS = "Write it as for dbt: --vars '{name: value}'."
 _PLACE = ("dbname", "database", "schema")
 _REMOTE = ("md:", "motherduck:", "http://", "https://", "s3://", "ducklake:")
 
@@ -129,7 +130,7 @@ class Project:
 def variable(root: Path, given: Mapping[str, Any], name: str) -> Any:
     """A var of the project in `root`, where dbt was given some on its command line."""
     config = _read_yaml(root / "dbt_project.yml")
-    return _scoped({**(config.get("vars") or {}), **given}, str(config.get("name")), name)
+    return _scoped(_with_given(config.get("vars") or {}, given), str(config.get("name")), name)
 
 
 def plain_name(name: str, adapter: str) -> str:
@@ -142,12 +143,17 @@ def find_project(
     *,
     profiles_dir: Path | None = None,
     target: str | None = None,
+    variables: str | None = None,
 ) -> Project:
-    """The project in `directory` or the nearest folder above it. Raises ProjectError with what to do."""
+    """The project in `directory` or the nearest folder above it; `variables` is what dbt takes as `--vars`.
+
+    Raises ProjectError with what to do.
+    """
     root = _root((directory or Path.cwd()).resolve())
     config = _read_yaml(root / "dbt_project.yml")
-    variables = _mapping(config.get("vars"), f"vars in {root / 'dbt_project.yml'}")
-    render = _renderer(variables)
+    declared = _mapping(config.get("vars"), f"vars in {root / 'dbt_project.yml'}")
+    known = _with_given(declared, _given(variables))
+    render = _renderer(known)
     named = os.environ.get("DBT_PROFILE") or render(config.get("profile"), "profile in dbt_project.yml")
     path = _profiles_file(root, profiles_dir)
     outputs, chosen = _outputs(path, named, target or os.environ.get("DBT_TARGET"), render)
@@ -164,9 +170,28 @@ def find_project(
         output=output,
         database=_database(root, output, chosen) if adapter == DUCKDB else None,
         attached=_attached(root, output) if adapter == DUCKDB else {},
-        variables=variables,
+        variables=known,
         others=dict(_others(outputs, chosen, adapter, render)),
     )
+
+
+def _given(variables: str | None) -> Mapping[str, Any]:
+    # Only who gives some needs YAML here.
+    import yaml
+
+    try:
+        return _mapping(yaml.safe_load(variables or ""), "--vars")
+    except yaml.YAMLError as error:
+        raise ProjectError(f"--vars is not YAML: {str(error).splitlines()[0]}", hint=_VARS) from error
+
+
+def _with_given(declared: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Vars of dbt_project.yml and of the command line, which come before every scope."""
+    kept = {
+        name: {key: item for key, item in value.items() if key not in given} if isinstance(value, Mapping) else value
+        for name, value in declared.items()
+    }
+    return {**kept, **given}
 
 
 def _scoped(variables: Mapping[str, Any], project: str, name: str) -> Any:

@@ -15,6 +15,10 @@ ProfilesDir = Annotated[
     Path | None, typer.Option("--profiles-dir", help="Folder of profiles.yml; default: as dbt looks for it.")
 ]
 Target = Annotated[str | None, typer.Option("--target", "-t", help="Target of the profile; default: the profile's.")]
+Vars = Annotated[
+    str | None,
+    typer.Option("--vars", metavar="YAML", help="Variables, as they are given to dbt; default: dbt_project.yml's."),
+]
 Query = Annotated[
     str, typer.Argument(metavar="QUERY", help="A predictive query: PREDICT … FOR EACH … (quote it for the shell).")
 ]

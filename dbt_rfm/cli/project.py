@@ -54,10 +54,15 @@ class OpenedProject:
 
 @contextmanager
 def open_project(
-    directory: Path | None, profiles_dir: Path | None, target: str | None, *, read_only: bool = True
+    directory: Path | None,
+    profiles_dir: Path | None,
+    target: str | None,
+    variables: str | None = None,
+    *,
+    read_only: bool = True,
 ) -> Iterator[OpenedProject]:
     """The project in or above a folder with its database open. Raises ProjectError with what to do."""
-    project = find_project(directory, profiles_dir=profiles_dir, target=target)
+    project = find_project(directory, profiles_dir=profiles_dir, target=target, variables=variables)
     manifest = project.manifest()
     project.require_own(manifest)
     with project.open(read_only=read_only) as warehouse:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dbt_rfm.cli.arguments import At, LabelDelay, ProfilesDir, ProjectDir, Query, Target
+from dbt_rfm.cli.arguments import At, LabelDelay, ProfilesDir, ProjectDir, Query, Target, Vars
 from dbt_rfm.task_kind import TaskKind
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def predict(
     project_dir: ProjectDir = None,
     profiles_dir: ProfilesDir = None,
     target: Target = None,
+    variables: Vars = None,
 ) -> None:
     """Answer a predictive query without publishing anything."""
     from dbt_rfm.answer.answered import seconds_line
@@ -54,7 +55,10 @@ def predict(
 
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
-    with stages("opening the project") as progress, open_project(project_dir, profiles_dir, target) as opened:
+    with (
+        stages("opening the project") as progress,
+        open_project(project_dir, profiles_dir, target, variables) as opened,
+    ):
         job = opened.job(query, options=_options(label_delay, backtest=False))
         quick = bool(entity) and not thorough
         result = answer(job, opened.warehouse, entity_ids=entity or (), at=at, quick=quick, progress=progress)
@@ -81,6 +85,7 @@ def evaluate(
     project_dir: ProjectDir = None,
     profiles_dir: ProfilesDir = None,
     target: Target = None,
+    variables: Vars = None,
 ) -> None:
     """Backtest a query on its newest closed window: EVALUATE PREDICT ….
 
@@ -93,7 +98,10 @@ def evaluate(
     from dbt_rfm.pipeline import answer
     from dbt_rfm.pql.parser import without_command
 
-    with stages("opening the project") as progress, open_project(project_dir, profiles_dir, target) as opened:
+    with (
+        stages("opening the project") as progress,
+        open_project(project_dir, profiles_dir, target, variables) as opened,
+    ):
         asked = without_command(query, "EVALUATE")
         job = opened.job(asked, options=_options(label_delay, backtest=True))
         result = answer(job, opened.warehouse, at=at, progress=progress)
@@ -165,6 +173,7 @@ def check(
     project_dir: ProjectDir = None,
     profiles_dir: ProfilesDir = None,
     target: Target = None,
+    variables: Vars = None,
 ) -> None:
     """Say what a query means, what it would learn from, and who is asked: EXPLAIN PREDICT ….
 
@@ -177,7 +186,10 @@ def check(
     from dbt_rfm.pql.parser import without_command
     from dbt_rfm.survey import survey
 
-    with stages("opening the project") as progress, open_project(project_dir, profiles_dir, target) as opened:
+    with (
+        stages("opening the project") as progress,
+        open_project(project_dir, profiles_dir, target, variables) as opened,
+    ):
         job = opened.job(without_command(query, "EXPLAIN"), options=_options(label_delay))
         known = understand(job, opened.warehouse, at=at)
         progress("counting labels")

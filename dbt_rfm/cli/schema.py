@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dbt_rfm.cli.arguments import ProfilesDir, ProjectDir, Target
+from dbt_rfm.cli.arguments import ProfilesDir, ProjectDir, Target, Vars
 
 
 def register(app: typer.Typer) -> None:
@@ -17,6 +17,7 @@ def schema(
     project_dir: ProjectDir = None,
     profiles_dir: ProfilesDir = None,
     target: Target = None,
+    variables: Vars = None,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid entity-relationship diagram.")] = False,
     validate: Annotated[bool, typer.Option("--validate", help="Also check keys and links against the rows.")] = False,
 ) -> None:
@@ -33,7 +34,7 @@ def schema(
     from dbt_rfm.schema.validate import Severity
     from dbt_rfm.schema.validate import validate as findings_of
 
-    with stages("reading the schema") as progress, open_project(project_dir, profiles_dir, target) as opened:
+    with stages("reading the schema") as progress, open_project(project_dir, profiles_dir, target, variables) as opened:
         found = schema_from_job(opened.job(""), opened.warehouse)
         progress("checking rows")
         findings = findings_of(found, opened.warehouse) if validate else []

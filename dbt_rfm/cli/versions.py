@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dbt_rfm.cli.arguments import ProfilesDir, ProjectDir, Target
+from dbt_rfm.cli.arguments import ProfilesDir, ProjectDir, Target, Vars
 
 #: Heading -> column of rfm_versions.
 _COLUMNS = {
@@ -30,6 +30,7 @@ def versions(
     project_dir: ProjectDir = None,
     profiles_dir: ProfilesDir = None,
     target: Target = None,
+    variables: Vars = None,
 ) -> None:
     """List published versions and their backtests, newest first."""
     from dbt_rfm.cli.console import show_table
@@ -38,7 +39,7 @@ def versions(
     from dbt_rfm.errors import DataError, did_you_mean
     from dbt_rfm.versions.registry import list_versions
 
-    with open_project(project_dir, profiles_dir, target) as opened:
+    with open_project(project_dir, profiles_dir, target, variables) as opened:
         tables = [list_versions(opened.warehouse, home) for home in opened.homes()]
         named = {model, opened.home(model).identifier} if model else set()
     found = [row for table in tables for row in table.to_pylist()]
@@ -60,6 +61,7 @@ def rollback(
     project_dir: ProjectDir = None,
     profiles_dir: ProfilesDir = None,
     target: Target = None,
+    variables: Vars = None,
 ) -> None:
     """Serve an older version of a prediction again."""
     from dbt_rfm.cli.console import say, stages
@@ -68,7 +70,7 @@ def rollback(
 
     with (
         stages("rolling back"),
-        open_project(project_dir, profiles_dir, target, read_only=False) as opened,
+        open_project(project_dir, profiles_dir, target, variables, read_only=False) as opened,
     ):
         number = go_back(opened.warehouse, opened.home(model), version, home=opened.registry(model))
     say(f"{model} serves version {number} again")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dbt_rfm.cli.arguments import ProfilesDir, ProjectDir, Target
+from dbt_rfm.cli.arguments import ProfilesDir, ProjectDir, Target, Vars
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.job import JobTarget
 
@@ -45,6 +45,7 @@ def worker(
     target: Annotated[
         list[str] | None, typer.Option("--target", "-t", help="Target of the profile to work for; repeatable.")
     ] = None,
+    variables: Vars = None,
     schema: Schemas = None,
     once: Annotated[bool, typer.Option("--once", help="Answer the jobs that wait, then leave.")] = False,
     max_jobs: Annotated[int | None, typer.Option(min=1, help="Leave after so many jobs.")] = None,
@@ -88,10 +89,15 @@ def worker(
         health_file=health_file,
     )
     targets: list[str | None] = [*target] if target else [None]
-    projects = [find_project(project_dir, profiles_dir=profiles_dir, target=each) for each in targets]
+    projects = [
+        find_project(project_dir, profiles_dir=profiles_dir, target=each, variables=variables) for each in targets
+    ]
     sites = [site_of(project, schema or ()) for project in projects]
     if ray is not None:
-        sites = [_with_ray(site, ray, project, profiles_dir) for site, project in zip(sites, projects, strict=True)]
+        sites = [
+            _with_ray(site, ray, project, profiles_dir, variables)
+            for site, project in zip(sites, projects, strict=True)
+        ]
     run_until_stopped(Worker(sites, settings, Log(as_json=log_json)))
 
 
@@ -100,6 +106,7 @@ def run(
     project_dir: ProjectDir = None,
     profiles_dir: ProfilesDir = None,
     target: Target = None,
+    variables: Vars = None,
     schema: Schemas = None,
     work_dir: WorkDir = None,
     weights_dir: WeightsDir = None,
@@ -117,16 +124,16 @@ def run(
 
     if not context.args:
         raise typer.BadParameter("name the command to run: dbt-rfm run -- dbt build")
-    project = find_project(project_dir, profiles_dir=profiles_dir, target=target)
+    project = find_project(project_dir, profiles_dir=profiles_dir, target=target, variables=variables)
     log_file = log_file or project.root / "logs" / "dbt_rfm_worker.log"
     settings = Settings(grace=0, idle=1.0, work_dir=work_dir, weights_dir=weights_dir)
     raise typer.Exit(run_beside(context.args, site_of(project, schema or ()), settings, log_file=log_file))
 
 
-def _with_ray(site: Site, tasks: int, project: Project, profiles_dir: Path | None) -> Site:
+def _with_ray(site: Site, tasks: int, project: Project, profiles_dir: Path | None, variables: str | None) -> Site:
     from dbt_rfm.worker.ray_helpers import Place, RayHelpers
 
-    place = Place(project.root, profiles_dir.resolve() if profiles_dir else None, project.target)
+    place = Place(project.root, profiles_dir.resolve() if profiles_dir else None, project.target, variables)
     return replace(site, helpers=RayHelpers(tasks, place))
 
 

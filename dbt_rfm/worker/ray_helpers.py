@@ -31,9 +31,13 @@ class Place:
     project_dir: Path
     profiles_dir: Path | None
     target: str
+    variables: str | None = None  # as dbt's --vars
 
     def open(self) -> AbstractContextManager[Warehouse]:
-        return find_project(self.project_dir, profiles_dir=self.profiles_dir, target=self.target).open()
+        found = find_project(
+            self.project_dir, profiles_dir=self.profiles_dir, target=self.target, variables=self.variables
+        )
+        return found.open()
 
 
 class RayHelpers:

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from dbt_rfm.errors import ProjectError
-from dbt_rfm.project import find_project
+from dbt_rfm.project import find_project, variable
 
 PROFILE = "shop: {target: dev, outputs: {dev: {type: duckdb, path: data/shop.duckdb, schema: mart}}}\n"
 
@@ -146,6 +146,25 @@ def test__attach__files_by_alias_or_name(root):
 def test__graph__scopes_of_vars__as_dbt_looks_them_up(root, variables):
     (root / "dbt_project.yml").write_text(f"name: shop\nprofile: shop\nvars: {variables}\n")
     assert find_project(root).graph == ["a", "b"]
+
+
+def test__vars__given_as_to_dbt__come_before_every_scope(root):
+    declared = "{shop: {dbt_rfm_schema: own, dbt_rfm_graph: [a]}, dbt_rfm_schema: all}"
+    (root / "dbt_project.yml").write_text(f"name: shop\nprofile: shop\nvars: {declared}\n")
+    project = find_project(root, variables="{dbt_rfm_schema: given}")
+    assert (project.rfm_schema, project.graph) == ("given", ["a"])
+    assert variable(root, {"dbt_rfm_schema": "given"}, "dbt_rfm_schema") == "given"
+
+
+def test__vars__given__are_known_to_the_profile(root):
+    (root / "profiles.yml").write_text(PROFILE.replace("data/shop.duckdb", "\"data/{{ var('file') }}.duckdb\""))
+    assert find_project(root, variables="file: y").database == root / "data" / "y.duckdb"
+
+
+@pytest.mark.parametrize(("given", "problem"), [("a", "expected a mapping"), ("{a", "is not YAML")])
+def test__vars__no_mapping__says_how_to_write_it(root, given, problem):
+    with pytest.raises(ProjectError, match=f"--vars .*{problem}"):
+        find_project(root, variables=given)
 
 
 def test__graph__not_set__none(root):
