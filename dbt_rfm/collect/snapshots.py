@@ -35,14 +35,14 @@ from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.asked import are_few, asked_rows
 from dbt_rfm.plan.blocks import Names, Step
-from dbt_rfm.plan.event_outcome import outcome_of
+from dbt_rfm.plan.event_outcome import Outcome, outcome_of
 from dbt_rfm.plan.features import FeaturePlan, derived_of, feature_plan
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.staleness import staleness_of
 from dbt_rfm.plan.texts import texts_read
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.pql.ast import Window
-from dbt_rfm.pql.attributes import hidden_columns
+from dbt_rfm.pql.attributes import hidden_columns, without_predicted_links
 from dbt_rfm.pql.hindsight import notes_on_hindsight
 from dbt_rfm.pql.task import BoundColumn, Task
 from dbt_rfm.schema.types import RelationalSchema
@@ -55,6 +55,7 @@ from dbt_rfm.warehouse.session import Session
 
 WITH_ROWS = 50_000  # examples that are answered at once where the rows around them are read
 MAX_WITH_ROWS = 100_000  # the same where no more of them can wait: they are learnt from, or nothing is published
+MOST_CLASSES = 12  # of an outcome whose shares among a parent's events are told
 _EXAMPLE = ("example_id", "split", "entity", "anchor_time", "label")
 
 
@@ -77,7 +78,7 @@ def collect(
 
     Raises DataError where the rows do not allow an answer.
     """
-    graph = Graph(schema, warehouse.dialect)
+    graph = Graph(without_predicted_links(schema, task), warehouse.dialect)
     with Session(warehouse) as session:
         anchor, notes = anchor_of(session, graph, options)
         notes += [*notes_on_age(session, graph, task, anchor), *notes_on_hindsight(task)]
@@ -113,7 +114,7 @@ def collect_labelled(
     long after its row. `cut`: nothing later than this moment is seen by any example (the frozen protocol), and for a
     number half of the context lags behind its anchors as the queries do.
     """
-    graph = Graph(schema, warehouse.dialect)
+    graph = Graph(without_predicted_links(schema, task), warehouse.dialect)
     with Session(warehouse) as session:
         choice = with_sizes(session, task.kind, options, given_labels(session, labels, task.kind, cut))
         asked = labels.filter(pc.equal(labels["split"], QUERY))["anchor_time"].to_pylist()
@@ -169,10 +170,26 @@ def _plan(run: Collecting, choice: Choice) -> tuple[Scope, FeaturePlan]:
         horizon=choice.horizon or task.horizon,
         few_anchors=anchors <= FEW_ANCHORS,
         past_labels=choice.past_labels,
-        outcome=outcome_of(task, choice.late) if task.of_events else None,
+        outcome=_outcome(run, choice.late) if task.of_events else None,
         of_events=task.of_events,
     )
     return scope, replace(plan, steps=(*first, *plan.steps))
+
+
+def _outcome(run: Collecting, delay: Window | None) -> Outcome | None:
+    """A quick answer is not told the shares of classes: each costs a running sum over all rows."""
+    told = run.task.kind == TaskKind.MULTICLASS and delay is not None and not run.brief
+    return outcome_of(run.task, delay, _frequent_classes(run.session) if told else ())
+
+
+def _frequent_classes(session: Session) -> list[str]:
+    """The classes that most of the known examples have."""
+    label = sql.column("label")
+    query = sql.select(label, sql.aliased(exp.Count(this=exp.Star()), "n"))
+    query = query.from_(sql.temporary(session.names.examples), copy=False)
+    query = query.where(sql.given(label.copy()), copy=False).group_by(label.copy(), copy=False)
+    found = sorted(session.query(query).to_pylist(), key=lambda row: (-row["n"], row["label"]))
+    return [str(row["label"]) for row in found[:MOST_CLASSES]]
 
 
 def _scope(graph: Graph, task: Task, choice: Choice) -> Scope:

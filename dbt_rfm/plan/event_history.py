@@ -41,7 +41,9 @@ def history_blocks(
         if same and outcome is not None:
             known = replace(group, label=f"{group.label}@{LookBack(outcome.delay.end, outcome.delay.unit)}")
             strict = not outcome.delay.end
-            yield _history_block(scope, names, History(known, shown, (outcome.value,), strict, outcome))
+            yield _history_block(
+                scope, names, History(known, shown, (outcome.value, *outcome.classes), strict, outcome)
+            )
 
 
 def _windows_of(windows: tuple[LookBack, ...], group: Group) -> tuple[LookBack, ...]:
@@ -90,7 +92,7 @@ class _Outputs:
         for i in self.stream.numbers:
             outputs += self._known_share(i) if self.outcome is not None else self._amounts(i, self.values[i])
         for i in self.stream.flags:
-            outputs += self._counted(i, self.values[i])
+            outputs += self._shares(i) if self.outcome is not None else self._counted(i, self.values[i])
         if any(value.kind != FLAG for value in self.values):
             outputs += self._last(query)
         return query, outputs
@@ -148,6 +150,14 @@ class _Outputs:
         some = sorted({*range(len(self.windows))[:2], len(self.windows) - 1})
         name = f"{value.label}.count"
         return [(self._feature(f"{name}.{self.windows[w]}"), sql.as_double(self._in(f"s{i}", w))) for w in some]
+
+    def _shares(self, i: int) -> list[Output]:
+        """The share of a class among the known outcomes, of the longest window and of all time."""
+        outputs: list[Output] = []
+        for w in range(len(self.windows))[-2:]:
+            share = exp.Div(this=self._in(f"s{i}", w), expression=_unless_zero(sql.as_double(self._in("n", w))))
+            outputs.append((self._named(f"{self.group.label}.{self.values[i].label}.share.{self.windows[w]}"), share))
+        return outputs
 
     def _mean(self, i: int, w: int) -> exp.Expression:
         return exp.Div(this=self._in(f"s{i}", w), expression=_unless_zero(sql.as_double(self._in(f"c{i}", w))))

@@ -6,6 +6,7 @@ at the row's time plus the delay. Who reads it compares that time with its own a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -13,7 +14,7 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.event_labels import target_value
 from dbt_rfm.plan.row_times import own_time
-from dbt_rfm.plan.values import CATEGORICAL, NUMERICAL, Value, column_value
+from dbt_rfm.plan.values import CATEGORICAL, FLAG, NUMERICAL, Value, column_value
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.task import BoundArithmetic, BoundColumn, Task
 from dbt_rfm.task_kind import TaskKind
@@ -28,14 +29,23 @@ class Outcome:
 
     value: Value
     delay: Window
+    classes: tuple[Value, ...] = ()  # flags: whether it is each of the frequent ones
 
 
-def outcome_of(task: Task, delay: Window | None) -> Outcome | None:
-    """What the task asks of a row; None without a delay: then no row may look at another one's."""
+def outcome_of(task: Task, delay: Window | None, classes: Sequence[str] = ()) -> Outcome | None:
+    """What the task asks of a row, with the classes that are counted; None without a delay: then no row may look at
+    another one's."""
     if delay is None:
         return None
     kind = CATEGORICAL if task.kind == TaskKind.MULTICLASS else NUMERICAL
-    return Outcome(Value("outcome", kind, _outcome(task, "r0", delay)), delay)
+    outcome = _outcome(task, "r0", delay)
+    flags = (Value(f"outcome {name}", FLAG, _is(outcome, name)) for name in classes)
+    return Outcome(Value("outcome", kind, outcome), delay, tuple(flags))
+
+
+def _is(outcome: exp.Expression, name: str) -> exp.Expression:
+    same = exp.EQ(this=outcome.copy(), expression=exp.Literal.string(name))
+    return sql.when(same, exp.Literal.number(1))
 
 
 def _outcome(task: Task, alias: str, delay: Window) -> exp.Expression:

@@ -8,6 +8,8 @@ anchor, unless somebody says when they become known (`label_delay`).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dbt_rfm.pql.scope import Scope
 from dbt_rfm.pql.task import (
     BoundAnd,
@@ -35,6 +37,13 @@ def hidden_columns(task: Task) -> tuple[tuple[str, str], ...]:
     return tuple((c.table.name, c.column.name) for c in own_columns(task.target, task.entity.table))
 
 
+def without_predicted_links(schema: RelationalSchema, task: Task) -> RelationalSchema:
+    """The schema as the features see it: a foreign key that is predicted leads nowhere, since the row that it leads to
+    would tell which one it is."""
+    hidden = hidden_columns(task)
+    return replace(schema, links=tuple(k for k in schema.links if (k.child, k.child_column) not in hidden))
+
+
 def are_events(schema: RelationalSchema, table: Table, *, delay_given: bool) -> bool:
     """Whether rows of the table stand at their own time. A snapshot's versions do not: they have many."""
     if table.time_column is None or table.valid_from is not None:
@@ -43,15 +52,17 @@ def are_events(schema: RelationalSchema, table: Table, *, delay_given: bool) -> 
 
 
 def check_attributes(scope: Scope, target: BoundTarget, entity: Table, where: BoundCondition | None) -> None:
-    """Raises QueryError for a key or a link, and for a WHERE that looks at what is predicted."""
+    """Raises QueryError for a key, and for a WHERE that looks at what is predicted or where that leads to."""
     predicted = own_columns(target, entity)
     for bound in predicted:
         check_attribute(scope, bound)
     names = {bound.column.name for bound in predicted}
     for leaf in leaves(where):
-        own = isinstance(leaf, BoundColumn) and leaf.table.name == entity.name and not leaf.path
-        if own and leaf.column is not None and leaf.column.name in names:
-            problem = f"{entity.name}.{leaf.column.name} is what is predicted, so it cannot say who counts"
+        if not isinstance(leaf, BoundColumn) or (leaf.table.name != entity.name and not leaf.path):
+            continue
+        name = leaf.path[0].child_column if leaf.path else leaf.column.name
+        if name in names:
+            problem = f"{entity.name}.{name} is what is predicted, so it cannot say who counts"
             raise scope.error(problem, leaf.span, "Leave it out: what is known is learnt from, what is not is asked.")
 
 
@@ -72,11 +83,10 @@ def check_unknown(scope: Scope, node: BoundTarget) -> None:
 
 
 def check_attribute(scope: Scope, bound: BoundColumn) -> None:
-    """Raises QueryError for a key or a link."""
+    """Raises QueryError for a key, and for the foreign key that says when its rows happened."""
     table, column = bound.table, bound.column
     name = f"{table.name}.{column.name}"
     if column.name in table.primary_key:
         raise scope.error(f"{name} is the key of {table.name}, which cannot be predicted", bound.span)
-    for link in scope.schema.parents(table.name):
-        if link.child_column == column.name:
-            raise scope.error(f"a link as the target ({link}) is not executed yet", bound.span)
+    if column.name == table.time_link:
+        raise scope.error(f"{name} says when rows of {table.name} happened, so it cannot be predicted", bound.span)

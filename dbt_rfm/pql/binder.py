@@ -165,6 +165,8 @@ class _Binder:
 
     def _kind_of_column(self, bound: BoundColumn) -> TaskKind:
         kind = bound.column.semantic_type
+        if any(link.child_column == bound.column.name for link in self.scope.schema.parents(bound.table.name)):
+            return TaskKind.MULTICLASS  # which of the rows it points at, whatever the type of their key
         if kind not in _KIND_OF:
             name = f"{bound.table.name}.{bound.column.name}"
             allowed = joined((str(k) for k in _KIND_OF), "or")

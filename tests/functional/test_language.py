@@ -55,6 +55,7 @@ OF_PROS = """
     WHERE LAST(plans.plan) = 'pro'
 """
 RETURNED = "PREDICT lines.is_returned FOR EACH lines.(order_id, line_no)"
+WHICH_STORE = "PREDICT orders.store_id FOR EACH orders.order_id"
 BASKET = """
     PREDICT SUM(orders.amount, 0, 60, days) / COUNT(orders.*, 0, 60, days)
     FOR EACH customers.customer_id
@@ -74,12 +75,13 @@ class TestLanguage:
         shop.write("models/more.yml", SCHEMA)
         shop.write("models/returned.sql", predict(RETURNED))
         shop.write("models/basket.sql", predict(BASKET))
+        shop.write("models/which_store.sql", predict(WHICH_STORE, rfm="'label_delay': '5 days', 'context_size': 60"))
         shop.write("models/plan_now.sql", PLAN_NOW)
         shop.write("snapshots/plans.yml", PLANS)
         shop.write("models/of_pros.sql", predict(OF_PROS, rfm="'context_size': 60, 'anchor': '2025-06-30'"))
         shop.write("models/less.sql", predict(LESS, arguments=", tables=['visits.v1', 'visits']").replace("_v2.", "."))
 
-        asked_for = "lines visits returned basket less plan_now plans of_pros"
+        asked_for = "lines visits returned basket which_store less plan_now plans of_pros"
         built = shop.dbt("build", "--select", *asked_for.split())
 
         assert built.success, built.log
@@ -88,6 +90,7 @@ class TestLanguage:
         joined = f"select count(*) from (select {columns} from returned) inner join lines using (order_id, line_no)"
         assert shop.rows(joined) == shop.rows(asked) == [(40,)]
         assert shop.rows("select min(prediction) > 0, count(*) > 10 from basket") == [(True, True)]
+        assert shop.rows("select distinct class from which_store order by 1") == [("1",), ("2",), ("3",), ("4",)]
         assert shop.rows("select count(*) = (select count(*) from customers) from less") == [(True,)]
         # Plans are known from 1 June on, that of customer i from i days later: at the anchor those of 1 to 29.
         assert shop.rows("select customer_id from of_pros order by 1") == [(i,) for i in range(2, 30, 2)]

@@ -30,7 +30,7 @@ from dbt_rfm.warehouse.duckdb import DuckDB
 START = datetime(2024, 5, 1)
 SCHEMA = schema(
     table("cards", card_id="INTEGER", brand="VARCHAR"),
-    table("shops", shop_id="INTEGER"),
+    table("shops", shop_id="INTEGER", town="VARCHAR"),
     table(
         "payments",
         time="paid_at",
@@ -47,6 +47,7 @@ SCHEMA = schema(
     links={"payments.card_id": "cards.card_id", "payments.shop_id": "shops.shop_id"},
 )
 FRAUD = "PREDICT payments.is_fraud FOR EACH payments.payment_id"
+SHOP_OF = "PREDICT payments.shop_id FOR EACH payments.payment_id"
 Row = tuple[int, int, int, datetime, float, str, bool | None]
 
 
@@ -57,7 +58,7 @@ def day(number: float) -> datetime:
 def database(rows: Sequence[Row]) -> DuckDB:
     connection = duckdb.connect(config={"threads": 1})
     connection.execute("CREATE TABLE cards AS SELECT i AS card_id, 'b' || i % 2 AS brand FROM range(9) t(i)")
-    connection.execute("CREATE TABLE shops AS SELECT i AS shop_id FROM range(9) t(i)")
+    connection.execute("CREATE TABLE shops AS SELECT i AS shop_id, 's' || i % 4 AS town FROM range(9) t(i)")
     connection.execute(
         "CREATE TABLE payments (payment_id INTEGER, card_id INTEGER, shop_id INTEGER, paid_at TIMESTAMP, "
         "amount DOUBLE, channel VARCHAR, is_fraud BOOLEAN, flag INTEGER, settled_at TIMESTAMP)"
@@ -127,6 +128,15 @@ def test__history__outcomes__count_once_their_delay_is_over() -> None:
     assert seen["known outcome.last of cards"] == 0
     # Windows go back from the last moment that counts: day 3. In the day before it lies day 2.5, in the week all.
     assert [seen[f"{card}.count.{w}"] for w in ("1d", "7d", "30d")] == [0, 2, 2]
+
+
+def test__history__classes__shares_of_the_outcomes_known_by_then() -> None:
+    asked = "PREDICT payments.channel FOR EACH payments.payment_id"
+    seen = features(collected(BY_HAND, asked), 4)
+    shares = {c: seen[f"payments>cards<payments@7d.outcome {c}.share.all"] for c in ("web", "till")}
+    assert shares == {"web": 1.0, "till": 0.0}  # the third, at the till, is not known yet
+    seen = features(collected(BY_HAND, asked), 7)
+    assert seen["payments>cards<payments@7d.outcome till.share.all"] == pytest.approx(1 / 5)
 
 
 def test__history__delay_ends_at_the_very_moment__outcome_counts() -> None:
@@ -334,10 +344,12 @@ def drawn(seed: int, number: int = 60) -> list[Row]:
     ]
 
 
-def seen_by_all(rows: Sequence[Row], **options: object) -> dict[tuple[int, datetime], dict[str, object]]:
+def seen_by_all(
+    rows: Sequence[Row], asked: str = FRAUD, **options: object
+) -> dict[tuple[int, datetime], dict[str, object]]:
     """What every event sees, as (payment, time) -> features."""
     ids = ", ".join(str(row[0]) for row in rows)
-    snapshot = collected(rows, f"{FRAUD} IN ({ids})", **options)
+    snapshot = collected(rows, f"{asked} IN ({ids})", **options)
     found: dict[tuple[int, datetime], dict[str, object]] = {}
     for example, values in zip(snapshot.examples.to_pylist(), snapshot.features.to_pylist(), strict=True):
         if example["split"] == QUERY:
@@ -378,6 +390,19 @@ def test__leak__own_and_too_fresh_outcomes_flipped__event_sees_the_same(rows: li
         assert asked[0] in flipped
         other = [(*row[:6], not row[6]) if row[0] in flipped else row for row in rows]
         assert seen_by_all(other, label_delay=delay)[asked[0], asked[3]] == before[asked[0], asked[3]]
+
+
+def test__leak__own_and_too_fresh_foreign_keys_moved__event_that_asks_for_them_sees_the_same(rows: list[Row]) -> None:
+    before = seen_by_all(rows, SHOP_OF)
+    for asked in rows[::12]:
+        too_fresh = {row[0] for row in rows if row[3] + timedelta(days=7) > asked[3]}
+        other = [(*row[:2], row[2] + 1, *row[3:]) if row[0] in too_fresh else row for row in rows]
+        after = seen_by_all(other, SHOP_OF)
+        assert before != after
+        # Which classes there are is told of all events together: of one that nobody had by then the share is 0.
+        had, has = ({k: v for k, v in seen[asked[0], asked[3]].items() if v} for seen in (before, after))
+        assert had == has
+    assert not [name for name in next(iter(before.values())) if "shops" in name or "town" in name]
 
 
 def test__leak__known_outcome_flipped__later_events_see_it(rows: list[Row]) -> None:

@@ -20,7 +20,7 @@ from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.duckdb import DuckDB
 
 SCHEMA = schema(
-    table("regions", region_id="INTEGER"),
+    table("regions", region_id="INTEGER", kind="VARCHAR"),
     table(
         "customers",
         customer_id="INTEGER",
@@ -40,7 +40,7 @@ ATTRIBUTES = {"segment": TaskKind.MULTICLASS, "income": TaskKind.REGRESSION, "me
 def shop() -> Iterator[DuckDB]:
     """80 customers, every fourth one's attributes unknown; the code is made from the segment."""
     connection = duckdb.connect(config={"threads": 1})
-    connection.execute("CREATE TABLE regions AS SELECT i::INTEGER AS region_id FROM range(5) t(i)")
+    connection.execute("CREATE TABLE regions AS SELECT i::INTEGER AS region_id, 'r' || i AS kind FROM range(5) t(i)")
     connection.execute(
         "CREATE TABLE customers AS SELECT i::INTEGER AS customer_id, (i % 5)::INTEGER AS region_id, "
         "CASE WHEN i % 4 > 0 THEN 's' || i % 3 END AS segment, CASE WHEN i % 4 > 0 THEN 'c' || i % 3 END AS code, "
@@ -100,6 +100,20 @@ def test__impute__whatever_the_known_values_are__features_and_rows_are_the_same(
     assert before.rows.keys() == after.rows.keys()
     assert all(before.rows[name].equals(after.rows[name]) for name in before.rows)
     assert attribute not in before.rows["customers"].column_names
+
+
+def test__impute__a_foreign_key__is_a_class_and_what_it_leads_to_is_not_seen(shop: DuckDB) -> None:
+    shop._cursor.execute("UPDATE customers SET region_id = NULL WHERE customer_id % 4 = 0")
+    before = filled(shop, "region_id")
+    shop._cursor.execute("UPDATE customers SET region_id = (region_id + 1) % 5")
+    after = filled(shop, "region_id")
+    assert before.kind == TaskKind.MULTICLASS and before.classes == ("0", "1", "2", "3", "4")
+    assert of(before, QUERY) == [i for i in range(80) if i % 4 == 0]
+    assert not before.examples["label"].equals(after.examples["label"])
+    assert before.features.equals(after.features)
+    assert "regions" not in {feature.table for feature in before.features_meta}
+    assert before.rows.keys() == after.rows.keys()
+    assert all(before.rows[name].equals(after.rows[name]) for name in before.rows)
 
 
 def test__impute__a_code_made_from_the_segment__is_named(shop: DuckDB) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -24,7 +25,7 @@ from dbt_rfm.task_kind import TaskKind
 
 
 def plans(graph: Graph) -> dict[str, exp.Expression]:
-    """The amount of an order, known 36 hours after it."""
+    """The amount of an order, known 36 hours after it, and its status."""
     orders, delay = graph.schema.table("orders"), Window(0, 36, "hours")
     task = Task(
         "",
@@ -37,6 +38,10 @@ def plans(graph: Graph) -> dict[str, exp.Expression]:
     )
     scope, at = Scope(graph, frozenset({("orders", "amount")})), datetime(2024, 6, 30, 12)
     blocks = {b.name: b.select for b in history_blocks(scope, NAMES, orders, look_backs(None), outcome_of(task, delay))}
+    state = replace(task, kind=TaskKind.MULTICLASS, target=BoundColumn(orders, orders.column("status")), where=None)
+    told = outcome_of(state, delay, ["paid", "it's lost"])
+    hidden = Scope(graph, frozenset({("orders", "status")}))
+    classes = {b.name: b.select for b in history_blocks(hidden, NAMES, orders, look_backs(None), told)}
     customers = graph.schema.table("customers")
     blocks |= {b.name: b.select for b in history_blocks(Scope(graph), NAMES, customers, look_backs(None), None)}
     own, (seen,) = own_block(scope, NAMES, orders, "order_id"), seen_blocks(scope, NAMES, orders, "order_id")
@@ -47,6 +52,7 @@ def plans(graph: Graph) -> dict[str, exp.Expression]:
         "events_own": own_step(scope, NAMES, orders, "order_id").select,
         "events_of_customer": blocks["orders>customers<orders"],
         "events_known_of_customer": blocks["orders>customers<orders@36h"],
+        "events_known_classes_of_customer": classes["orders>customers<orders@36h"],
         "events_below": blocks["customers>regions<customers<orders"],
         "events_seen": seen.select,
         "events_row": own.select,

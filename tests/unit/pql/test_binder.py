@@ -149,10 +149,23 @@ def test__bind__entity_without_children__says_how_to_declare_links() -> None:
         ("customers.about", TaskKind.MULTICLASS),
         ("customers.is_member", TaskKind.BINARY),
         ("customers.age", TaskKind.REGRESSION),
+        ("customers.home_store_id", TaskKind.MULTICLASS),
+        ("FIRST(orders.store_id, 0, 30)", TaskKind.MULTICLASS),
     ],
 )
 def test__bind__target__has_its_kind(expression: str, kind: TaskKind) -> None:
     assert bound(f"PREDICT {expression} {FOR_EACH}").kind is kind
+
+
+def test__bind__foreign_key_that_says_when__is_no_target() -> None:
+    visits = Table("visits", "visits", (column("visit_id", "BIGINT"), column("order_id", "BIGINT")), ("visit_id",))
+    dated = replace(visits, time_link="order_id")
+    link = Link("visits", "order_id", "orders", "order_id")
+    with pytest.raises(QueryError, match="order_id says when rows of visits happened"):
+        bound(
+            "PREDICT visits.order_id FOR EACH visits.visit_id",
+            RelationalSchema((*SHOP.tables, dated), (*SHOP.links, link)),
+        )
 
 
 def test__bind__attribute__has_no_horizon() -> None:

@@ -40,7 +40,8 @@ ROWS = """
 create schema shop;
 create table shop.stores as select i::bigint as store_id, case i % 2 when 0 then 'north' else 'south' end as region,
     (i * 100)::int as size from range(1, 5) t(i);
-create table shop.customers as select i::bigint as customer_id, (i % 4 + 1)::bigint as home_store_id,
+create table shop.customers as select i::bigint as customer_id,
+    case when i % 7 > 0 then (i % 4 + 1)::bigint end as home_store_id,
     'c' || i || '@shop.org' as email,
     case i % 4 when 0 then 'gold' when 1 then 'silver' when 2 then 'basic' end as segment,
     'likes ' || i as about, case when i % 5 > 0 then (20 + i)::int end as age, i % 2 = 0 as is_member,
