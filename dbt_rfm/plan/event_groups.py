@@ -24,6 +24,7 @@ MAX_OWN_NUMBERS = 8  # of the event, compared with those of its groups
 MAX_CATEGORIES = 4  # of the event, which make groups of their own
 MAX_PAIRS = 6
 MAX_BELOW = 6  # groups of rows below events
+MAX_SEEN = 16  # pairs of which only is told how often they were there
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,7 @@ class Group:
 
 def groups(scope: Scope, table: Table) -> Iterator[Group]:
     schema = scope.graph.schema
-    columns = _key_columns(scope, table)
-    key = {column: f"k{i}" for i, column in enumerate(columns)}
+    key = own_keys(scope, table)
     ups = schema.parents(table.name)
     for up in ups:
         for down in schema.children(up.parent):
@@ -55,8 +55,7 @@ def groups(scope: Scope, table: Table) -> Iterator[Group]:
             parent = up.parent if child.name == table.name else ""
             yield Group(label, child, (down.child_column,), (key[up.child_column],), parent or label)
     yield from _below(scope, table, key)
-    foreign = foreign_keys(scope, table)
-    categories = columns[len(foreign) :]
+    foreign, categories = foreign_keys(scope, table), _categories(scope, table)
     for name in categories:
         yield Group(f"{table.name}>{name}", table, (name,), (key[name],))
     pairs = [(a, b) for i, a in enumerate(foreign) for b in (*foreign[i + 1 :], *categories)]
@@ -83,8 +82,8 @@ def own_step(scope: Scope, names: Names, table: Table, key: str) -> Step:
     """(example_id, anchor_time, as_of, k0 …, x0 …): keys and numbers of each example's own row."""
     example = sql.column("example_id", "e")
     query = sql.select(example, *(sql.aliased(exp.Max(this=sql.column(c, "e")), c) for c in ("anchor_time", "as_of")))
-    for i, column in enumerate(_key_columns(scope, table)):
-        query = query.select(sql.aliased(sql.the_one(sql.column(column, "o")), f"k{i}"), copy=False)
+    for column, named in own_keys(scope, table).items():
+        query = query.select(sql.aliased(sql.the_one(sql.column(column, "o")), named), copy=False)
     for i, value in enumerate(own_numbers(scope, table, "o")):
         query = query.select(sql.aliased(exp.Max(this=value.expression), f"x{i}"), copy=False)
     query = query.from_(sql.temporary(names.examples, "e"), copy=False)
@@ -94,13 +93,25 @@ def own_step(scope: Scope, names: Names, table: Table, key: str) -> Step:
     return Step(names("own"), query.group_by(example.copy(), copy=False))
 
 
-def _key_columns(scope: Scope, table: Table) -> list[str]:
-    """Columns that events share: foreign keys, then the first categories."""
-    return [*foreign_keys(scope, table), *_categories(scope, table)]
+def own_keys(scope: Scope, table: Table) -> dict[str, str]:
+    """Columns that events share, by what `own` calls them: foreign keys, the first categories, what makes pairs."""
+    paired = [name for pair in pairs_seen(scope, table) for name in pair]
+    columns = dict.fromkeys([*foreign_keys(scope, table), *_categories(scope, table), *paired])
+    return {column: f"k{i}" for i, column in enumerate(columns)}
 
 
 def foreign_keys(scope: Scope, table: Table) -> list[str]:
     return list(dict.fromkeys(link.child_column for link in scope.graph.schema.parents(table.name)))
+
+
+def pairs_seen(scope: Scope, table: Table) -> list[tuple[str, str]]:
+    """Two parents, then a parent and a category. None for a quick answer: each is a sort of rows."""
+    if scope.brief:
+        return []
+    foreign, shared = foreign_keys(scope, table), shared_columns(scope, table)
+    both = [(one, other) for i, one in enumerate(foreign) for other in foreign[i + 1 :]]
+    both += [(one, category) for category in shared[len(foreign) :] for one in foreign]
+    return both[:MAX_SEEN]
 
 
 def shared_columns(scope: Scope, table: Table) -> list[str]:

@@ -18,11 +18,11 @@ from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names, Output, block
-from dbt_rfm.plan.event_flags import flags
+from dbt_rfm.plan.event_flags import COUNTED, flags
 from dbt_rfm.plan.event_groups import Group, groups
 from dbt_rfm.plan.event_outcome import KNOWN_LATEST, KNOWN_MEAN, Outcome
 from dbt_rfm.plan.event_stream import AFTER, History, Stream
-from dbt_rfm.plan.values import FLAG, NUMERICAL, Scope, Value, values_of
+from dbt_rfm.plan.values import NUMERICAL, Scope, Value, values_of
 from dbt_rfm.plan.windows import LookBack
 from dbt_rfm.schema.types import Table
 from dbt_rfm.snapshot import PAST_LABEL, Feature
@@ -91,9 +91,9 @@ class _Outputs:
         outputs = self._counts()
         for i in self.stream.numbers:
             outputs += self._known_share(i) if self.outcome is not None else self._amounts(i, self.values[i])
-        for i in self.stream.flags:
+        for i in (*self.stream.flags, *self.stream.new):
             outputs += self._shares(i) if self.outcome is not None else self._counted(i, self.values[i])
-        if any(value.kind != FLAG for value in self.values):
+        if any(value.kind not in COUNTED for value in self.values):
             outputs += self._last(query)
         return query, outputs
 
@@ -175,13 +175,11 @@ class _Outputs:
 
     def _last(self, query: exp.Select) -> list[Output]:
         """The values of the newest row."""
-        on = [exp.EQ(this=sql.column(g, "l"), expression=sql.column(g, "k")) for g in self.stream.keys]
-        on.append(exp.EQ(this=sql.column("seq", "l"), expression=sql.column("n", "e")))
-        sql.join(query, sql.temporary("numbered", "l"), sql.every(on), side="LEFT")
+        self.stream.join_newest(query, "e", "l")
         shown = [
             (value.label, value.kind, sql.column(f"v{i}", "l"))
             for i, value in enumerate(self.values)
-            if value.kind != FLAG
+            if value.kind not in COUNTED
         ]
         if self.outcome is None:
             return [(self._feature(f"{label}.last", kind), value) for label, kind, value in shown]

@@ -76,7 +76,7 @@ def feature_plan(
     if of_events:
         steps.append(own_step(scope, names, table, key))
         blocks += [*history_blocks(scope, names, table, windows, outcome), moment_block(names)]
-        blocks += () if scope.brief else seen_blocks(scope, names, table, key)
+        blocks += seen_blocks(scope, names, table, key)
     else:
         blocks += sibling_blocks(scope, names, table, key, of_kin)
     of_parents: list[Block] = []

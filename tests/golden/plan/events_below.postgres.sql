@@ -27,60 +27,75 @@ WITH "keyed" AS (
     WHERE
       NOT "g0" IS NULL
   ) AS "m"
-), "numbered" AS (
+), "asked" AS (
+  SELECT
+    "g0",
+    MAX("until") AS "latest"
+  FROM "keyed"
+  GROUP BY
+    "g0"
+), "stream" AS (
   SELECT
     "r1"."region_id" AS "g0",
     CASE WHEN "r0"."ordered_at" IS NULL OR "r1"."created_at" IS NULL THEN NULL ELSE GREATEST("r0"."ordered_at", "r1"."created_at") END AS "t",
-    ROW_NUMBER() OVER (
-      PARTITION BY "r1"."region_id"
-      ORDER BY CASE WHEN "r0"."ordered_at" IS NULL OR "r1"."created_at" IS NULL THEN NULL ELSE GREATEST("r0"."ordered_at", "r1"."created_at") END ASC, pg_temp.rfm_key("r0"."order_id") ASC
-    ) AS "seq"
+    1 AS "place",
+    "r0"."order_id" AS "p0"
   FROM "orders" AS "r0"
   INNER JOIN "customers" AS "r1"
     ON "r1"."customer_id" = "r0"."customer_id"
-  WHERE
-    "r1"."region_id" IN (
-      SELECT
-        "g0"
-      FROM "keyed"
-    )
-    AND CASE WHEN "r0"."ordered_at" IS NULL OR "r1"."created_at" IS NULL THEN NULL ELSE GREATEST("r0"."ordered_at", "r1"."created_at") END <= (
-      SELECT
-        MAX("until")
-      FROM "keyed"
-    )
-), "stream" AS (
-  SELECT
-    "g0",
-    "t",
-    1 AS "place",
-    "seq",
-    "t" AS "happened"
-  FROM "numbered"
+  INNER JOIN "asked" AS "a"
+    ON "r1"."region_id" = "a"."g0"
+    AND CASE WHEN "r0"."ordered_at" IS NULL OR "r1"."created_at" IS NULL THEN NULL ELSE GREATEST("r0"."ordered_at", "r1"."created_at") END <= "a"."latest"
   UNION ALL
   SELECT
     "g0",
     "t",
     "place",
-    CAST(NULL AS BIGINT) AS "seq",
-    CAST(NULL AS TIMESTAMP) AS "happened"
+    NULL AS "p0"
   FROM "moments"
+), "placed" AS (
+  SELECT
+    "s".*,
+    "s"."places" - "s"."moments" AS "seq",
+    CASE WHEN "s"."place" <> 1 THEN "s"."moments" - 1 ELSE "s"."moments" END AS "piece"
+  FROM (
+    SELECT
+      "s".*,
+      ROW_NUMBER() OVER (
+        PARTITION BY "s"."g0"
+        ORDER BY pg_temp.rfm_key("s"."t"), pg_temp.rfm_key("s"."place"), pg_temp.rfm_key("s"."p0")
+      ) AS "places",
+      COUNT(CASE WHEN "s"."place" <> 1 THEN 1 END) OVER (
+        PARTITION BY "s"."g0"
+        ORDER BY pg_temp.rfm_key("s"."t"), pg_temp.rfm_key("s"."place"), pg_temp.rfm_key("s"."p0")
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+      ) AS "moments"
+    FROM "stream" AS "s"
+  ) AS "s"
+), "pieces" AS (
+  SELECT
+    "s"."g0",
+    "s"."piece",
+    MAX(CASE WHEN "s"."place" <> 1 THEN "s"."t" END) AS "t",
+    MAX(CASE WHEN "s"."place" <> 1 THEN "s"."place" END) AS "place",
+    MAX("s"."seq") AS "n",
+    MAX(CASE WHEN "s"."place" = 1 THEN "s"."t" END) AS "happened"
+  FROM "placed" AS "s"
+  GROUP BY
+    "s"."g0",
+    "s"."piece"
 ), "running" AS (
   SELECT
-    "g0",
-    "t",
-    "place",
-    MAX("seq") OVER (
-      PARTITION BY "g0"
-      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
-      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "n",
-    MAX("happened") OVER (
-      PARTITION BY "g0"
-      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
+    "p"."g0",
+    "p"."t",
+    "p"."place",
+    "p"."n",
+    MAX("p"."happened") OVER (
+      PARTITION BY "p"."g0"
+      ORDER BY pg_temp.rfm_key("p"."piece")
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "happened"
-  FROM "stream"
+  FROM "pieces" AS "p"
 )
 SELECT
   "k"."example_id" AS "example_id",

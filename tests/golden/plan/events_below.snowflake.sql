@@ -27,60 +27,72 @@ WITH "KEYED" AS (
     WHERE
       NOT "G0" IS NULL
   ) AS "M"
-), "NUMBERED" AS (
+), "ASKED" AS (
+  SELECT
+    "G0",
+    MAX("UNTIL") AS "LATEST"
+  FROM "KEYED"
+  GROUP BY
+    "G0"
+), "STREAM" AS (
   SELECT
     "R1"."REGION_ID" AS "G0",
     GREATEST("R0"."ORDERED_AT", "R1"."CREATED_AT") AS "T",
-    ROW_NUMBER() OVER (
-      PARTITION BY "R1"."REGION_ID"
-      ORDER BY GREATEST("R0"."ORDERED_AT", "R1"."CREATED_AT") ASC, "R0"."ORDER_ID" ASC
-    ) AS "SEQ"
+    1 AS "PLACE",
+    "R0"."ORDER_ID" AS "P0"
   FROM "orders" AS "R0"
   INNER JOIN "customers" AS "R1"
     ON "R1"."CUSTOMER_ID" = "R0"."CUSTOMER_ID"
-  WHERE
-    "R1"."REGION_ID" IN (
-      SELECT
-        "G0"
-      FROM "KEYED"
-    )
-    AND GREATEST("R0"."ORDERED_AT", "R1"."CREATED_AT") <= (
-      SELECT
-        MAX("UNTIL")
-      FROM "KEYED"
-    )
-), "STREAM" AS (
-  SELECT
-    "G0",
-    "T",
-    1 AS "PLACE",
-    "SEQ",
-    "T" AS "HAPPENED"
-  FROM "NUMBERED"
+  INNER JOIN "ASKED" AS "A"
+    ON "R1"."REGION_ID" = "A"."G0"
+    AND GREATEST("R0"."ORDERED_AT", "R1"."CREATED_AT") <= "A"."LATEST"
   UNION ALL
   SELECT
     "G0",
     "T",
     "PLACE",
-    CAST(NULL AS BIGINT) AS "SEQ",
-    CAST(NULL AS TIMESTAMP_NTZ) AS "HAPPENED"
+    NULL AS "P0"
   FROM "MOMENTS"
+), "PLACED" AS (
+  SELECT
+    "S".*,
+    "S"."PLACES" - "S"."MOMENTS" AS "SEQ",
+    CASE WHEN "S"."PLACE" <> 1 THEN "S"."MOMENTS" - 1 ELSE "S"."MOMENTS" END AS "PIECE"
+  FROM (
+    SELECT
+      "S".*,
+      ROW_NUMBER() OVER (PARTITION BY "S"."G0" ORDER BY "S"."T", "S"."PLACE", "S"."P0") AS "PLACES",
+      COUNT(CASE WHEN "S"."PLACE" <> 1 THEN 1 END) OVER (
+        PARTITION BY "S"."G0"
+        ORDER BY "S"."T", "S"."PLACE", "S"."P0"
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+      ) AS "MOMENTS"
+    FROM "STREAM" AS "S"
+  ) AS "S"
+), "PIECES" AS (
+  SELECT
+    "S"."G0",
+    "S"."PIECE",
+    MAX(CASE WHEN "S"."PLACE" <> 1 THEN "S"."T" END) AS "T",
+    MAX(CASE WHEN "S"."PLACE" <> 1 THEN "S"."PLACE" END) AS "PLACE",
+    MAX("S"."SEQ") AS "N",
+    MAX(CASE WHEN "S"."PLACE" = 1 THEN "S"."T" END) AS "HAPPENED"
+  FROM "PLACED" AS "S"
+  GROUP BY
+    "S"."G0",
+    "S"."PIECE"
 ), "RUNNING" AS (
   SELECT
-    "G0",
-    "T",
-    "PLACE",
-    MAX("SEQ") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
-      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "N",
-    MAX("HAPPENED") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
+    "P"."G0",
+    "P"."T",
+    "P"."PLACE",
+    "P"."N",
+    MAX("P"."HAPPENED") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "HAPPENED"
-  FROM "STREAM"
+  FROM "PIECES" AS "P"
 )
 SELECT
   "K"."EXAMPLE_ID" AS "EXAMPLE_ID",

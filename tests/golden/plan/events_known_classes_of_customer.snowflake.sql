@@ -45,76 +45,89 @@ WITH "KEYED" AS (
     WHERE
       NOT "G0" IS NULL
   ) AS "M"
-), "NUMBERED" AS (
+), "ASKED" AS (
+  SELECT
+    "G0",
+    MAX("UNTIL") AS "LATEST"
+  FROM "KEYED"
+  GROUP BY
+    "G0"
+), "STREAM" AS (
   SELECT
     "R0"."CUSTOMER_ID" AS "G0",
     "R0"."ORDERED_AT" AS "T",
-    ROW_NUMBER() OVER (
-      PARTITION BY "R0"."CUSTOMER_ID"
-      ORDER BY "R0"."ORDERED_AT" ASC, "R0"."ORDER_ID" ASC
-    ) AS "SEQ",
+    1 AS "PLACE",
+    "R0"."ORDER_ID" AS "P0",
     CAST("R0"."STATUS" AS VARCHAR) AS "V0",
     CASE WHEN CAST("R0"."STATUS" AS VARCHAR) = 'paid' THEN 1 END AS "V1",
     CASE WHEN CAST("R0"."STATUS" AS VARCHAR) = 'it\'s lost' THEN 1 END AS "V2"
   FROM "orders" AS "R0"
+  INNER JOIN "ASKED" AS "A"
+    ON "R0"."CUSTOMER_ID" = "A"."G0" AND "R0"."ORDERED_AT" <= "A"."LATEST"
   WHERE
-    "R0"."CUSTOMER_ID" IN (
-      SELECT
-        "G0"
-      FROM "KEYED"
-    )
-    AND "R0"."ORDERED_AT" <= (
-      SELECT
-        MAX("UNTIL")
-      FROM "KEYED"
-    )
-    AND NOT CAST("R0"."STATUS" AS VARCHAR) IS NULL
-), "STREAM" AS (
-  SELECT
-    "G0",
-    "T",
-    1 AS "PLACE",
-    "SEQ",
-    "T" AS "HAPPENED",
-    "V1",
-    "V2"
-  FROM "NUMBERED"
+    NOT CAST("R0"."STATUS" AS VARCHAR) IS NULL
   UNION ALL
   SELECT
     "G0",
     "T",
     "PLACE",
-    CAST(NULL AS BIGINT) AS "SEQ",
-    CAST(NULL AS TIMESTAMP_NTZ) AS "HAPPENED",
-    CAST(NULL AS INT) AS "V1",
-    CAST(NULL AS INT) AS "V2"
+    NULL AS "P0",
+    NULL AS "V0",
+    NULL AS "V1",
+    NULL AS "V2"
   FROM "MOMENTS"
+), "PLACED" AS (
+  SELECT
+    "S".*,
+    "S"."PLACES" - "S"."MOMENTS" AS "SEQ",
+    CASE WHEN "S"."PLACE" <> 1 THEN "S"."MOMENTS" - 1 ELSE "S"."MOMENTS" END AS "PIECE"
+  FROM (
+    SELECT
+      "S".*,
+      ROW_NUMBER() OVER (PARTITION BY "S"."G0" ORDER BY "S"."T", "S"."PLACE", "S"."P0") AS "PLACES",
+      COUNT(CASE WHEN "S"."PLACE" <> 1 THEN 1 END) OVER (
+        PARTITION BY "S"."G0"
+        ORDER BY "S"."T", "S"."PLACE", "S"."P0"
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+      ) AS "MOMENTS"
+    FROM "STREAM" AS "S"
+  ) AS "S"
+), "PIECES" AS (
+  SELECT
+    "S"."G0",
+    "S"."PIECE",
+    MAX(CASE WHEN "S"."PLACE" <> 1 THEN "S"."T" END) AS "T",
+    MAX(CASE WHEN "S"."PLACE" <> 1 THEN "S"."PLACE" END) AS "PLACE",
+    MAX("S"."SEQ") AS "N",
+    MAX(CASE WHEN "S"."PLACE" = 1 THEN "S"."T" END) AS "HAPPENED",
+    SUM("S"."V1") AS "S1",
+    SUM("S"."V2") AS "S2"
+  FROM "PLACED" AS "S"
+  GROUP BY
+    "S"."G0",
+    "S"."PIECE"
 ), "RUNNING" AS (
   SELECT
-    "G0",
-    "T",
-    "PLACE",
-    MAX("SEQ") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
-      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "N",
-    MAX("HAPPENED") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
+    "P"."G0",
+    "P"."T",
+    "P"."PLACE",
+    "P"."N",
+    MAX("P"."HAPPENED") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "HAPPENED",
-    SUM("V1") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
+    SUM("P"."S1") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "S1",
-    SUM("V2") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
+    SUM("P"."S2") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "S2"
-  FROM "STREAM"
+  FROM "PIECES" AS "P"
 )
 SELECT
   "K"."EXAMPLE_ID" AS "EXAMPLE_ID",
@@ -151,7 +164,7 @@ LEFT JOIN "RUNNING" AS "B1"
   ON "B1"."G0" = "K"."G0" AND "B1"."T" = "K"."B1" AND "B1"."PLACE" = 2
 LEFT JOIN "RUNNING" AS "B2"
   ON "B2"."G0" = "K"."G0" AND "B2"."T" = "K"."B2" AND "B2"."PLACE" = 2
-LEFT JOIN "NUMBERED" AS "L"
-  ON "L"."G0" = "K"."G0" AND "L"."SEQ" = "E"."N"
+LEFT JOIN "PLACED" AS "L"
+  ON "L"."G0" = "K"."G0" AND "L"."SEQ" = "E"."N" AND "L"."PLACE" = 1
 ORDER BY
   "K"."EXAMPLE_ID"

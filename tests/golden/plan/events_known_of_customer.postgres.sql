@@ -45,82 +45,100 @@ WITH "keyed" AS (
     WHERE
       NOT "g0" IS NULL
   ) AS "m"
-), "numbered" AS (
+), "asked" AS (
+  SELECT
+    "g0",
+    MAX("until") AS "latest"
+  FROM "keyed"
+  GROUP BY
+    "g0"
+), "stream" AS (
   SELECT
     "r0"."customer_id" AS "g0",
     "r0"."ordered_at" AS "t",
-    ROW_NUMBER() OVER (
-      PARTITION BY "r0"."customer_id"
-      ORDER BY pg_temp.rfm_key("r0"."ordered_at") ASC, pg_temp.rfm_key("r0"."order_id") ASC
-    ) AS "seq",
+    1 AS "place",
+    "r0"."order_id" AS "p0",
     NULLIF(CAST("r0"."amount" AS DOUBLE PRECISION), CAST('NaN' AS DOUBLE PRECISION)) AS "v0"
   FROM "orders" AS "r0"
+  INNER JOIN "asked" AS "a"
+    ON "r0"."customer_id" = "a"."g0" AND "r0"."ordered_at" <= "a"."latest"
   WHERE
-    "r0"."customer_id" IN (
-      SELECT
-        "g0"
-      FROM "keyed"
-    )
-    AND "r0"."ordered_at" <= (
-      SELECT
-        MAX("until")
-      FROM "keyed"
-    )
-    AND NOT NULLIF(CAST("r0"."amount" AS DOUBLE PRECISION), CAST('NaN' AS DOUBLE PRECISION)) IS NULL
-), "stream" AS (
-  SELECT
-    "g0",
-    "t",
-    1 AS "place",
-    "seq",
-    "t" AS "happened",
-    "v0"
-  FROM "numbered"
+    NOT NULLIF(CAST("r0"."amount" AS DOUBLE PRECISION), CAST('NaN' AS DOUBLE PRECISION)) IS NULL
   UNION ALL
   SELECT
     "g0",
     "t",
     "place",
-    CAST(NULL AS BIGINT) AS "seq",
-    CAST(NULL AS TIMESTAMP) AS "happened",
-    CAST(NULL AS DOUBLE PRECISION) AS "v0"
+    NULL AS "p0",
+    NULL AS "v0"
   FROM "moments"
+), "placed" AS (
+  SELECT
+    "s".*,
+    "s"."places" - "s"."moments" AS "seq",
+    CASE WHEN "s"."place" <> 1 THEN "s"."moments" - 1 ELSE "s"."moments" END AS "piece"
+  FROM (
+    SELECT
+      "s".*,
+      ROW_NUMBER() OVER (
+        PARTITION BY "s"."g0"
+        ORDER BY pg_temp.rfm_key("s"."t"), pg_temp.rfm_key("s"."place"), pg_temp.rfm_key("s"."p0")
+      ) AS "places",
+      COUNT(CASE WHEN "s"."place" <> 1 THEN 1 END) OVER (
+        PARTITION BY "s"."g0"
+        ORDER BY pg_temp.rfm_key("s"."t"), pg_temp.rfm_key("s"."place"), pg_temp.rfm_key("s"."p0")
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+      ) AS "moments"
+    FROM "stream" AS "s"
+  ) AS "s"
+), "pieces" AS (
+  SELECT
+    "s"."g0",
+    "s"."piece",
+    MAX(CASE WHEN "s"."place" <> 1 THEN "s"."t" END) AS "t",
+    MAX(CASE WHEN "s"."place" <> 1 THEN "s"."place" END) AS "place",
+    MAX("s"."seq") AS "n",
+    MAX(CASE WHEN "s"."place" = 1 THEN "s"."t" END) AS "happened",
+    SUM("s"."v0") AS "s0",
+    COUNT("s"."v0") AS "c0",
+    SUM("s"."v0" * "s"."v0") AS "q0",
+    MAX("s"."v0") AS "hi0"
+  FROM "placed" AS "s"
+  GROUP BY
+    "s"."g0",
+    "s"."piece"
 ), "running" AS (
   SELECT
-    "g0",
-    "t",
-    "place",
-    MAX("seq") OVER (
-      PARTITION BY "g0"
-      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
-      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "n",
-    MAX("happened") OVER (
-      PARTITION BY "g0"
-      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
+    "p"."g0",
+    "p"."t",
+    "p"."place",
+    "p"."n",
+    MAX("p"."happened") OVER (
+      PARTITION BY "p"."g0"
+      ORDER BY pg_temp.rfm_key("p"."piece")
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "happened",
-    SUM("v0") OVER (
-      PARTITION BY "g0"
-      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
+    MAX("p"."hi0") OVER (
+      PARTITION BY "p"."g0"
+      ORDER BY pg_temp.rfm_key("p"."piece")
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS "hi0",
+    SUM("p"."s0") OVER (
+      PARTITION BY "p"."g0"
+      ORDER BY pg_temp.rfm_key("p"."piece")
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "s0",
-    COUNT("v0") OVER (
-      PARTITION BY "g0"
-      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
+    SUM("p"."c0") OVER (
+      PARTITION BY "p"."g0"
+      ORDER BY pg_temp.rfm_key("p"."piece")
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "c0",
-    SUM("v0" * "v0") OVER (
-      PARTITION BY "g0"
-      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
+    SUM("p"."q0") OVER (
+      PARTITION BY "p"."g0"
+      ORDER BY pg_temp.rfm_key("p"."piece")
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "q0",
-    MAX("v0") OVER (
-      PARTITION BY "g0"
-      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
-      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "hi0"
-  FROM "stream"
+    ) AS "q0"
+  FROM "pieces" AS "p"
 )
 SELECT
   "k"."example_id" AS "example_id",
@@ -171,7 +189,7 @@ LEFT JOIN "running" AS "b1"
   ON "b1"."g0" = "k"."g0" AND "b1"."t" = "k"."b1" AND "b1"."place" = 2
 LEFT JOIN "running" AS "b2"
   ON "b2"."g0" = "k"."g0" AND "b2"."t" = "k"."b2" AND "b2"."place" = 2
-LEFT JOIN "numbered" AS "l"
-  ON "l"."g0" = "k"."g0" AND "l"."seq" = "e"."n"
+LEFT JOIN "placed" AS "l"
+  ON "l"."g0" = "k"."g0" AND "l"."seq" = "e"."n" AND "l"."place" = 1
 ORDER BY
   pg_temp.rfm_key("k"."example_id")

@@ -45,82 +45,97 @@ WITH "KEYED" AS (
     WHERE
       NOT "G0" IS NULL
   ) AS "M"
-), "NUMBERED" AS (
+), "ASKED" AS (
+  SELECT
+    "G0",
+    MAX("UNTIL") AS "LATEST"
+  FROM "KEYED"
+  GROUP BY
+    "G0"
+), "STREAM" AS (
   SELECT
     "R0"."CUSTOMER_ID" AS "G0",
     "R0"."ORDERED_AT" AS "T",
-    ROW_NUMBER() OVER (
-      PARTITION BY "R0"."CUSTOMER_ID"
-      ORDER BY "R0"."ORDERED_AT" ASC, "R0"."ORDER_ID" ASC
-    ) AS "SEQ",
+    1 AS "PLACE",
+    "R0"."ORDER_ID" AS "P0",
     NULLIF(CAST("R0"."AMOUNT" AS DOUBLE), CAST('NaN' AS DOUBLE)) AS "V0"
   FROM "orders" AS "R0"
+  INNER JOIN "ASKED" AS "A"
+    ON "R0"."CUSTOMER_ID" = "A"."G0" AND "R0"."ORDERED_AT" <= "A"."LATEST"
   WHERE
-    "R0"."CUSTOMER_ID" IN (
-      SELECT
-        "G0"
-      FROM "KEYED"
-    )
-    AND "R0"."ORDERED_AT" <= (
-      SELECT
-        MAX("UNTIL")
-      FROM "KEYED"
-    )
-    AND NOT NULLIF(CAST("R0"."AMOUNT" AS DOUBLE), CAST('NaN' AS DOUBLE)) IS NULL
-), "STREAM" AS (
-  SELECT
-    "G0",
-    "T",
-    1 AS "PLACE",
-    "SEQ",
-    "T" AS "HAPPENED",
-    "V0"
-  FROM "NUMBERED"
+    NOT NULLIF(CAST("R0"."AMOUNT" AS DOUBLE), CAST('NaN' AS DOUBLE)) IS NULL
   UNION ALL
   SELECT
     "G0",
     "T",
     "PLACE",
-    CAST(NULL AS BIGINT) AS "SEQ",
-    CAST(NULL AS TIMESTAMP_NTZ) AS "HAPPENED",
-    CAST(NULL AS DOUBLE) AS "V0"
+    NULL AS "P0",
+    NULL AS "V0"
   FROM "MOMENTS"
+), "PLACED" AS (
+  SELECT
+    "S".*,
+    "S"."PLACES" - "S"."MOMENTS" AS "SEQ",
+    CASE WHEN "S"."PLACE" <> 1 THEN "S"."MOMENTS" - 1 ELSE "S"."MOMENTS" END AS "PIECE"
+  FROM (
+    SELECT
+      "S".*,
+      ROW_NUMBER() OVER (PARTITION BY "S"."G0" ORDER BY "S"."T", "S"."PLACE", "S"."P0") AS "PLACES",
+      COUNT(CASE WHEN "S"."PLACE" <> 1 THEN 1 END) OVER (
+        PARTITION BY "S"."G0"
+        ORDER BY "S"."T", "S"."PLACE", "S"."P0"
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+      ) AS "MOMENTS"
+    FROM "STREAM" AS "S"
+  ) AS "S"
+), "PIECES" AS (
+  SELECT
+    "S"."G0",
+    "S"."PIECE",
+    MAX(CASE WHEN "S"."PLACE" <> 1 THEN "S"."T" END) AS "T",
+    MAX(CASE WHEN "S"."PLACE" <> 1 THEN "S"."PLACE" END) AS "PLACE",
+    MAX("S"."SEQ") AS "N",
+    MAX(CASE WHEN "S"."PLACE" = 1 THEN "S"."T" END) AS "HAPPENED",
+    SUM("S"."V0") AS "S0",
+    COUNT("S"."V0") AS "C0",
+    SUM("S"."V0" * "S"."V0") AS "Q0",
+    MAX("S"."V0") AS "HI0"
+  FROM "PLACED" AS "S"
+  GROUP BY
+    "S"."G0",
+    "S"."PIECE"
 ), "RUNNING" AS (
   SELECT
-    "G0",
-    "T",
-    "PLACE",
-    MAX("SEQ") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
-      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "N",
-    MAX("HAPPENED") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
+    "P"."G0",
+    "P"."T",
+    "P"."PLACE",
+    "P"."N",
+    MAX("P"."HAPPENED") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "HAPPENED",
-    SUM("V0") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
+    MAX("P"."HI0") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS "HI0",
+    SUM("P"."S0") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "S0",
-    COUNT("V0") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
+    SUM("P"."C0") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "C0",
-    SUM("V0" * "V0") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
+    SUM("P"."Q0") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "Q0",
-    MAX("V0") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
-      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "HI0"
-  FROM "STREAM"
+    ) AS "Q0"
+  FROM "PIECES" AS "P"
 )
 SELECT
   "K"."EXAMPLE_ID" AS "EXAMPLE_ID",
@@ -171,7 +186,7 @@ LEFT JOIN "RUNNING" AS "B1"
   ON "B1"."G0" = "K"."G0" AND "B1"."T" = "K"."B1" AND "B1"."PLACE" = 2
 LEFT JOIN "RUNNING" AS "B2"
   ON "B2"."G0" = "K"."G0" AND "B2"."T" = "K"."B2" AND "B2"."PLACE" = 2
-LEFT JOIN "NUMBERED" AS "L"
-  ON "L"."G0" = "K"."G0" AND "L"."SEQ" = "E"."N"
+LEFT JOIN "PLACED" AS "L"
+  ON "L"."G0" = "K"."G0" AND "L"."SEQ" = "E"."N" AND "L"."PLACE" = 1
 ORDER BY
   "K"."EXAMPLE_ID"

@@ -45,112 +45,152 @@ WITH "keyed" AS (
     WHERE
       NOT "g0" IS NULL
   ) AS "m"
-), "numbered" AS (
+), "asked" AS (
+  SELECT
+    "g0",
+    MAX("until") AS "latest"
+  FROM "keyed"
+  GROUP BY
+    "g0"
+), "stream" AS (
   SELECT
     "r0"."customer_id" AS "g0",
     "r0"."ordered_at" AS "t",
-    ROW_NUMBER() OVER (
-      PARTITION BY "r0"."customer_id"
-      ORDER BY pg_temp.rfm_key("r0"."ordered_at") ASC, pg_temp.rfm_key("r0"."order_id") ASC
-    ) AS "seq",
+    1 AS "place",
+    "r0"."order_id" AS "p0",
     CASE WHEN CAST("r0"."status" AS TEXT) = 'a' THEN 1 END AS "v0",
     CASE WHEN CAST("r0"."status" AS TEXT) = 'b' THEN 1 END AS "v1",
     CASE WHEN CAST("r0"."status" AS TEXT) = 'o''c' THEN 1 END AS "v2",
-    CASE
-      WHEN NOT "r0"."region_id" IS NULL
-      AND ROW_NUMBER() OVER (
-        PARTITION BY "r0"."customer_id", "r0"."region_id"
-        ORDER BY pg_temp.rfm_key("r0"."ordered_at") ASC, pg_temp.rfm_key("r0"."order_id") ASC
-      ) = 1
-      THEN 1
-    END AS "v3",
-    CASE
-      WHEN NOT "r0"."status" IS NULL
-      AND ROW_NUMBER() OVER (
-        PARTITION BY "r0"."customer_id", "r0"."status"
-        ORDER BY pg_temp.rfm_key("r0"."ordered_at") ASC, pg_temp.rfm_key("r0"."order_id") ASC
-      ) = 1
-      THEN 1
-    END AS "v4"
+    "r0"."region_id" AS "v3",
+    "r0"."status" AS "v4"
   FROM "orders" AS "r0"
-  WHERE
-    "r0"."customer_id" IN (
-      SELECT
-        "g0"
-      FROM "keyed"
-    )
-    AND "r0"."ordered_at" <= (
-      SELECT
-        MAX("until")
-      FROM "keyed"
-    )
-), "stream" AS (
-  SELECT
-    "g0",
-    "t",
-    1 AS "place",
-    "seq",
-    "t" AS "happened",
-    "v0",
-    "v1",
-    "v2",
-    "v3",
-    "v4"
-  FROM "numbered"
+  INNER JOIN "asked" AS "a"
+    ON "r0"."customer_id" = "a"."g0" AND "r0"."ordered_at" <= "a"."latest"
   UNION ALL
   SELECT
     "g0",
     "t",
     "place",
-    CAST(NULL AS BIGINT) AS "seq",
-    CAST(NULL AS TIMESTAMP) AS "happened",
-    CAST(NULL AS INT) AS "v0",
-    CAST(NULL AS INT) AS "v1",
-    CAST(NULL AS INT) AS "v2",
-    CAST(NULL AS INT) AS "v3",
-    CAST(NULL AS INT) AS "v4"
+    NULL AS "p0",
+    NULL AS "v0",
+    NULL AS "v1",
+    NULL AS "v2",
+    NULL AS "v3",
+    NULL AS "v4"
   FROM "moments"
+), "placed" AS (
+  SELECT
+    "s".*,
+    "s"."places" - "s"."moments" AS "seq",
+    CASE WHEN "s"."place" <> 1 THEN "s"."moments" - 1 ELSE "s"."moments" END AS "piece"
+  FROM (
+    SELECT
+      "s".*,
+      ROW_NUMBER() OVER (
+        PARTITION BY "s"."g0"
+        ORDER BY pg_temp.rfm_key("s"."t"), pg_temp.rfm_key("s"."place"), pg_temp.rfm_key("s"."p0")
+      ) AS "places",
+      COUNT(CASE WHEN "s"."place" <> 1 THEN 1 END) OVER (
+        PARTITION BY "s"."g0"
+        ORDER BY pg_temp.rfm_key("s"."t"), pg_temp.rfm_key("s"."place"), pg_temp.rfm_key("s"."p0")
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+      ) AS "moments"
+    FROM "stream" AS "s"
+  ) AS "s"
+), "pieces" AS (
+  SELECT
+    "s"."g0",
+    "s"."piece",
+    MAX(CASE WHEN "s"."place" <> 1 THEN "s"."t" END) AS "t",
+    MAX(CASE WHEN "s"."place" <> 1 THEN "s"."place" END) AS "place",
+    MAX("s"."seq") AS "n",
+    MAX(CASE WHEN "s"."place" = 1 THEN "s"."t" END) AS "happened",
+    SUM("s"."v0") AS "s0",
+    SUM("s"."v1") AS "s1",
+    SUM("s"."v2") AS "s2"
+  FROM "placed" AS "s"
+  GROUP BY
+    "s"."g0",
+    "s"."piece"
+), "firsts3" AS (
+  SELECT
+    "f"."g0",
+    "f"."piece",
+    COUNT(*) AS "s3"
+  FROM (
+    SELECT
+      "s"."g0",
+      MIN("s"."piece") AS "piece"
+    FROM "placed" AS "s"
+    WHERE
+      NOT "s"."v3" IS NULL
+    GROUP BY
+      "s"."g0",
+      "s"."v3"
+  ) AS "f"
+  GROUP BY
+    "f"."g0",
+    "f"."piece"
+), "firsts4" AS (
+  SELECT
+    "f"."g0",
+    "f"."piece",
+    COUNT(*) AS "s4"
+  FROM (
+    SELECT
+      "s"."g0",
+      MIN("s"."piece") AS "piece"
+    FROM "placed" AS "s"
+    WHERE
+      NOT "s"."v4" IS NULL
+    GROUP BY
+      "s"."g0",
+      "s"."v4"
+  ) AS "f"
+  GROUP BY
+    "f"."g0",
+    "f"."piece"
 ), "running" AS (
   SELECT
-    "g0",
-    "t",
-    "place",
-    MAX("seq") OVER (
-      PARTITION BY "g0"
-      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
-      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "n",
-    MAX("happened") OVER (
-      PARTITION BY "g0"
-      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
+    "p"."g0",
+    "p"."t",
+    "p"."place",
+    "p"."n",
+    MAX("p"."happened") OVER (
+      PARTITION BY "p"."g0"
+      ORDER BY pg_temp.rfm_key("p"."piece")
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "happened",
-    SUM("v0") OVER (
-      PARTITION BY "g0"
-      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
+    SUM("p"."s0") OVER (
+      PARTITION BY "p"."g0"
+      ORDER BY pg_temp.rfm_key("p"."piece")
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "s0",
-    SUM("v1") OVER (
-      PARTITION BY "g0"
-      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
+    SUM("p"."s1") OVER (
+      PARTITION BY "p"."g0"
+      ORDER BY pg_temp.rfm_key("p"."piece")
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "s1",
-    SUM("v2") OVER (
-      PARTITION BY "g0"
-      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
+    SUM("p"."s2") OVER (
+      PARTITION BY "p"."g0"
+      ORDER BY pg_temp.rfm_key("p"."piece")
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "s2",
-    SUM("v3") OVER (
-      PARTITION BY "g0"
-      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
+    SUM("f3"."s3") OVER (
+      PARTITION BY "p"."g0"
+      ORDER BY pg_temp.rfm_key("p"."piece")
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "s3",
-    SUM("v4") OVER (
-      PARTITION BY "g0"
-      ORDER BY pg_temp.rfm_key("t"), pg_temp.rfm_key("place"), pg_temp.rfm_key("seq")
+    SUM("f4"."s4") OVER (
+      PARTITION BY "p"."g0"
+      ORDER BY pg_temp.rfm_key("p"."piece")
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "s4"
-  FROM "stream"
+  FROM "pieces" AS "p"
+  LEFT JOIN "firsts3" AS "f3"
+    ON "f3"."g0" = "p"."g0" AND "f3"."piece" = "p"."piece"
+  LEFT JOIN "firsts4" AS "f4"
+    ON "f4"."g0" = "p"."g0" AND "f4"."piece" = "p"."piece"
 )
 SELECT
   "k"."example_id" AS "example_id",

@@ -45,112 +45,149 @@ WITH "KEYED" AS (
     WHERE
       NOT "G0" IS NULL
   ) AS "M"
-), "NUMBERED" AS (
+), "ASKED" AS (
+  SELECT
+    "G0",
+    MAX("UNTIL") AS "LATEST"
+  FROM "KEYED"
+  GROUP BY
+    "G0"
+), "STREAM" AS (
   SELECT
     "R0"."CUSTOMER_ID" AS "G0",
     "R0"."ORDERED_AT" AS "T",
-    ROW_NUMBER() OVER (
-      PARTITION BY "R0"."CUSTOMER_ID"
-      ORDER BY "R0"."ORDERED_AT" ASC, "R0"."ORDER_ID" ASC
-    ) AS "SEQ",
+    1 AS "PLACE",
+    "R0"."ORDER_ID" AS "P0",
     CASE WHEN CAST("R0"."STATUS" AS VARCHAR) = 'a' THEN 1 END AS "V0",
     CASE WHEN CAST("R0"."STATUS" AS VARCHAR) = 'b' THEN 1 END AS "V1",
     CASE WHEN CAST("R0"."STATUS" AS VARCHAR) = 'o\'c' THEN 1 END AS "V2",
-    CASE
-      WHEN NOT "R0"."REGION_ID" IS NULL
-      AND ROW_NUMBER() OVER (
-        PARTITION BY "R0"."CUSTOMER_ID", "R0"."REGION_ID"
-        ORDER BY "R0"."ORDERED_AT" ASC, "R0"."ORDER_ID" ASC
-      ) = 1
-      THEN 1
-    END AS "V3",
-    CASE
-      WHEN NOT "R0"."STATUS" IS NULL
-      AND ROW_NUMBER() OVER (
-        PARTITION BY "R0"."CUSTOMER_ID", "R0"."STATUS"
-        ORDER BY "R0"."ORDERED_AT" ASC, "R0"."ORDER_ID" ASC
-      ) = 1
-      THEN 1
-    END AS "V4"
+    "R0"."REGION_ID" AS "V3",
+    "R0"."STATUS" AS "V4"
   FROM "orders" AS "R0"
-  WHERE
-    "R0"."CUSTOMER_ID" IN (
-      SELECT
-        "G0"
-      FROM "KEYED"
-    )
-    AND "R0"."ORDERED_AT" <= (
-      SELECT
-        MAX("UNTIL")
-      FROM "KEYED"
-    )
-), "STREAM" AS (
-  SELECT
-    "G0",
-    "T",
-    1 AS "PLACE",
-    "SEQ",
-    "T" AS "HAPPENED",
-    "V0",
-    "V1",
-    "V2",
-    "V3",
-    "V4"
-  FROM "NUMBERED"
+  INNER JOIN "ASKED" AS "A"
+    ON "R0"."CUSTOMER_ID" = "A"."G0" AND "R0"."ORDERED_AT" <= "A"."LATEST"
   UNION ALL
   SELECT
     "G0",
     "T",
     "PLACE",
-    CAST(NULL AS BIGINT) AS "SEQ",
-    CAST(NULL AS TIMESTAMP_NTZ) AS "HAPPENED",
-    CAST(NULL AS INT) AS "V0",
-    CAST(NULL AS INT) AS "V1",
-    CAST(NULL AS INT) AS "V2",
-    CAST(NULL AS INT) AS "V3",
-    CAST(NULL AS INT) AS "V4"
+    NULL AS "P0",
+    NULL AS "V0",
+    NULL AS "V1",
+    NULL AS "V2",
+    NULL AS "V3",
+    NULL AS "V4"
   FROM "MOMENTS"
+), "PLACED" AS (
+  SELECT
+    "S".*,
+    "S"."PLACES" - "S"."MOMENTS" AS "SEQ",
+    CASE WHEN "S"."PLACE" <> 1 THEN "S"."MOMENTS" - 1 ELSE "S"."MOMENTS" END AS "PIECE"
+  FROM (
+    SELECT
+      "S".*,
+      ROW_NUMBER() OVER (PARTITION BY "S"."G0" ORDER BY "S"."T", "S"."PLACE", "S"."P0") AS "PLACES",
+      COUNT(CASE WHEN "S"."PLACE" <> 1 THEN 1 END) OVER (
+        PARTITION BY "S"."G0"
+        ORDER BY "S"."T", "S"."PLACE", "S"."P0"
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+      ) AS "MOMENTS"
+    FROM "STREAM" AS "S"
+  ) AS "S"
+), "PIECES" AS (
+  SELECT
+    "S"."G0",
+    "S"."PIECE",
+    MAX(CASE WHEN "S"."PLACE" <> 1 THEN "S"."T" END) AS "T",
+    MAX(CASE WHEN "S"."PLACE" <> 1 THEN "S"."PLACE" END) AS "PLACE",
+    MAX("S"."SEQ") AS "N",
+    MAX(CASE WHEN "S"."PLACE" = 1 THEN "S"."T" END) AS "HAPPENED",
+    SUM("S"."V0") AS "S0",
+    SUM("S"."V1") AS "S1",
+    SUM("S"."V2") AS "S2"
+  FROM "PLACED" AS "S"
+  GROUP BY
+    "S"."G0",
+    "S"."PIECE"
+), "FIRSTS3" AS (
+  SELECT
+    "F"."G0",
+    "F"."PIECE",
+    COUNT(*) AS "S3"
+  FROM (
+    SELECT
+      "S"."G0",
+      MIN("S"."PIECE") AS "PIECE"
+    FROM "PLACED" AS "S"
+    WHERE
+      NOT "S"."V3" IS NULL
+    GROUP BY
+      "S"."G0",
+      "S"."V3"
+  ) AS "F"
+  GROUP BY
+    "F"."G0",
+    "F"."PIECE"
+), "FIRSTS4" AS (
+  SELECT
+    "F"."G0",
+    "F"."PIECE",
+    COUNT(*) AS "S4"
+  FROM (
+    SELECT
+      "S"."G0",
+      MIN("S"."PIECE") AS "PIECE"
+    FROM "PLACED" AS "S"
+    WHERE
+      NOT "S"."V4" IS NULL
+    GROUP BY
+      "S"."G0",
+      "S"."V4"
+  ) AS "F"
+  GROUP BY
+    "F"."G0",
+    "F"."PIECE"
 ), "RUNNING" AS (
   SELECT
-    "G0",
-    "T",
-    "PLACE",
-    MAX("SEQ") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
-      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS "N",
-    MAX("HAPPENED") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
+    "P"."G0",
+    "P"."T",
+    "P"."PLACE",
+    "P"."N",
+    MAX("P"."HAPPENED") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "HAPPENED",
-    SUM("V0") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
+    SUM("P"."S0") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "S0",
-    SUM("V1") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
+    SUM("P"."S1") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "S1",
-    SUM("V2") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
+    SUM("P"."S2") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "S2",
-    SUM("V3") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
+    SUM("F3"."S3") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "S3",
-    SUM("V4") OVER (
-      PARTITION BY "G0"
-      ORDER BY "T", "PLACE", "SEQ"
+    SUM("F4"."S4") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "S4"
-  FROM "STREAM"
+  FROM "PIECES" AS "P"
+  LEFT JOIN "FIRSTS3" AS "F3"
+    ON "F3"."G0" = "P"."G0" AND "F3"."PIECE" = "P"."PIECE"
+  LEFT JOIN "FIRSTS4" AS "F4"
+    ON "F4"."G0" = "P"."G0" AND "F4"."PIECE" = "P"."PIECE"
 )
 SELECT
   "K"."EXAMPLE_ID" AS "EXAMPLE_ID",

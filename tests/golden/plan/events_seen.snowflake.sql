@@ -1,50 +1,28 @@
-WITH "SEEN" AS (
+WITH "ASKED" AS (
+  SELECT
+    "K0" AS "G0",
+    "K1" AS "G1",
+    MAX("AS_OF") AS "LATEST"
+  FROM "RFM_OWN_X"
+  GROUP BY
+    "K0",
+    "K1"
+), "SEEN" AS (
   SELECT
     "R0"."ORDER_ID" AS "ENTITY",
     "R0"."ORDERED_AT" AS "T",
-    CASE
-      WHEN NOT "R0"."CUSTOMER_ID" IS NULL AND NOT "R0"."REGION_ID" IS NULL
-      THEN CAST((
-        RANK() OVER (PARTITION BY "R0"."CUSTOMER_ID", "R0"."REGION_ID" ORDER BY "R0"."ORDERED_AT") - 1
-      ) AS DOUBLE)
-    END AS "N0",
-    CASE
-      WHEN NOT "R0"."CUSTOMER_ID" IS NULL AND NOT "R0"."STATUS" IS NULL
-      THEN CAST((
-        RANK() OVER (PARTITION BY "R0"."CUSTOMER_ID", "R0"."STATUS" ORDER BY "R0"."ORDERED_AT") - 1
-      ) AS DOUBLE)
-    END AS "N1",
-    CASE
-      WHEN NOT "R0"."REGION_ID" IS NULL AND NOT "R0"."STATUS" IS NULL
-      THEN CAST((
-        RANK() OVER (PARTITION BY "R0"."REGION_ID", "R0"."STATUS" ORDER BY "R0"."ORDERED_AT") - 1
-      ) AS DOUBLE)
-    END AS "N2"
+    CAST((
+      RANK() OVER (PARTITION BY "R0"."CUSTOMER_ID", "R0"."REGION_ID" ORDER BY "R0"."ORDERED_AT") - 1
+    ) AS DOUBLE) AS "N"
   FROM "orders" AS "R0"
-  WHERE
-    "R0"."ORDERED_AT" <= (
-      SELECT
-        MAX("AS_OF")
-      FROM "RFM_OWN_X"
-    )
-    AND (
-      "R0"."CUSTOMER_ID" IN (
-        SELECT
-          "K0"
-        FROM "RFM_OWN_X"
-      )
-      OR "R0"."REGION_ID" IN (
-        SELECT
-          "K1"
-        FROM "RFM_OWN_X"
-      )
-    )
+  INNER JOIN "ASKED" AS "A"
+    ON "R0"."CUSTOMER_ID" = "A"."G0"
+    AND "R0"."REGION_ID" = "A"."G1"
+    AND "R0"."ORDERED_AT" <= "A"."LATEST"
 )
 SELECT
   "E"."EXAMPLE_ID" AS "EXAMPLE_ID",
-  MAX("S"."N0") AS "F0",
-  MAX("S"."N1") AS "F1",
-  MAX("S"."N2") AS "F2"
+  MAX("S"."N") AS "F0"
 FROM "RFM_EXAMPLES_X" AS "E"
 LEFT JOIN "SEEN" AS "S"
   ON "S"."ENTITY" = "E"."ENTITY" AND "S"."T" <= "E"."AS_OF"

@@ -19,7 +19,7 @@ from dbt_rfm.collect.snapshots import collect
 from dbt_rfm.options import Options
 from dbt_rfm.plan.agreements import MAX_AGREEMENTS
 from dbt_rfm.plan.event_flags import MAX_FREQUENT, MAX_NEW
-from dbt_rfm.plan.event_seen import MAX_SEEN
+from dbt_rfm.plan.event_groups import MAX_SEEN
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.schema.types import RelationalSchema, Table

@@ -44,7 +44,7 @@ def plans(graph: Graph) -> dict[str, exp.Expression]:
     classes = {b.name: b.select for b in history_blocks(hidden, NAMES, orders, look_backs(None), told)}
     customers = graph.schema.table("customers")
     blocks |= {b.name: b.select for b in history_blocks(Scope(graph), NAMES, customers, look_backs(None), None)}
-    own, (seen,) = own_block(scope, NAMES, orders, "order_id"), seen_blocks(scope, NAMES, orders, "order_id")
+    own, (seen, *_) = own_block(scope, NAMES, orders, "order_id"), seen_blocks(scope, NAMES, orders, "order_id")
     assert own
     return {
         "events_labels": event_labels_select(task, graph, at, delay),
