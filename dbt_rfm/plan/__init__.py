@@ -9,7 +9,7 @@ Everything here returns sqlglot expressions and runs nothing; `collect/` runs th
                                  moments: where examples stand, how far they look back, what they lack
     labels, event_labels, examples
                                  what came of each entity or event, and who becomes an example
-    own, agreements, children, kin, past_labels, calendar, features
+    own, agreements, children, lasting, kin, past_labels, calendar, features
                                  features; `summary` with its sums and block is how rows are added up
     event_groups, event_flags, event_history, event_seen
                                  features of events, which stand at thousands of moments; `event_stream` is how their

@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names
+from dbt_rfm.plan.lasting import lasting_blocks
 from dbt_rfm.plan.paths import Path
 from dbt_rfm.plan.summary import Detail, Summary
 from dbt_rfm.plan.summary_block import summary_block
@@ -24,14 +25,18 @@ from dbt_rfm.schema.types import Link, RelationalSchema, Table
 def children_blocks(
     scope: Scope, names: Names, table: Table, key: str, windows: tuple[LookBack, ...], *, flags: bool
 ) -> Iterator[Block]:
-    """Children in full detail, grandchildren with fewer windows; with `flags` how many rows have each value."""
+    """Children in full detail, grandchildren with fewer windows; with `flags` how many rows have each value, and which
+    of a child's rows are open or have ended."""
     schema = scope.graph.schema
     far = Detail(_few(windows), spread=False, newest=1, parents=1, flags=flags)
     for path in paths_down(schema, table, key):
         near = len(path.links) == 1
         detail = Detail(windows, flags=flags, texts=True) if near else far
         label = ".".join(link_label(schema, link) for link in reversed(path.links))
-        yield summary_block(scope, Summary(label, "child", path, keyed_by_entity(names), detail, names.bounds))
+        summary = Summary(label, "child", path, keyed_by_entity(names), detail, names.bounds)
+        yield summary_block(scope, summary)
+        if near and flags and not scope.brief:
+            yield from lasting_blocks(scope, summary, windows)
 
 
 def paths_down(schema: RelationalSchema, table: Table, key: str) -> Iterator[Path]:

@@ -22,6 +22,7 @@ from dbt_rfm.plan.event_flags import COUNTED, flags
 from dbt_rfm.plan.event_groups import Group, groups
 from dbt_rfm.plan.event_outcome import KNOWN_LATEST, KNOWN_MEAN, Outcome
 from dbt_rfm.plan.event_stream import AFTER, History, Stream
+from dbt_rfm.plan.lasting import ended, ends_of, lengths
 from dbt_rfm.plan.values import NUMERICAL, Scope, Value, values_of
 from dbt_rfm.plan.windows import LookBack
 from dbt_rfm.schema.types import Table
@@ -33,17 +34,26 @@ _ROUNDING = "1e-12"  # of a sum of squares: far more than adding up loses, far l
 def history_blocks(
     scope: Scope, names: Names, table: Table, windows: tuple[LookBack, ...], outcome: Outcome | None
 ) -> Iterator[Block]:
-    """One block per group, and one more per group of the event's own table for the outcomes known by then."""
+    """One block per group, one more per end of a parent's rows, and one per group of the event's own table for the
+    outcomes known by then."""
     for group in groups(scope, table):
         same = group.table.name == table.name
         shown, told = _windows_of(windows, group), _told(scope, group, same=same)
         yield _history_block(scope, names, History(group, shown, told, strict=same or group.through is not None))
+        for end in ends_of(scope, group.table) if _is_of_parent(group) and not scope.brief else ():
+            yield _history_block(scope, names, _of_ended(scope, group, end, shown, same=same))
         if same and outcome is not None:
             known = replace(group, label=f"{group.label}@{LookBack(outcome.delay.end, outcome.delay.unit)}")
             strict = not outcome.delay.end
             yield _history_block(
                 scope, names, History(known, shown, (outcome.value, *outcome.classes), strict, outcome)
             )
+
+
+def _of_ended(scope: Scope, group: Group, end: str, shown: tuple[LookBack, ...], *, same: bool) -> History:
+    """The rows of a group that have ended, by the moment they did: how long they took."""
+    rows = replace(group, label=f"{group.label}.{end}.ended", table=ended(group.table, end))
+    return History(rows, shown[-2:], lengths(scope, group.table, end), strict=same, compared=False)
 
 
 def _windows_of(windows: tuple[LookBack, ...], group: Group) -> tuple[LookBack, ...]:

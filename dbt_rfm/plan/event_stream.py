@@ -24,7 +24,7 @@ from dbt_rfm.plan.blocks import Names
 from dbt_rfm.plan.event_flags import NEW
 from dbt_rfm.plan.event_groups import Group, own_numbers
 from dbt_rfm.plan.event_outcome import Outcome
-from dbt_rfm.plan.row_times import latest, own_time
+from dbt_rfm.plan.row_times import latest, times_of
 from dbt_rfm.plan.values import FLAG, NUMERICAL, Scope, Value
 from dbt_rfm.plan.windows import LookBack
 
@@ -40,6 +40,7 @@ class History:
     values: tuple[Value, ...]
     strict: bool  # rows at the very moment of the event do not count
     outcome: Outcome | None = None  # the only value, if known outcomes are told
+    compared: bool = True  # the event's own numbers with the values
 
 
 class Stream:
@@ -48,7 +49,7 @@ class Stream:
     def __init__(self, scope: Scope, names: Names, history: History) -> None:
         self.scope, self.names = scope, names
         self.group, self.windows, self.values = history.group, history.windows, history.values
-        self.strict, self.outcome = history.strict, history.outcome
+        self.strict, self.outcome, self.history = history.strict, history.outcome, history
         self.keys = [f"g{i}" for i in range(len(self.group.columns))]
         self.order = [f"p{i}" for i in range(len(self.group.table.primary_key))]  # of rows at one moment
         self.time = self._time()
@@ -105,11 +106,11 @@ class Stream:
     # rows
 
     def _time(self) -> exp.Expression:
-        """When a row is known: with the event it points at, at the earliest."""
-        times = [own_time(self.group.table, "r0")]
+        """When a row is known: with the event it points at, one that ended with its beginning, at the earliest."""
+        times = times_of(self.group.table, "r0")
         if self.group.through:
-            times.append(own_time(self.scope.graph.schema.table(self.group.through.parent), "r1"))
-        time = latest([each for each in times if each is not None])
+            times += times_of(self.scope.graph.schema.table(self.group.through.parent), "r1")
+        time = latest(times)
         assert time is not None, f"{self.group.table.name} has no time"
         return time
 
@@ -238,7 +239,7 @@ class Stream:
 
     def compared(self) -> int:
         """How many of the event's own numbers, x0, x1, …, are compared with those of its group."""
-        if not self.values or self.outcome is not None or not self.strict:
+        if not self.values or self.outcome is not None or not self.strict or not self.history.compared:
             return 0
         return len(own_numbers(self.scope, self.group.table, "o"))
 

@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.graph import Graph
-from dbt_rfm.plan.row_times import exists_at, latest, time_of
+from dbt_rfm.plan.row_times import exists_at, latest, time_of, times_of
 from dbt_rfm.plan.witnesses import Witness, witnesses_beside
 from dbt_rfm.schema.time_links import timed_ways
 from dbt_rfm.schema.types import Link, Table
@@ -59,8 +59,7 @@ def times(graph: Graph, path: Path) -> list[exp.Expression]:
     """
     on_path: list[exp.Expression] = []
     for i, table in enumerate(tables_on(graph, path)):
-        named = dict.fromkeys(name for name in (table.time_column, table.valid_from) if name is not None)
-        on_path += [time_of(table, name, path.alias(i)) for name in named]
+        on_path += times_of(table, path.alias(i))
     beside = witnesses(graph, path)
     of_row = [witness.time(graph) for witness in beside if witness.start == path.alias(0)]
     return [*of_row, *on_path, *(witness.time(graph) for witness in beside if witness.start != path.alias(0))]

@@ -21,6 +21,12 @@ def own_time(table: Table, alias: str) -> exp.Expression | None:
     return None if table.own_time is None else time_of(table, table.own_time, alias)
 
 
+def times_of(table: Table, alias: str) -> list[exp.Expression]:
+    """When a row happened, then when it became valid, if those are two."""
+    named = dict.fromkeys(name for name in (table.time_column, table.valid_from) if name is not None)
+    return [time_of(table, name, alias) for name in named]
+
+
 def in_time(table: Table, alias: str) -> list[exp.Expression]:
     """What puts the rows of a table in order: time, if it has one, then its primary key."""
     time = own_time(table, alias)

@@ -64,7 +64,7 @@ class Sums:
         self.until = valid_until(scope.graph, summary.path)
         self.grid = summary.bounds is not None and not self.until and not summary.exclude_self and not summary.strict
         self.windows = self.detail.windows if self.time is not None else self.detail.windows[-1:]
-        self.number = scope.graph.number(summary.path.above(0), summary.path.alias(0))
+        self.number = self._number()
         self.values: list[Value] = []
         raw = self._raw()
         self.steps = [
@@ -81,6 +81,13 @@ class Sums:
             self.steps.append(("spreads", self._with_variances()))
 
     # rows
+
+    def _number(self) -> exp.Expression | None:
+        """The number that rows have already, which is by the table's own time."""
+        path, graph = self.summary.path, self.scope.graph
+        if path.table.own_time != graph.schema.table(path.table.name).own_time:
+            return None
+        return graph.number(path.above(0), path.alias(0))
 
     def _points(self) -> exp.Select:
         query = sql.select(*sql.columns(self.point_columns()))
@@ -167,7 +174,17 @@ class Sums:
         query = query.select(*(sql.aliased(sql.column(f"v{i}"), f"s{i}") for i in self.flags()), copy=False)
         for i in self.counted():
             query = query.select(*self._category_parts(i), copy=False)
-        return query.from_(sql.temporary("numbered"), copy=False)
+        query = query.from_(sql.temporary("numbered"), copy=False)
+        return self._that_are_seen(query) if self.until else query
+
+    def _that_are_seen(self, query: exp.Select) -> exp.Select:
+        """Rows that end before the first bound after their time are valid at no `as_of`, as each is a bound."""
+        if self.summary.bounds is None or self.time is None:
+            return query
+        first = sql.column("hi", "b")
+        lasts = [still_valid(sql.column(f"until{i}"), first) for i in range(len(self.until))]
+        bounds = sql.temporary(self.summary.bounds, "b")
+        return sql.join_windows(query, bounds, sql.column("t"), sql.column("lo", "b"), first.copy(), lasts)
 
     def _grid_cells(self) -> exp.Select:
         key, hi = sql.column("key", "r"), sql.column("hi", "b")

@@ -16,6 +16,7 @@ from dbt_rfm.job import Job, JobTable
 from dbt_rfm.schema.combined import CombinedLink, with_combined_link
 from dbt_rfm.schema.declared_keys import primary_key
 from dbt_rfm.schema.declared_links import links as declared_links
+from dbt_rfm.schema.ends import with_ends
 from dbt_rfm.schema.frequent import with_frequent_values
 from dbt_rfm.schema.hindsight import with_hindsight
 from dbt_rfm.schema.infer import infer
@@ -52,7 +53,9 @@ def schema_from_job(job: Job, warehouse: Warehouse, *, as_of: datetime | None = 
     schema = with_frequent_values(with_time_links(schema, probe), probe)
     schema, of_hindsight = with_hindsight(schema, probe)
     schema, of_plans = with_plans(schema, probe)
-    return replace(schema, notes=(*notes, *of_hindsight, *of_plans, *_on_keys_and_times(schema, metas)))
+    schema, of_ends = with_ends(schema, probe)
+    notes += [*of_hindsight, *of_plans, *of_ends, *_on_keys_and_times(schema, metas)]
+    return replace(schema, notes=tuple(notes))
 
 
 def label_table(relation: str, warehouse: Warehouse) -> Table:

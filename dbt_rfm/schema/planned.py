@@ -34,7 +34,7 @@ _ENOUGH = 0.5  # of the rows that were ahead on average
 def with_plans(schema: RelationalSchema, probe: Probe) -> tuple[RelationalSchema, list[str]]:
     """The schema with the columns marked, and a note about them."""
     open_columns = {t.name: found for t in schema.tables if (found := [c for c in t.columns if _may_be(t, c)])}
-    now = _newest_moment(schema, probe) if open_columns else None
+    now = newest_moment(schema, probe) if open_columns else None
     if now is None:
         return schema, []
     told = []
@@ -66,7 +66,7 @@ def _is_written_over(name: str) -> bool:
     return bool(words & (_DONE | _MOVED)) or any(w.endswith("ed") and w not in _INTENDED for w in words)
 
 
-def _newest_moment(schema: RelationalSchema, probe: Probe) -> datetime | None:
+def newest_moment(schema: RelationalSchema, probe: Probe) -> datetime | None:
     """The newest moment that a row of the graph happened at and that has come; where that was lately, today's."""
     today = naive_utc(datetime.now(UTC))
     come = moment_of(today)

@@ -45,6 +45,8 @@ def role(schema: RelationalSchema, table: Table, column: Column) -> str:
         roles.append("of today, no feature")
     if column.planned:
         roles.append("planned")
+    if column.ends:
+        roles.append("end")
     roles += [_target(link) for link in schema.parents(table.name) if link.child_column == column.name]
     return ", ".join(roles)
 

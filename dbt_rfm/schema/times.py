@@ -105,7 +105,7 @@ def of_all(found: Sequence[SeveralTimes]) -> ProjectError:
 
 
 def _only_candidate(table: Table) -> str | None:
-    candidates = [c.name for c in table.columns if family(c.data_type) is Family.TIME and _may_be_event(c.name)]
+    candidates = [c.name for c in table.columns if family(c.data_type) is Family.TIME and says_when(c.name)]
     clear = [name for name in candidates if names.words(name) in _EVENT_NAMES]
     if len(clear) == 1:
         return clear[0]
@@ -115,6 +115,6 @@ def _only_candidate(table: Table) -> str | None:
     return candidates[0] if candidates else None
 
 
-def _may_be_event(name: str) -> bool:
+def says_when(name: str) -> bool:
     parts = set(names.words(name))
     return not (name.startswith("_") or parts & (_BIRTH | _LOADERS | LAST))

@@ -25,7 +25,12 @@ _MORE = {
     "orders": """
         select o.* exclude (amount_cents), cast(amount_cents / 100.0 as decimal(12, 2)) as amount from raw_orders as o
     """,
-    "support_tickets": "select * replace (timezone('UTC', opened_at) as opened_at) from raw_support_tickets",
+    "support_tickets": """
+        select t.* replace (timezone('UTC', opened_at) as opened_at), opened_at + to_days(9) as due_at,
+            case when solved <= newest then timezone('UTC', solved) end as solved_at
+        from raw_support_tickets as t, (select max(ordered_at) as newest from raw_orders),
+            lateral (select opened_at + to_hours(cast(ticket_id * 37 % 400 as integer)) as solved)
+    """,
     "customers": 'select * exclude (birth_year), birth_year as "Birth Year" from raw_customers',
     "lines": """
         select order_id, 'line ' || k as line_no, cast(order_id % 7 + k as integer) as quantity,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -23,6 +24,7 @@ from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import BoundAggregation, BoundColumn, BoundComparison, Task
+from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.task_kind import TaskKind
 
 RATIO = r"""
@@ -50,11 +52,22 @@ def churn(graph: Graph) -> Task:
     )
 
 
+def with_an_end(schema: RelationalSchema) -> RelationalSchema:
+    """Orders are open until they are paid."""
+    orders = schema.table("orders")
+    columns = tuple(replace(c, ends=c.name == "paid_at") for c in orders.columns)
+    tables = tuple(replace(t, columns=columns) if t is orders else t for t in schema.tables)
+    return replace(schema, tables=tables)
+
+
 def plans(graph: Graph) -> dict[str, exp.Expression]:
     scope, windows = Scope(graph), look_backs(Window(0, 30))
     customers = graph.schema.table("customers")
     blocks = {b.name: b.select for b in children_blocks(scope, NAMES, customers, "customer_id", windows, flags=True)}
     known = known_by(timestamp(datetime(2024, 6, 30, 12)))
+    lasting = Scope(replace(graph, schema=with_an_end(graph.schema)))
+    of_ends = children_blocks(lasting, NAMES, customers, "customer_id", windows, flags=True)
+    blocks |= {b.name: b.select for b in of_ends if "paid_at" in b.name}
     return {
         "labels_churn_30d": labels_select(churn(graph), graph, "anchors"),
         "labels_of_a_ratio": labels_select(bind(parse(RATIO), graph.schema), graph, "anchors"),
@@ -62,6 +75,8 @@ def plans(graph: Graph) -> dict[str, exp.Expression]:
         "bounds": bounds_select(NAMES.examples, windows),
         "children_items": blocks["orders.items"],
         "children_orders": blocks["orders"],
+        "children_open": blocks["orders.paid_at.open"],
+        "children_ended": blocks["orders.paid_at.ended"],
         "past_labels": past_labels_block(NAMES, TaskKind.BINARY).select,
         "neighbours_orders": neighbours_plan(scope, NAMES, customers, "customer_id", (8,)).rows["orders"],
     }
