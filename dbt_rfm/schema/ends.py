@@ -7,7 +7,9 @@ does not lie before the row's time, and if its rows end today as they always did
 - of the rows open a tenth of the table's days ago, as large a share has ended since as of those open a tenth earlier.
   Where the moment is overwritten (`seen_at`) hardly a row ended long ago, and all lately;
 - as many rows are without an end now as were open then. Where there are none (a table of finished trips), they were not
-  there while they lasted; where there are many, ends are written long after and dated back.
+  there while they lasted;
+- of the ends in the newest tenth of the days a quarter came in its newest quarter. Where there are few, ends are
+  written later and dated back.
 Time rule: all rows are looked at, also those after a named anchor, since the column is of today.
 """
 
@@ -38,7 +40,7 @@ _ENDS = {
 }
 _ROWS = 20  # that have ended, at least
 _NOT_BEFORE = 0.95  # of them that end at their time or later
-_STRETCHES = 10  # that the table's days are cut into; the last two are compared
+_STRETCHES, _PARTS = 10, 4  # that the table's days are cut into, and the newest of them
 _AS_EVER = 3.0  # times as many or as few
 _NOISE = 3.0  # standard deviations of a count
 
@@ -113,8 +115,9 @@ def _filled(
 
 def _counts(
     table: Table, ends: Sequence[str], now: datetime, stretch: timedelta, probe: Probe
-) -> dict[str, tuple[int, int, int, int, int]]:
-    """By column: rows without an end; open a stretch ago, and of these ended since; the same of two stretches ago."""
+) -> dict[str, Sequence[int]]:
+    """By column: rows without an end; open a stretch ago, and of these ended since; the same of two stretches ago;
+    ended in the newest stretch, and in its newest part."""
     assert table.time_column is not None, "asked only of tables with a time"
     asked: list[exp.Expression] = []
     for name in ends:
@@ -125,22 +128,28 @@ def _counts(
             is_open = _is_open(time, end, then)
             since = exp.LTE(this=end.copy(), expression=moment_of(until))
             asked += [_number(is_open), _number(exp.And(this=is_open, expression=since))]
-    counts = map(int, _ask(table, asked, now, probe))
-    return dict(zip(ends, zip(*[counts] * 5, strict=True), strict=True))
+        come = exp.LTE(this=end.copy(), expression=moment_of(now))
+        for since_when in (now - stretch, now - stretch / _PARTS):
+            later = exp.GT(this=end.copy(), expression=moment_of(since_when))
+            asked.append(_number(exp.And(this=come, expression=later)))
+    counts = iter(map(int, _ask(table, asked, now, probe)))
+    return dict(zip(ends, zip(*[counts] * 7, strict=True), strict=True))
 
 
-def _goes_on(without: int, ago: int, ended: int, before: int, ended_before: int) -> bool:
+def _goes_on(without: int, ago: int, ended: int, before: int, ended_before: int, newest: int, part: int) -> bool:
     """
-    >>> _goes_on(100, 90, 60, 80, 50), _goes_on(0, 1000, 1000, 980, 40), _goes_on(500, 900, 450, 880, 20)
-    (True, False, False)
+    >>> _goes_on(100, 90, 60, 80, 50, 400, 90), _goes_on(100, 90, 60, 80, 50, 400, 9)
+    (True, False)
+    >>> _goes_on(0, 1000, 1000, 980, 40, 1000, 300), _goes_on(500, 900, 450, 880, 20, 500, 400)
+    (False, False)
     """
     usual = ago * ended_before / before if before else 0.0
-    return _is_as_ever(ended, usual) and _is_as_ever(without, ago)
+    return _is_as_ever(ended, usual) and _is_as_ever(without, ago) and _is_as_ever(part, newest / _PARTS)
 
 
 def _is_as_ever(found: int, usual: float) -> bool:
-    noise = _NOISE * math.sqrt(usual + 1)
-    return usual / _AS_EVER - noise <= found <= usual * _AS_EVER + noise
+    least, most = usual / _AS_EVER, usual * _AS_EVER
+    return least - _NOISE * math.sqrt(least) <= found <= most + _NOISE * math.sqrt(most + 1)
 
 
 def _is_open(time: exp.Expression, end: exp.Expression, at: datetime) -> exp.Expression:

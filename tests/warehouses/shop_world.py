@@ -151,7 +151,7 @@ QUESTIONS = {
     ),
     "event": Question(
         "PREDICT orders.discount_percent > 0 FOR EACH orders.order_id",
-        "customers orders stores returns",
+        "customers orders stores returns support_tickets",
         {"label_delay": "3 days"},
     ),
     "imputation": Question("PREDICT products.brand FOR EACH products.product_id", "products order_items orders"),

@@ -45,7 +45,7 @@ def test__moment__whose_name_does_not_say_so__is_an_end_if_declared(shop, declar
     ("known", "rows"),
     [
         pytest.param(COME, f"where done_on <= {NEWEST}", id="its rows are there once they have ended"),
-        pytest.param(f"moment <= {NEWEST} - interval 90 day", "", id="it is dated back"),
+        pytest.param(f"moment <= {NEWEST} - interval 30 day", "", id="it is dated back"),
         pytest.param("true", "", id="it is known before it comes"),
     ],
 )
