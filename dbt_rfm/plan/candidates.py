@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from dbt_rfm.plan.blocks import Names, Step
-from dbt_rfm.plan.signals import SIGHTS
+from dbt_rfm.plan.signals import RECENT, SIGHTS
 from dbt_rfm.plan.template import statement
 
 MAX_PAIRS = 2_000_000  # candidates of all groups together
@@ -61,8 +61,9 @@ class Limits:
 def history_steps(names: Names, kinds: int, amounts: int, *, witnesses: int = WITNESSES) -> list[Step]:
     """habits, history, shelf; so many category columns has the catalogue, so many amounts each interaction."""
     sums = "".join(f", SUM(i.q{j}) AS q{j}" for j in range(amounts))
+    counted = _COUNTED.format(recent=RECENT, sums=sums)
     return [
-        Step(names("counted"), statement(_COUNTED.format(sums=sums), names, "interactions", "moments", "catalogue")),
+        Step(names("counted"), statement(counted, names, "interactions", "moments", "catalogue")),
         Step(names("habits"), statement(_HABITS, names, "counted", "interactions", "moments", "catalogue")),
         Step(names("witnesses"), statement(_WITNESSES.format(n=witnesses), names, "habits")),
         Step(names("history"), statement(_HISTORY, names, "counted", "witnesses", "examples")),
@@ -101,7 +102,7 @@ SELECT m.at, i.entity, i.item, SUM(i.n) AS n, COUNT(*) AS occasions,
     SUM(CASE WHEN i.happened > m.since_q THEN 1 ELSE 0 END) AS occasions_q,
     SUM(CASE WHEN i.happened > m.since_1 THEN 1 ELSE 0 END) AS occasions_1,
     SUM(CASE WHEN i.happened > m.since_3 THEN 1 ELSE 0 END) AS occasions_3,
-    SUM(EXP(-DATE_DIFF('second', i.happened, m.at) / 86400.0 / m.days)) AS recent,
+    {recent} AS recent,
     MIN(i.happened) AS began, MAX(i.happened) AS latest{sums}
 FROM interactions AS i
 JOIN moments AS m ON i.known <= m.at AND (i.until IS NULL OR i.until > m.at)

@@ -80,7 +80,8 @@ def signal_steps(names: Names, k: int) -> list[Step]:
         f"noticed{k}": (_NOTICED, (f"sighted{k}",)),
         f"attention{k}": (_ATTENTION, (f"seen{k}",)),
     }
-    return [Step(names(name), statement(text.format(k=k), names, *read)) for name, (text, read) in made.items()]
+    texts = {name: text.format(k=k, recent=RECENT) for name, (text, _) in made.items()}
+    return [Step(names(name), statement(text, names, *made[name][1])) for name, text in texts.items()]
 
 
 def signal_tables(k: int) -> tuple[str, ...]:
@@ -98,11 +99,13 @@ def signal_features(k: int, label: str) -> dict[str, str]:
     return {f"{label}.{name}": text.format(k=k) for name, text in _FEATURES.items()}
 
 
+#: How many rows, each counted e times less per window that it is older. Not for ever: Postgres fails at e to the -708.
+RECENT = "SUM(EXP(-LEAST(DATE_DIFF('second', i.happened, m.at) / 86400.0 / m.days, 700.0)))"
 _SIGHTED = """
 SELECT m.at, i.entity, i.item, COUNT(*) AS times,
     SUM(CASE WHEN i.happened > m.since_q THEN 1 ELSE 0 END) AS times_q,
     SUM(CASE WHEN i.happened > m.since_1 THEN 1 ELSE 0 END) AS times_1,
-    SUM(EXP(-DATE_DIFF('second', i.happened, m.at) / 86400.0 / m.days)) AS recent,
+    {recent} AS recent,
     MAX(i.happened) AS latest
 FROM signal{k} AS i
 JOIN moments AS m ON i.known <= m.at AND i.happened > m.since_s AND (i.until IS NULL OR i.until > m.at)

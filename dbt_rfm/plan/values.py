@@ -29,6 +29,7 @@ FLAG = "flag"  # 1 where a category or code has a certain value, else null: told
 MAX_NUMERICAL, MAX_CATEGORICAL = 24, 12  # of one table: a wider one costs more than its last columns tell
 MAX_FLAGS, MAX_FLAGS_OF_PARENTS = 24, 16  # values of categories and codes, of one table and of all its other parents
 TEXT_LENGTH = 400  # characters whose words are read
+_SMALLEST, _LARGEST = "1e-100", "1e100"  # of a number that is told
 _OPAQUE = ("STRUCT", "MAP", "BLOB", "BIT", "UNION", "VARIANT", "OBJECT", "ARRAY", "JSON", "INTERVAL", "TIME")
 
 
@@ -198,11 +199,22 @@ def parent_values(
 def _number(column: Column, expression: exp.Expression) -> exp.Expression:
     kind = column.data_type.upper()
     if kind.startswith(("VARCHAR", "TEXT", "CHAR", "STRING")):
-        return exp.TryCast(this=expression, to=exp.DataType.build("double"))
+        return _that_can_be_squared(exp.TryCast(this=expression, to=exp.DataType.build("double")))
     if kind.startswith(("DOUBLE", "FLOAT", "REAL")):
-        # One NaN would spoil every sum it enters; it means missing.
-        return exp.Nullif(this=sql.as_double(expression), expression=sql.not_a_number())
+        return _that_can_be_squared(sql.as_double(expression))
     return sql.as_double(expression)
+
+
+def _that_can_be_squared(number: exp.Expression) -> exp.Expression:
+    """Missing where it is NaN, infinite or huge, which would spoil every sum it enters; 0 where it is next to nothing.
+
+    Of the squares of both Postgres makes an error that ends the whole plan.
+    """
+    size = exp.Abs(this=number.copy())
+    tiny = exp.LT(this=size, expression=exp.Literal.number(_SMALLEST))
+    told = exp.LTE(this=size.copy(), expression=exp.Literal.number(_LARGEST))
+    none = sql.as_double(exp.Literal.number(0))
+    return exp.Case(ifs=[exp.If(this=tiny, true=none), exp.If(this=told, true=number)])
 
 
 def _row_column(leaf: Leaf, alias: str) -> exp.Expression:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pyarrow as pa
@@ -13,6 +13,8 @@ from dbt_rfm.collect.snapshots import collect
 from dbt_rfm.errors import DataError, ProjectError
 from dbt_rfm.job import Job, JobTable, JobTest
 from dbt_rfm.pipeline import understand
+from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.candidates import history_steps
 from dbt_rfm.schema.validate import validate
 from dbt_rfm.warehouse.postgres import Postgres
 
@@ -344,6 +346,51 @@ def test__seconds__fractions__those_begun_as_in_duckdb(postgres):
         dialect="duckdb",
     )
     assert postgres.query(select).to_pydict() == {"s": [2]}
+
+
+def test__lists__rows_of_a_thousand_windows_ago__count_for_next_to_nothing(postgres):
+    """Postgres has no number for e to the -1000, and would give no answer at all."""
+    names, now, none = Names("x"), datetime(2026, 1, 1), pa.array([None], pa.timestamp("us"))
+    once = {"happened": [now - timedelta(days=1000)], "known": [now - timedelta(days=1000)], "until": none, "n": [1]}
+    since = {name: [now - timedelta(days=days)] for name, days in (("since_q", 0.25), ("since_1", 1), ("since_3", 3))}
+    tables = {
+        "interactions": {"entity": [1], "item": [7], **once},
+        "moments": {"at": [now], **since, "days": [1.0]},
+        "catalogue": {"at": [now], "item": [7], "born": none},
+    }
+    for name, rows in tables.items():
+        postgres.load_temporary(names(name), pa.table(rows))
+    counted = history_steps(names, 0, 0)[0]
+    postgres.create_temporary(counted.table, counted.select)
+    (found,) = postgres.query(sql(f"select occasions, recent from {counted.table}")).to_pylist()
+    assert found["occasions"] == 1 and 0 < found["recent"] < 1e-300
+
+
+@pytest.mark.parametrize("amount", ["1e200", "1e-200", "'-infinity'"])
+def test__numbers__that_have_no_square__end_no_plan(postgres, amount):
+    postgres.execute(sql("create table cards as select i as card_id from generate_series(1, 20) as i"))
+    postgres.execute(
+        sql(
+            "create table payments as select i as payment_id, i % 20 + 1 as card_id, "
+            f"case when i % 3 = 0 then {amount}::double precision else i % 7 end as amount, "
+            "timestamp '2024-01-01' + i * interval '5 hours' as paid_at, "
+            "case when i < 300 then i % 4 = 0 end as is_fraud from generate_series(1, 320) as i"
+        )
+    )
+    tables = (
+        JobTable("cards", "cards", "model.shop.cards", primary_key=("card_id",)),
+        JobTable("payments", "payments", "model.shop.payments", primary_key=("payment_id",), event_time="paid_at"),
+    )
+    pointing = {"to": "ref('cards')", "field": "card_id"}
+    test = JobTest("relationships", "card_id", pointing, "model.shop.payments", tuple(t.unique_id for t in tables))
+    for query in (
+        "PREDICT payments.is_fraud FOR EACH payments.payment_id",
+        "PREDICT COUNT(payments.*, 0, 7, days) > 1 FOR EACH cards.card_id",
+    ):
+        known = understand(Job(query, tables, tests=(test,), options={"context_size": 50}), postgres)
+        found = collect(known.task, known.schema, postgres, known.options, with_rows=False)
+        of_amounts = [f.name for f in found.features_meta if ".amount.std." in f.name or f.name.endswith(".amount")]
+        assert any(found.features[name].null_count < len(found.features) for name in of_amounts), query
 
 
 STEPS = (

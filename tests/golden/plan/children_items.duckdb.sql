@@ -26,7 +26,12 @@ WITH "keyed" AS (
     "r0"."item_id" AS "pk0",
     "r1"."ordered_at" AS "t",
     CAST("r0"."quantity" AS DOUBLE) AS "v0",
-    NULLIF(CAST("p0"."price" AS DOUBLE), CAST('NaN' AS DOUBLE)) AS "v1",
+    CASE
+      WHEN ABS(CAST("p0"."price" AS DOUBLE)) < 1e-100
+      THEN CAST(0 AS DOUBLE)
+      WHEN ABS(CAST("p0"."price" AS DOUBLE)) <= 1e100
+      THEN CAST("p0"."price" AS DOUBLE)
+    END AS "v1",
     CAST("p0"."category" AS TEXT) AS "v2",
     CASE WHEN CAST("p0"."category" AS TEXT) = 'a' THEN 1 END AS "v3",
     CASE WHEN CAST("p0"."category" AS TEXT) = 'b' THEN 1 END AS "v4",

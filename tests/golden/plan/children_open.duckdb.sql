@@ -26,7 +26,12 @@ WITH "keyed" AS (
     "r0"."order_id" AS "pk0",
     "r0"."ordered_at" AS "t",
     "r0"."paid_at" AS "until0",
-    NULLIF(CAST("r0"."amount" AS DOUBLE), CAST('NaN' AS DOUBLE)) AS "v0",
+    CASE
+      WHEN ABS(CAST("r0"."amount" AS DOUBLE)) < 1e-100
+      THEN CAST(0 AS DOUBLE)
+      WHEN ABS(CAST("r0"."amount" AS DOUBLE)) <= 1e100
+      THEN CAST("r0"."amount" AS DOUBLE)
+    END AS "v0",
     CAST("r0"."status" AS TEXT) AS "v1"
   FROM "orders" AS "r0"
   INNER JOIN "asked"

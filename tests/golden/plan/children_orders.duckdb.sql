@@ -25,12 +25,22 @@ WITH "keyed" AS (
     "r0"."customer_id" AS "key",
     "r0"."order_id" AS "pk0",
     "r0"."ordered_at" AS "t",
-    NULLIF(CAST("r0"."amount" AS DOUBLE), CAST('NaN' AS DOUBLE)) AS "v0",
+    CASE
+      WHEN ABS(CAST("r0"."amount" AS DOUBLE)) < 1e-100
+      THEN CAST(0 AS DOUBLE)
+      WHEN ABS(CAST("r0"."amount" AS DOUBLE)) <= 1e100
+      THEN CAST("r0"."amount" AS DOUBLE)
+    END AS "v0",
     CAST("r0"."status" AS TEXT) AS "v1",
     CASE WHEN CAST("r0"."status" AS TEXT) = 'a' THEN 1 END AS "v2",
     CASE WHEN CAST("r0"."status" AS TEXT) = 'b' THEN 1 END AS "v3",
     CASE WHEN CAST("r0"."status" AS TEXT) = 'o''c' THEN 1 END AS "v4",
-    NULLIF(CAST("p0"."area" AS DOUBLE), CAST('NaN' AS DOUBLE)) AS "v5",
+    CASE
+      WHEN ABS(CAST("p0"."area" AS DOUBLE)) < 1e-100
+      THEN CAST(0 AS DOUBLE)
+      WHEN ABS(CAST("p0"."area" AS DOUBLE)) <= 1e100
+      THEN CAST("p0"."area" AS DOUBLE)
+    END AS "v5",
     CAST("p0"."kind" AS TEXT) AS "v6",
     CASE WHEN CAST("p0"."kind" AS TEXT) = 'a' THEN 1 END AS "v7",
     CASE WHEN CAST("p0"."kind" AS TEXT) = 'b' THEN 1 END AS "v8",

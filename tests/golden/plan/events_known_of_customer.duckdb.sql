@@ -76,12 +76,22 @@ WITH "keyed" AS (
     "r0"."ordered_at" AS "t",
     1 AS "place",
     "r0"."order_id" AS "p0",
-    NULLIF(CAST("r0"."amount" AS DOUBLE), CAST('NaN' AS DOUBLE)) AS "v0"
+    CASE
+      WHEN ABS(CAST("r0"."amount" AS DOUBLE)) < 1e-100
+      THEN CAST(0 AS DOUBLE)
+      WHEN ABS(CAST("r0"."amount" AS DOUBLE)) <= 1e100
+      THEN CAST("r0"."amount" AS DOUBLE)
+    END AS "v0"
   FROM "orders" AS "r0"
   INNER JOIN "asked" AS "a"
     ON "r0"."customer_id" = "a"."g0" AND "r0"."ordered_at" <= "a"."latest"
   WHERE
-    NOT NULLIF(CAST("r0"."amount" AS DOUBLE), CAST('NaN' AS DOUBLE)) IS NULL
+    NOT CASE
+      WHEN ABS(CAST("r0"."amount" AS DOUBLE)) < 1e-100
+      THEN CAST(0 AS DOUBLE)
+      WHEN ABS(CAST("r0"."amount" AS DOUBLE)) <= 1e100
+      THEN CAST("r0"."amount" AS DOUBLE)
+    END IS NULL
   UNION ALL
   SELECT
     "g0",

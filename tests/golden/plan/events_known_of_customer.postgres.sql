@@ -58,12 +58,22 @@ WITH "keyed" AS (
     "r0"."ordered_at" AS "t",
     1 AS "place",
     "r0"."order_id" AS "p0",
-    NULLIF(CAST("r0"."amount" AS DOUBLE PRECISION), CAST('NaN' AS DOUBLE PRECISION)) AS "v0"
+    CASE
+      WHEN ABS(CAST("r0"."amount" AS DOUBLE PRECISION)) < 1e-100
+      THEN CAST(0 AS DOUBLE PRECISION)
+      WHEN ABS(CAST("r0"."amount" AS DOUBLE PRECISION)) <= 1e100
+      THEN CAST("r0"."amount" AS DOUBLE PRECISION)
+    END AS "v0"
   FROM "orders" AS "r0"
   INNER JOIN "asked" AS "a"
     ON "r0"."customer_id" = "a"."g0" AND "r0"."ordered_at" <= "a"."latest"
   WHERE
-    NOT NULLIF(CAST("r0"."amount" AS DOUBLE PRECISION), CAST('NaN' AS DOUBLE PRECISION)) IS NULL
+    NOT CASE
+      WHEN ABS(CAST("r0"."amount" AS DOUBLE PRECISION)) < 1e-100
+      THEN CAST(0 AS DOUBLE PRECISION)
+      WHEN ABS(CAST("r0"."amount" AS DOUBLE PRECISION)) <= 1e100
+      THEN CAST("r0"."amount" AS DOUBLE PRECISION)
+    END IS NULL
   UNION ALL
   SELECT
     "g0",

@@ -13,7 +13,14 @@ SELECT
       THEN CAST(DATE_DIFF('SECOND', "o"."ordered_at", "e"."anchor_time") AS DOUBLE) / 86400.0
     END
   ) AS "f2",
-  MAX(NULLIF(CAST("p0"."size" AS DOUBLE), CAST('NaN' AS DOUBLE))) AS "f3",
+  MAX(
+    CASE
+      WHEN ABS(CAST("p0"."size" AS DOUBLE)) < 1e-100
+      THEN CAST(0 AS DOUBLE)
+      WHEN ABS(CAST("p0"."size" AS DOUBLE)) <= 1e100
+      THEN CAST("p0"."size" AS DOUBLE)
+    END
+  ) AS "f3",
   MAX(CAST("p0"."segment" AS TEXT)) AS "f4",
   MAX(CASE WHEN "p0"."vip" THEN 1.0 WHEN NOT (
     "p0"."vip"
@@ -30,9 +37,23 @@ SELECT
       THEN CAST(DATE_DIFF('SECOND', "p0"."created_at", "e"."anchor_time") AS DOUBLE) / 86400.0
     END
   ) AS "f7",
-  MAX(NULLIF(CAST("p1"."area" AS DOUBLE), CAST('NaN' AS DOUBLE))) AS "f8",
+  MAX(
+    CASE
+      WHEN ABS(CAST("p1"."area" AS DOUBLE)) < 1e-100
+      THEN CAST(0 AS DOUBLE)
+      WHEN ABS(CAST("p1"."area" AS DOUBLE)) <= 1e100
+      THEN CAST("p1"."area" AS DOUBLE)
+    END
+  ) AS "f8",
   MAX(CAST("p1"."kind" AS TEXT)) AS "f9",
-  MAX(NULLIF(CAST("p2"."area" AS DOUBLE), CAST('NaN' AS DOUBLE))) AS "f10",
+  MAX(
+    CASE
+      WHEN ABS(CAST("p2"."area" AS DOUBLE)) < 1e-100
+      THEN CAST(0 AS DOUBLE)
+      WHEN ABS(CAST("p2"."area" AS DOUBLE)) <= 1e100
+      THEN CAST("p2"."area" AS DOUBLE)
+    END
+  ) AS "f10",
   MAX(CAST("p2"."kind" AS TEXT)) AS "f11",
   MAX(
     CASE

@@ -13,7 +13,14 @@ SELECT
       THEN CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("e"."anchor_time", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("o"."ordered_at", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0
     END
   ) AS "f2",
-  MAX(NULLIF(CAST("p0"."size" AS DOUBLE PRECISION), CAST('NaN' AS DOUBLE PRECISION))) AS "f3",
+  MAX(
+    CASE
+      WHEN ABS(CAST("p0"."size" AS DOUBLE PRECISION)) < 1e-100
+      THEN CAST(0 AS DOUBLE PRECISION)
+      WHEN ABS(CAST("p0"."size" AS DOUBLE PRECISION)) <= 1e100
+      THEN CAST("p0"."size" AS DOUBLE PRECISION)
+    END
+  ) AS "f3",
   MAX(CAST("p0"."segment" AS TEXT)) AS "f4",
   MAX(CASE WHEN "p0"."vip" THEN 1.0 WHEN NOT (
     "p0"."vip"
@@ -30,9 +37,23 @@ SELECT
       THEN CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("e"."anchor_time", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("p0"."created_at", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0
     END
   ) AS "f7",
-  MAX(NULLIF(CAST("p1"."area" AS DOUBLE PRECISION), CAST('NaN' AS DOUBLE PRECISION))) AS "f8",
+  MAX(
+    CASE
+      WHEN ABS(CAST("p1"."area" AS DOUBLE PRECISION)) < 1e-100
+      THEN CAST(0 AS DOUBLE PRECISION)
+      WHEN ABS(CAST("p1"."area" AS DOUBLE PRECISION)) <= 1e100
+      THEN CAST("p1"."area" AS DOUBLE PRECISION)
+    END
+  ) AS "f8",
   MAX(CAST("p1"."kind" AS TEXT)) AS "f9",
-  MAX(NULLIF(CAST("p2"."area" AS DOUBLE PRECISION), CAST('NaN' AS DOUBLE PRECISION))) AS "f10",
+  MAX(
+    CASE
+      WHEN ABS(CAST("p2"."area" AS DOUBLE PRECISION)) < 1e-100
+      THEN CAST(0 AS DOUBLE PRECISION)
+      WHEN ABS(CAST("p2"."area" AS DOUBLE PRECISION)) <= 1e100
+      THEN CAST("p2"."area" AS DOUBLE PRECISION)
+    END
+  ) AS "f10",
   MAX(CAST("p2"."kind" AS TEXT)) AS "f11",
   MAX(
     CASE

@@ -3,7 +3,12 @@ SELECT
   "b"."j" AS "j",
   "r"."starts_at" AS "begins",
   "r"."ends_at" AS "ends",
-  NULLIF(CAST("r"."discount" AS DOUBLE), CAST('NaN' AS DOUBLE)) AS "v0"
+  CASE
+    WHEN ABS(CAST("r"."discount" AS DOUBLE)) < 1e-100
+    THEN CAST(0 AS DOUBLE)
+    WHEN ABS(CAST("r"."discount" AS DOUBLE)) <= 1e100
+    THEN CAST("r"."discount" AS DOUBLE)
+  END AS "v0"
 FROM "rfm_examples_xb" AS "b"
 INNER JOIN "promotions" AS "r"
   ON "r"."store" = "b"."entity" AND "r"."told_at" <= "b"."as_of"

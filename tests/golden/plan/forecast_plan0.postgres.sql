@@ -3,7 +3,12 @@ SELECT
   "b"."j" AS "j",
   "r"."starts_at" AS "begins",
   "r"."ends_at" AS "ends",
-  NULLIF(CAST("r"."discount" AS DOUBLE PRECISION), CAST('NaN' AS DOUBLE PRECISION)) AS "v0"
+  CASE
+    WHEN ABS(CAST("r"."discount" AS DOUBLE PRECISION)) < 1e-100
+    THEN CAST(0 AS DOUBLE PRECISION)
+    WHEN ABS(CAST("r"."discount" AS DOUBLE PRECISION)) <= 1e100
+    THEN CAST("r"."discount" AS DOUBLE PRECISION)
+  END AS "v0"
 FROM "rfm_examples_xb" AS "b"
 INNER JOIN "promotions" AS "r"
   ON "r"."store" = "b"."entity" AND "r"."told_at" <= "b"."as_of"

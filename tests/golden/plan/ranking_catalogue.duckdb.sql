@@ -3,7 +3,12 @@ SELECT
   "i"."product_id" AS "item",
   "i"."launched_at" AS "born",
   CAST("i"."category" AS TEXT) AS "c0",
-  NULLIF(CAST("i"."price" AS DOUBLE), CAST('NaN' AS DOUBLE)) AS "v0"
+  CASE
+    WHEN ABS(CAST("i"."price" AS DOUBLE)) < 1e-100
+    THEN CAST(0 AS DOUBLE)
+    WHEN ABS(CAST("i"."price" AS DOUBLE)) <= 1e100
+    THEN CAST("i"."price" AS DOUBLE)
+  END AS "v0"
 FROM "products" AS "i"
 INNER JOIN "rfm_moments_x" AS "m"
   ON "i"."launched_at" <= "m"."at"

@@ -7,7 +7,11 @@ SELECT
   SUM(CASE WHEN "i"."happened" > "m"."since_q" THEN 1 ELSE 0 END) AS "occasions_q",
   SUM(CASE WHEN "i"."happened" > "m"."since_1" THEN 1 ELSE 0 END) AS "occasions_1",
   SUM(CASE WHEN "i"."happened" > "m"."since_3" THEN 1 ELSE 0 END) AS "occasions_3",
-  SUM(EXP(-DATE_DIFF('SECOND', "i"."happened", "m"."at") / 86400.0 / "m"."days")) AS "recent",
+  SUM(
+    EXP(
+      -LEAST(DATE_DIFF('SECOND', "i"."happened", "m"."at") / 86400.0 / "m"."days", 700.0)
+    )
+  ) AS "recent",
   MIN("i"."happened") AS "began",
   MAX("i"."happened") AS "latest",
   SUM("i"."q0") AS "q0"

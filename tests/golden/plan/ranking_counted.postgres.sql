@@ -9,7 +9,10 @@ SELECT
   SUM(CASE WHEN "i"."happened" > "m"."since_3" THEN 1 ELSE 0 END) AS "occasions_3",
   SUM(
     EXP(
-      CAST(CAST(-CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("m"."at", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("i"."happened", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) / "m"."days"
+      -LEAST(
+        CAST(CAST(CAST(EXTRACT(EPOCH FROM DATE_TRUNC('second', NULLIF(NULLIF("m"."at", 'infinity'), '-infinity')) - DATE_TRUNC('second', NULLIF(NULLIF("i"."happened", 'infinity'), '-infinity'))) AS BIGINT) AS DOUBLE PRECISION) / 86400.0 AS DOUBLE PRECISION) / "m"."days",
+        700.0
+      )
     )
   ) AS "recent",
   MIN("i"."happened") AS "began",

@@ -5,7 +5,11 @@ SELECT
   COUNT(*) AS "times",
   SUM(CASE WHEN "i"."happened" > "m"."since_q" THEN 1 ELSE 0 END) AS "times_q",
   SUM(CASE WHEN "i"."happened" > "m"."since_1" THEN 1 ELSE 0 END) AS "times_1",
-  SUM(EXP(-DATE_DIFF('SECOND', "i"."happened", "m"."at") / 86400.0 / "m"."days")) AS "recent",
+  SUM(
+    EXP(
+      -LEAST(DATE_DIFF('SECOND', "i"."happened", "m"."at") / 86400.0 / "m"."days", 700.0)
+    )
+  ) AS "recent",
   MAX("i"."happened") AS "latest"
 FROM "rfm_signal0_x" AS "i"
 JOIN "rfm_moments_x" AS "m"

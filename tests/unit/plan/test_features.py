@@ -347,6 +347,18 @@ def test__features__number_that_is_none__is_missing() -> None:
     assert (found["customers.size"], found["regions.area"]) == (None, None)
 
 
+def test__features__amounts_beyond_what_can_be_squared__spoil_no_sum() -> None:
+    """A huge one is missing, one next to nothing is nothing."""
+    amounts = [4.0, 1e200, float("inf"), 1e-200, -1.7e308]
+    order = {"customer_id": 1, "region_id": None, "status": None, "paid_at": None}
+    orders = [{"order_id": i, "ordered_at": START, "amount": a, **order} for i, a in enumerate(amounts)]
+    shop: Database = {"regions": [], "customers": [], "orders": orders, "items": [], "products": []}
+    found = features_of(shop, [(1, START)])[0]
+    told = {what: found[f"orders.amount.{what}.all"] for what in ("sum", "mean", "min", "max")}
+    assert told == {"sum": 4.0, "mean": 2.0, "min": 0.0, "max": 4.0}
+    assert found["orders.amount.std.all"] == pytest.approx(8**0.5)
+
+
 def test__rows_without_a_time__are_known_with_the_parents_beside_their_way() -> None:
     """Found by the leak test: an item of an order, seen for the order, does not say when; its product came later."""
     order = {"order_id": 1, "customer_id": None, "region_id": None, "ordered_at": START, "amount": 1.0}
