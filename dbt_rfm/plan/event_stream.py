@@ -159,7 +159,8 @@ class Stream:
 
     def _placed(self) -> exp.Select:
         """The stream with the number of rows up to each place (seq) and of moments before it (piece)."""
-        by = ["t", "place", *self.order]
+        told = [f"v{i}" for i in self.numbers]  # of a table without a key
+        by = ["t", "place", *(self.order or told)]
         places = self._so_far(exp.RowNumber(), by, "s")
         moments = self._so_far(exp.Count(this=sql.when(_is_moment(), exp.Literal.number(1))), by, "s")
         everything = exp.Column(this=exp.Star(), table=sql.name("s"))

@@ -125,7 +125,8 @@ def _newest_row(scope: Scope, names: Names, down: Link, others: list[Link]) -> e
 def _numbered(scope: Scope, names: Names, path: Path, others: list[Link]) -> exp.Select:
     time = known_time(scope.graph, path)
     assert time is not None, f"{path.table.name} has no time"
-    order = [time, *sql.columns(path.table.primary_key, path.alias(0))]
+    told = path.table.primary_key or [k.child_column for k in others]
+    order = [time, *sql.columns(told, path.alias(0))]
     query = sql.select(
         sql.aliased(top_key(path), "key"),
         sql.aliased(time.copy(), "t"),

@@ -185,8 +185,8 @@ class _Build:
         """The children of the keys asked for, numbered in time."""
         key, time = sql.column(link.child_column, "o"), self._time(child, link)
         stored = self.scope.graph.number(up, "o")
-        order = [*([] if time is None else [time]), *sql.columns(child.primary_key, "o")]
-        seq = stored or sql.numbered([key], order or [key.copy()])
+        order = [*([] if time is None else [time]), *sql.columns(_keys(child), "o")]
+        seq = stored or sql.numbered([key], order)
         query = sql.select(*_columns(child, "o"), sql.aliased(seq, _SEQ))
         if time is not None:
             query = query.select(sql.aliased(time.copy(), _TIME), copy=False)
@@ -255,6 +255,12 @@ def _columns(table: Table, alias: str) -> list[exp.Expression]:
     return sql.columns([c.name for c in table.columns], alias)
 
 
+def _keys(table: Table) -> Sequence[str]:
+    """What tells the rows of one moment apart; without a key all columns but those that may be written later."""
+    facts = (c for c in table.columns if not c.hindsight and c.semantic_type is not SemanticType.TIMESTAMP)
+    return table.primary_key or [c.name for c in facts]
+
+
 def _guarded(scope: Scope, pick: _Pick, column: Column) -> exp.Expression:
     """The column, null while it was not known; the target in the example's own row is never known."""
     table, value, at = pick.table, sql.column(column.name, "n"), sql.column(_AS_OF, "n")
@@ -279,6 +285,6 @@ def _ordered(table: Table, paths: Sequence[exp.Select]) -> exp.Select:
     """The rows of all paths to a table; those of one path share hop and link, which need no sorting then."""
     rows = sql.subquery(sql.union_all(paths), "rows")
     told = RESULT if len(paths) > 1 else RESULT[:1]
-    names = [*told, *(_shown_name(k) for k in table.primary_key)]
+    names = [*told, *(_shown_name(k) for k in _keys(table))]
     order = [exp.Ordered(this=sql.column(n), nulls_first=False) for n in names]
     return sql.select(exp.Star()).from_(rows, copy=False).order_by(*order, copy=False)

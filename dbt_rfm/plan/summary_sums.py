@@ -126,9 +126,10 @@ class Sums:
         return sql.join(query, sql.temporary("asked"), sql.every(asked))
 
     def _order(self) -> list[exp.Expression]:
+        """By time; rows of one moment by their key, or, where they have none, by what is told of them."""
         keys = [f"pk{i}" for i in range(len(self.summary.path.table.primary_key))]
-        order = sql.columns((["t"] if self.time is not None else []) + keys)
-        return order or [sql.column(f"v{i}") for i in range(len(self.values))] or [sql.column("key")]
+        keys = keys or [f"v{i}" for i, value in enumerate(self.values) if value.kind != FLAG]
+        return sql.columns([*(["t"] if self.time is not None else []), *keys]) or [sql.column("key")]
 
     def _numbered(self) -> exp.Select:
         """Rows with `seq`, and per category its place among equal values of the key (r0, r1, …)."""

@@ -359,6 +359,31 @@ def test__features__amounts_beyond_what_can_be_squared__spoil_no_sum() -> None:
     assert found["orders.amount.std.all"] == pytest.approx(8**0.5)
 
 
+@pytest.mark.parametrize(("without_key", "task"), [("orders", TASK), ("customers", replace(AMOUNT, of_events=True))])
+def test__features__rows_of_one_moment_and_no_key__do_not_depend_on_where_they_lie(
+    without_key: str, task: Task
+) -> None:
+    """The newest row of a customer, whose region is asked about next; the newest customer of an order's region."""
+    tables = tuple(replace(t, primary_key=()) if t.name == without_key else t for t in SCHEMA.tables)
+    customer = {"region_id": 1, "vip": None, "created_at": START, "left_at": None}
+    order = {"customer_id": 1, "paid_at": None, "ordered_at": START}
+    shop: Database = {
+        "regions": [{"region_id": i, "area": None, "kind": None} for i in (1, 2)],
+        "customers": [{"customer_id": i, "size": i % 3, "segment": WORDS[i - 1], **customer} for i in (1, 2, 3)],
+        "orders": [
+            {"order_id": i, "region_id": 1 + i % 2, "amount": i / 4, "status": WORDS[i % 3], **order} for i in range(6)
+        ],
+        "items": [],
+        "products": [],
+    }
+    shop["orders"].append({**shop["orders"][0], "order_id": 99, "ordered_at": START + DAY / 2})
+    turned = {name: rows[::-1] for name, rows in shop.items()}
+    example = [(1, START) if task is TASK else (99, START + DAY / 2)]
+    first, second = (features_of(each, example, task, replace(SCHEMA, tables=tables))[0] for each in (shop, turned))
+    assert first == second
+    assert any(name.endswith(".last") and value is not None for name, value in first.items())
+
+
 def test__rows_without_a_time__are_known_with_the_parents_beside_their_way() -> None:
     """Found by the leak test: an item of an order, seen for the order, does not say when; its product came later."""
     order = {"order_id": 1, "customer_id": None, "region_id": None, "ordered_at": START, "amount": 1.0}
