@@ -28,7 +28,7 @@ from dbt_rfm.plan.witnesses import witnesses_of
 from dbt_rfm.schema.types import Link, Table
 
 _FEW = 8  # one entity in so many
-_NUMBER = "rfm_number"
+_NUMBER = "rfm number"
 
 
 def are_few(asked: int, entities: int) -> bool:

@@ -2,12 +2,13 @@
 
 In: the scope, the entity, how many rows to keep per link at hop 1 and hop 2. Out: session tables to make, one per path
 of one or two links, and one SELECT per table of the schema: (example_id, hop, link, the table's columns).
-Time rule: a row counts if it existed at the example's `as_of`; the newest come first, ties by primary key. A timestamp
+Time rule: a row counts if it existed at the example's `as_of`; the newest come first, ties by primary key, or by what rows without one say. A timestamp
 in a row that lies after `as_of` is null, so are columns that become known later; hidden columns are left out. Rows of
 the entity's own table at the very moment of the example do not count, nor does its own row among its siblings.
 
-Our own columns in the session tables begin with `rfm_`, and a column of the user's that is called like one of ours in
-the result gets an underscore. Where the own row would be among the newest siblings there is one sibling less.
+Our own columns in the session tables begin with `rfm `, since columns of an RFM analysis begin with `rfm_`; a column of
+the user's that is called like one of ours in the result gets an underscore. Where the own row would be among the newest
+siblings there is one sibling less.
 Rows of a key are numbered in time, so that the newest k visible ones are a range of numbers below the largest visible
 one (see `summary_sums.py`). A parent is the one row its child points at.
 """
@@ -28,7 +29,7 @@ from dbt_rfm.plan.values import Scope
 from dbt_rfm.plan.witnesses import witnesses_of
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 
-_EXAMPLE, _AS_OF, _SELF, _KEY, _SEQ, _TIME = (f"rfm_{n}" for n in ("example_id", "as_of", "self", "key", "seq", "time"))
+_EXAMPLE, _AS_OF, _SELF, _KEY, _SEQ, _TIME = (f"rfm {n}" for n in ("example_id", "as_of", "self", "key", "seq", "time"))
 RESULT = ("example_id", "hop", "link")  # our columns, by which rows are ordered; then by their keys
 
 

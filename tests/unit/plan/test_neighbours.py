@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pyarrow as pa
+from hand_worked import world
 from plan_databases import START, Database, shop_schema, warehouse_of
 
 from dbt_rfm.plan.blocks import Names
@@ -13,6 +14,8 @@ from dbt_rfm.plan.neighbours import neighbours_plan
 from dbt_rfm.plan.summary_sums import bounds_select
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.plan.windows import look_backs
+from dbt_rfm.schema.types import RelationalSchema
+from dbt_rfm.warehouse.duckdb import DuckDB
 
 SCHEMA = shop_schema()
 T = START + timedelta(days=20)
@@ -29,14 +32,19 @@ def customer(customer_id: int, region_id: int | None = 1) -> dict:
 
 
 def neighbours(database: Database, *, sizes: tuple[int, ...] = (2, 1), hidden: frozenset = frozenset()) -> dict:
-    names, scope = Names("t"), Scope(Graph(SCHEMA, "duckdb"), hidden)
     shop = {"regions": [], "customers": [customer(1)], "orders": [], "items": [], "products": [], **database}
-    warehouse = warehouse_of(shop)
+    return around_customer(warehouse_of(shop), SCHEMA, sizes, hidden)
+
+
+def around_customer(
+    warehouse: DuckDB, schema: RelationalSchema, sizes: tuple[int, ...], hidden: frozenset = frozenset()
+) -> dict:
+    names, scope = Names("t"), Scope(Graph(schema, "duckdb"), hidden)
     moment = pa.array([T], type=pa.timestamp("us"))
     example = {"example_id": pa.array([0]), "entity": pa.array([1], type=pa.int32()), "anchor_time": moment}
     warehouse.load_temporary(names.examples, pa.table({**example, "as_of": moment}))
     warehouse.create_temporary(names.bounds, bounds_select(names.examples, look_backs(None)))
-    plan = neighbours_plan(scope, names, SCHEMA.table("customers"), "customer_id", sizes)
+    plan = neighbours_plan(scope, names, schema.table("customers"), "customer_id", sizes)
     for step in plan.steps:
         warehouse.create_temporary(step.table, step.select)
     return {name: warehouse.query(select).to_pylist() for name, select in plan.rows.items()}
@@ -72,3 +80,21 @@ def test__neighbours__timestamp_after_the_anchor__is_null() -> None:
 def test__neighbours__hidden_column__is_left_out() -> None:
     found = neighbours({}, hidden=frozenset({("customers", "segment")}))
     assert "segment" not in found["customers"][0] and found["customers"][0]["customer_id"] == 1
+
+
+def test__neighbours__columns_of_an_rfm_analysis__are_shown_as_they_are() -> None:
+    """Recency, frequency, monetary: such marts have columns that begin as the package's own names do."""
+    orders = "select i as order_id, 1 as customer_id, 'k' || i as rfm_key, -i as rfm_seq, i as rfm_time"
+    shop = world(
+        f"create table customers as select 1 as customer_id, 7 as rfm_self; "
+        f"create table orders as {orders}, timestamp '{START}' as ordered_at from range(3) as t(i)",
+        keys={"customers": "customer_id", "orders": "order_id"},
+        times={"orders": "ordered_at"},
+        links=["orders.customer_id -> customers.customer_id"],
+    )
+    found = around_customer(shop.warehouse, shop.schema, (2, 1))
+    assert [(r["order_id"], r["rfm_key"], r["rfm_seq"], r["rfm_time"]) for r in found["orders"]] == [
+        (1, "k1", -1, 1),
+        (2, "k2", -2, 2),
+    ]
+    assert found["customers"][0]["rfm_self"] == 7
