@@ -25,6 +25,7 @@ from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import LABEL_TYPE, eligible_select, labels_select
 from dbt_rfm.plan.paths import Path, tables_of_time
 from dbt_rfm.plan.row_times import exists_at, time_of
+from dbt_rfm.plan.witnesses import witnesses_of_own
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.attributes import own_columns
 from dbt_rfm.pql.scope import joined
@@ -210,6 +211,10 @@ def _label_rows(
         same_key = exp.EQ(this=sql.column(task.entity.column.name, "e"), expression=key.copy())
         on = [same_key, *exists_at(task.entity.table, "e", at.copy())]
         sql.join(query, graph.read(task.entity.table, "e"), sql.every(on))
+        for witness in witnesses_of_own(graph, task.entity.table, "e"):
+            query = witness.join(graph, query).where(
+                exp.LTE(this=witness.time(graph), expression=at.copy()), copy=False
+            )
     else:
         session.create(session.names("anchors"), _distinct_anchors(graph, table, at))
         session.create(session.names("eligible"), eligible_select(task, graph, session.names("anchors")))

@@ -3,9 +3,10 @@
 In: a task, the name of a session table `anchors(anchor_time)`. Out: one SELECT of (entity, anchor_time, label).
 Time rule: the window of an aggregation is (anchor + start, anchor + end], in calendar months where the unit says so; a
 row counts if its event time lies in the window and everything on its path is known at the window's end (for a look-back
-window: at the anchor). An entity takes part at an anchor if its row exists then. The columns of parents that an inner
-WHERE looks at are those known when the row was; those of the entity's parents, those known at the anchor. A time in
-such a row (delivered_at) is null until it has come: at the anchor, and for a label at the end of its window.
+window: at the anchor). An entity takes part at an anchor if its row exists then, one without a time of its own once
+that exists which its time link leads to. The columns of parents that an inner WHERE looks at are those known when the
+row was; those of the entity's parents, those known at the anchor. A time in such a row (delivered_at) is null until it
+has come: at the anchor, and for a label at the end of its window.
 COUNT and SUM of nothing are 0. AVG, MIN, MAX, FIRST, LAST of nothing are undefined, and an example whose label is
 undefined is left out. FIRST and LAST go by event time, ties by the lower and the higher primary key.
 
@@ -25,6 +26,7 @@ from dbt_rfm.plan.conditions import Leaf, compile_condition, compile_operand
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.paths import Path, event_time, from_path, join_parents, known_time, times, top_key, valid_until
 from dbt_rfm.plan.row_times import exists_at, still_valid, time_of
+from dbt_rfm.plan.witnesses import witnesses_of_own
 from dbt_rfm.pql.ast import ZERO_OF_NOTHING
 from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, BoundColumn, BoundCondition, Task
 from dbt_rfm.schema.data_types import Family, family
@@ -114,6 +116,9 @@ class _Build:
         query = sql.select(sql.aliased(key, "entity"), sql.aliased(at, "anchor_time"))
         query = query.distinct(copy=False).from_(self.graph.read_asked(entity.table, (), "e"), copy=False)
         conditions = exists_at(entity.table, "e", at)
+        for witness in witnesses_of_own(self.graph, entity.table, "e"):
+            query = witness.join(self.graph, query)
+            conditions.append(exp.LTE(this=witness.time(self.graph), expression=at.copy()))
         sql.join(query, sql.temporary(self.anchors, "a"), sql.every(conditions) if conditions else None)
         parents = _Parents(self.graph, query, at)
         for i, leaf in enumerate(self._columns):

@@ -2,9 +2,10 @@
 
 In: the scope, the entity, how many rows to keep per link at hop 1 and hop 2. Out: session tables to make, one per path
 of one or two links, and one SELECT per table of the schema: (example_id, hop, link, the table's columns).
-Time rule: a row counts if it existed at the example's `as_of`; the newest come first, ties by primary key, or by what rows without one say. A timestamp
-in a row that lies after `as_of` is null, so are columns that become known later; hidden columns are left out. Rows of
-the entity's own table at the very moment of the example do not count, nor does its own row among its siblings.
+Time rule: a row counts if it existed at the example's `as_of`; the newest come first, ties by primary key, or by what
+rows without one say. A timestamp in a row that lies after `as_of` is null, so are columns that become known later;
+hidden columns are left out. Rows of the entity's own table at the very moment of the example do not count, nor does its
+own row among its siblings.
 
 Our own columns in the session tables begin with `rfm `, since columns of an RFM analysis begin with `rfm_`; a column of
 the user's that is called like one of ours in the result gets an underscore. Where the own row would be among the newest

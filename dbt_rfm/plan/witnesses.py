@@ -80,3 +80,11 @@ def witnesses_beside(graph: Graph, rows: Sequence[tuple[Table, Link, str]]) -> l
 def witnesses_of(graph: Graph, link: Link, alias: str) -> list[Witness]:
     """Of rows of the link's child, aliased `alias`, that are read for its parent."""
     return witnesses_beside(graph, [(graph.schema.table(link.child), link, alias)])
+
+
+def witnesses_of_own(graph: Graph, table: Table, alias: str) -> list[Witness]:
+    """Of rows of the table, aliased `alias`, that are read for themselves: what their time link leads to."""
+    if table.own_time is not None or table.time_link is None:
+        return []
+    ways = enumerate(timed_ways(graph.schema, table.name))
+    return [Witness(alias, up, f"k{i}", alone=True) for i, up in ways]

@@ -10,12 +10,15 @@ import pytest
 from plan_databases import START, Database, shop_schema, warehouse_of
 from small_schema import ORDERS, schema, table
 
+from dbt_rfm.collect.snapshots import collect
 from dbt_rfm.errors import QueryError
+from dbt_rfm.options import Options
 from dbt_rfm.plan.graph import Graph
-from dbt_rfm.plan.labels import labels_select
+from dbt_rfm.plan.labels import eligible_select, labels_select
 from dbt_rfm.plan.paths import Path, event_time, known_time
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
+from dbt_rfm.schema.from_job import label_table
 
 DAY = timedelta(days=1)
 SOLD = "PREDICT SUM(items.quantity, 0, 5, days) FOR EACH {}"
@@ -56,6 +59,34 @@ def test__labels__of_a_region_over_orders__count_by_what_the_time_link_leads_to(
     assert sold("regions.region_id", START + DAY, items_with="product_id") == [3.0]
     assert sold("regions.region_id", START + 5 * DAY, items_with="order_id") == [4.0]
     assert sold("regions.region_id", START + 5 * DAY, items_with="product_id") == [7.0]
+
+
+@pytest.mark.parametrize(
+    ("items_with", "day", "there"), [("order_id", 5, [1, 2]), ("order_id", 10, [1, 2, 3]), (None, 5, [1, 2, 3, 4])]
+)
+def test__eligible__rows_with_a_time_link__once_what_it_leads_to_is_there(
+    items_with: str | None, day: int, there: list[int]
+) -> None:
+    """An item asked about is there with its order; the last one has none, and nothing else says when it came."""
+    shop, warehouse = shop_schema(items_with), warehouse_of(SHOP)
+    anchors = pa.table({"anchor_time": pa.array([START + day * DAY], type=pa.timestamp("us"))})
+    warehouse.load_temporary("anchors", anchors)
+    task = bind(parse("PREDICT items.quantity FOR EACH items.item_id"), shop)
+    found = warehouse.query(eligible_select(task, Graph(shop, "duckdb"), "anchors"))
+    assert sorted(found["entity"].to_pylist()) == there
+
+
+def test__label_table__of_rows_with_a_time_link__no_label_before_they_came() -> None:
+    shop, warehouse = shop_schema("order_id"), warehouse_of(SHOP)
+    marks = [(item, START + day * DAY, (item + day) % 4 == 0) for item in (1, 2, 3, 4) for day in (3, 5)]
+    columns = zip(("item_id", "anchor_time", "risky"), zip(*marks, strict=True), strict=True)
+    warehouse.load_temporary("marks", pa.table({name: pa.array(values) for name, values in columns}))
+    labels = label_table("marks", warehouse)
+    task = bind(parse("PREDICT labels.risky FOR EACH items.item_id"), shop, labels=labels)
+    options = Options(anchor=(START + 12 * DAY).isoformat(), horizon="1 day", backtest=False)
+    found = collect(task, shop, warehouse, options, labels="marks", with_rows=False).examples.to_pylist()
+    learnt = sorted((r["entity"], (r["anchor_time"] - START).days) for r in found if r["split"] == "context")
+    assert learnt == [(1, 3), (1, 5), (2, 5)]
 
 
 def test__labels__window_without_a_time_link__refused_with_the_foreign_keys_that_could_be_it() -> None:
