@@ -42,7 +42,7 @@ from dbt_rfm.plan.staleness import staleness_of
 from dbt_rfm.plan.texts import texts_read
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.pql.ast import Window
-from dbt_rfm.pql.attributes import hidden_columns, without_predicted_links
+from dbt_rfm.pql.attributes import hidden_columns, seen_schema
 from dbt_rfm.pql.hindsight import notes_on_hindsight
 from dbt_rfm.pql.task import BoundColumn, Task
 from dbt_rfm.schema.types import RelationalSchema
@@ -78,7 +78,7 @@ def collect(
 
     Raises DataError where the rows do not allow an answer.
     """
-    graph = Graph(without_predicted_links(schema, task), warehouse.dialect)
+    graph = Graph(seen_schema(schema, task), warehouse.dialect)
     with Session(warehouse) as session:
         anchor, notes = anchor_of(session, graph, options)
         notes += [*notes_on_age(session, graph, task, anchor), *notes_on_hindsight(task)]
@@ -114,7 +114,7 @@ def collect_labelled(
     long after its row. `cut`: nothing later than this moment is seen by any example (the frozen protocol), and for a
     number half of the context lags behind its anchors as the queries do.
     """
-    graph = Graph(without_predicted_links(schema, task), warehouse.dialect)
+    graph = Graph(seen_schema(schema, task), warehouse.dialect)
     with Session(warehouse) as session:
         choice = with_sizes(session, task.kind, options, given_labels(session, labels, task.kind, cut))
         asked = labels.filter(pc.equal(labels["split"], QUERY))["anchor_time"].to_pylist()

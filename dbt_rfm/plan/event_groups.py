@@ -118,12 +118,13 @@ def shared_columns(scope: Scope, table: Table) -> list[str]:
     """The same without a limit, categories of many values first: a place is new more often than a type."""
     categories = [c for c in scope.columns(table) if c.semantic_type is SemanticType.CATEGORICAL]
     by_values = sorted(categories, key=lambda c: (c.all_values, -len(c.values)))
-    return [*foreign_keys(scope, table), *(c.name for c in by_values)]
+    return list(dict.fromkeys([*foreign_keys(scope, table), *(c.name for c in by_values)]))
 
 
 def _categories(scope: Scope, table: Table) -> list[str]:
+    foreign = foreign_keys(scope, table)
     plain = (c for c in scope.columns(table) for v in column_value(c, "o") if v.kind == CATEGORICAL)
-    return [c.name for c in plain][:MAX_CATEGORIES]
+    return [c.name for c in plain if c.name not in foreign][:MAX_CATEGORIES]
 
 
 def own_numbers(scope: Scope, table: Table, alias: str) -> list[Value]:

@@ -73,10 +73,12 @@ class Scope:
     texts: frozenset[tuple[str, str]] = frozenset()
 
     def columns(self, table: Table) -> list[Column]:
-        """Columns with something to say: no keys, no times of the row itself, nothing out of sight or of hindsight."""
+        """Columns with something to say: no keys but foreign ones that are categories (a country's code), no times of
+        the row itself, nothing out of sight or of hindsight."""
         unsaid = {*table.primary_key, table.time_column, table.valid_from, table.valid_to}
         unsaid |= {part for column in table.columns for part in column.made_of}
-        unsaid |= {link.child_column for link in self.graph.schema.parents(table.name)}
+        foreign = {link.child_column for link in self.graph.schema.parents(table.name)}
+        unsaid |= {name for name in foreign if table.column(name).semantic_type is not SemanticType.CATEGORICAL}
         unsaid |= {link.parent_column for link in self.graph.schema.children(table.name)}
         said = [c for c in table.columns if c.name not in unsaid and not c.hindsight and not _opaque(c)]
         return [c for c in said if self.sees(table.name, c.name)]

@@ -37,11 +37,11 @@ def hidden_columns(task: Task) -> tuple[tuple[str, str], ...]:
     return tuple((c.table.name, c.column.name) for c in own_columns(task.target, task.entity.table))
 
 
-def without_predicted_links(schema: RelationalSchema, task: Task) -> RelationalSchema:
-    """The schema as the features see it: a foreign key that is predicted leads nowhere, since the row that it leads to
-    would tell which one it is."""
-    hidden = hidden_columns(task)
-    return replace(schema, links=tuple(k for k in schema.links if (k.child, k.child_column) not in hidden))
+def seen_schema(schema: RelationalSchema, task: Task) -> RelationalSchema:
+    """The schema as the features see it: a foreign key that is predicted, or that knows of later rows, leads nowhere,
+    since the row that it leads to would tell which one it is."""
+    unseen = {*hidden_columns(task), *((t.name, c.name) for t in schema.tables for c in t.columns if c.hindsight)}
+    return replace(schema, links=tuple(k for k in schema.links if (k.child, k.child_column) not in unseen))
 
 
 def are_events(schema: RelationalSchema, table: Table, *, delay_given: bool) -> bool:

@@ -21,7 +21,7 @@ from sqlglot import exp
 from dbt_rfm.schema import names
 from dbt_rfm.schema.data_types import Family, family
 from dbt_rfm.schema.probe import Probe, column
-from dbt_rfm.schema.semantics import key_columns
+from dbt_rfm.schema.semantics import silent_keys
 from dbt_rfm.schema.types import Column, RelationalSchema, SemanticType, Table
 
 _MOST = 12  # of a category that are counted
@@ -41,7 +41,7 @@ def with_frequent_values(schema: RelationalSchema, probe: Probe) -> RelationalSc
 
 
 def _with_values(schema: RelationalSchema, table: Table, probe: Probe) -> Table:
-    keys = {*key_columns(table, schema.links), *table.primary_key}
+    keys = {*silent_keys(table, schema.links), *table.primary_key}
     asked = [c.name for c in table.columns if (_is_category(c) or _is_code(c)) and c.name not in keys]
     if not asked:
         return table

@@ -27,7 +27,7 @@ from dbt_rfm.schema.grades import told_by, told_by_number
 from dbt_rfm.schema.later_rows import LaterRows, is_measure, later_rows
 from dbt_rfm.schema.passing_states import passing_states
 from dbt_rfm.schema.probe import Probe
-from dbt_rfm.schema.semantics import key_columns
+from dbt_rfm.schema.semantics import silent_keys
 from dbt_rfm.schema.time_links import Way
 from dbt_rfm.schema.times import LAST
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
@@ -73,7 +73,7 @@ def _found_in(schema: RelationalSchema, table: Table, probe: Probe) -> dict[str,
     """By column that knows of later rows, of which."""
     ways = list(_ways(schema, table)) if table.valid_from is None else []
     below = {word for way in ways for word in _words_of(way[-1].child)}
-    keys = key_columns(table, schema.links)
+    keys = silent_keys(table, schema.links)
     open_columns = {c.name: c for c in table.columns if c.inferred and c.name not in keys and _may_grade(c)}
     found = {name: f"of the last of {of}" for name in open_columns if (of := _of_the_last(name, ways))}
     if table.valid_from is None:

@@ -73,7 +73,8 @@ def _key_score(table: Table, column: Column, declared: Sequence[Link], position:
     """How much the name says that the column is the key of its table; 0 for no candidate.
 
     orders.id 100, orders.order_id 90, a declared link's target 85, order_items.item_id 60, qualifying.qualify_id 50,
-    the first column when it is named like a key (products.stock_code) 30.
+    a text named like its table (countries.country) 40, the first column when it is named like a key
+    (products.stock_code) 30.
     """
     if family(column.data_type) not in _KEY_FAMILIES:
         return 0
@@ -81,7 +82,7 @@ def _key_score(table: Table, column: Column, declared: Sequence[Link], position:
         return 85
     like_id, like_code = names.ends_like_id(column.name), names.ends_like_code(column.name)
     if not (like_id or like_code):
-        return 0
+        return 40 if _is_named_like(column, table) else 0
     stem, own = names.stem(column.name), names.entity_words(table.name)
     if not stem:
         return 100
@@ -92,6 +93,10 @@ def _key_score(table: Table, column: Column, declared: Sequence[Link], position:
     if _shared_start(stem[0], own[0]) >= 5:
         return 50
     return 30 if position == 0 else 0
+
+
+def _is_named_like(column: Column, table: Table) -> bool:
+    return family(column.data_type) is Family.STRING and names.stem(column.name) == names.entity_words(table.name)
 
 
 def _shared_start(left: str, right: str) -> int:
@@ -119,8 +124,8 @@ def _links_of(table: Table, tables: Sequence[Table], taken: Set[tuple[str, str]]
 def _link_score(table: Table, column: Column, parent: Table) -> int:
     """How much the name says that `column` points at the key of `parent`; 0 for no candidate.
 
-    orders.customer_id -> customers 100, reviews.stock_code -> products.stock_code 90, posts.owner_user_id -> users 60,
-    posts.parent_id -> posts 50.
+    orders.customer_id -> customers 100, reviews.stock_code -> products.stock_code and meters.site -> sites.site 90,
+    posts.owner_user_id -> users 60, posts.parent_id -> posts 50.
     """
     if len(parent.primary_key) != 1:
         return 0
@@ -133,13 +138,15 @@ def _link_score(table: Table, column: Column, parent: Table) -> int:
         return 0  # one table under two aliases
     if parent.name == table.name:
         return 50 if not is_own_key and names.ends_like_id(column.name) and set(stem) & _SELF else 0
-    if not stem or not (names.ends_like_id(column.name) or names.ends_like_code(column.name)):
+    like_key = names.ends_like_id(column.name) or names.ends_like_code(column.name)
+    same_name = names.words(column.name) == names.words(key.name)
+    if not stem or not (like_key or (same_name and _is_named_like(key, parent))):
         return 0
     if is_own_key and stem == names.entity_words(table.name):
         return 0
-    if stem == entity:
+    if stem == entity and like_key:
         return 100
-    if names.words(column.name) == names.words(key.name) and not is_own_key:
+    if same_name and not is_own_key:
         return 90
     if is_own_key or not names.ends_like_id(column.name):
         return 0

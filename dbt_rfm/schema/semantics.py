@@ -43,15 +43,28 @@ def key_columns(table: Table, links: Sequence[Link]) -> set[str]:
     return ends | (set(table.primary_key) if len(table.primary_key) == 1 else set())
 
 
+def silent_keys(table: Table, links: Sequence[Link]) -> set[str]:
+    """Those of a table with semantic types that say nothing but which row is meant."""
+    return {name for name in key_columns(table, links) if table.column(name).semantic_type is SemanticType.ID}
+
+
 def with_semantics(table: Table, links: Sequence[Link], meta: TableMeta, probe: Probe) -> Table:
     """The table with its final semantic types; looks at one sample of it."""
     keys = key_columns(table, links)
-    open_columns = [c for c in table.columns if c.name not in keys and meta.of(c.name).semantic_type is None]
+    silent = keys - _natural_keys(table, links)
+    open_columns = [c for c in table.columns if c.name not in silent and meta.of(c.name).semantic_type is None]
     texts = [c.name for c in open_columns if family(c.data_type) is Family.STRING]
     id_numbers = [c.name for c in open_columns if family(c.data_type) is Family.INTEGER and names.ends_like_id(c.name)]
     spreads, shapes = probe.sample(table, [*texts, *id_numbers], texts)
     columns = tuple(_typed(column, keys, meta, spreads, shapes) for column in table.columns)
     return replace(table, columns=columns)
+
+
+def _natural_keys(table: Table, links: Sequence[Link]) -> set[str]:
+    """Foreign keys that are texts, such as a country's code: they may say something by themselves."""
+    ends = {link.child_column for link in links if link.child == table.name}
+    ends -= {link.parent_column for link in links if link.parent == table.name}
+    return {c.name for c in table.columns if c.name in ends and family(c.data_type) is Family.STRING}
 
 
 def _typed(
@@ -61,7 +74,8 @@ def _typed(
     if declared is not None:
         return replace(column, semantic_type=declared, inferred=False)
     if column.name in keys:
-        return replace(column, semantic_type=SemanticType.ID)
+        says = column.name in spreads and _is_code_list(spreads[column.name])
+        return replace(column, semantic_type=SemanticType.CATEGORICAL if says else SemanticType.ID)
     if column.name in shapes:
         return replace(column, semantic_type=text_type(column.name, spreads[column.name], shapes[column.name]))
     if column.name in spreads:

@@ -12,6 +12,7 @@ from dbt_rfm.plan.features import derived_of
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.neighbours import neighbours_plan
 from dbt_rfm.plan.values import Scope
+from dbt_rfm.pql.attributes import seen_schema
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.hindsight import notes_on_hindsight
 from dbt_rfm.pql.parser import parse
@@ -269,6 +270,20 @@ def test__state__of_the_newest_rows_only__passes(shop):
 )
 def test__state__that_stays__is_read(shop, columns):
     assert hindsight(orders_with(shop, columns).schema(), "orders") == []
+
+
+def test__state_that_passes__with_a_table_of_states__leads_nowhere(shop):
+    """That a row of today's open states is reached tells as much as the state."""
+    shop.table("states", "select unnest(['placed', 'done']) as status, unnest([true, false]) as is_open")
+    shop.key("states", "status")
+    shop.relationship("orders", "status", "states", "status")
+    shop.table("customers", "select range as customer_id from range(30)")
+    shop.key("customers", "customer_id")
+    shop.relationship("orders", "customer_id", "customers", "customer_id")
+    schema = orders_with(shop, "case when i > 385 then 'placed' else 'done' end as status").schema()
+    assert hindsight(schema, "orders") == ["status"] and len(schema.links) == 2
+    task = bind(parse("PREDICT COUNT(orders.*, 0, 30, days) FOR EACH customers.customer_id"), schema)
+    assert [link.child_column for link in seen_schema(schema, task).links] == ["customer_id"]
 
 
 def test__state__of_rows_of_one_day__tells_nothing(shop):

@@ -70,6 +70,20 @@ def test__link__named_after_the_parent__inferred(shop, parent, key, child_column
     assert any("links inferred from names and values" in note for note in schema.notes)
 
 
+def test__link__texts_named_like_the_parent__inferred(shop):
+    shop.table("sites", "select 's' || range as site, range % 3 as floors from range(10)")
+    shop.table("meters", "select range as meter_id, 's' || range % 10 as site from range(40)")
+    schema = shop.schema()
+    assert schema.table("sites").primary_key == ("site",) and links(schema) == ["meters.site -> sites.site"]
+    assert schema.table("meters").column("site").semantic_type == "categorical"
+
+
+def test__link__numbers_named_like_a_table__not_inferred(shop):
+    shop.table("floors", "select range as floor, range % 3 as rooms from range(10)")
+    shop.table("meters", "select range as meter_id, range % 10 as floor from range(40)")
+    assert links(shop.schema()) == []
+
+
 def test__link__parent_id__the_table_itself(shop):
     shop.table("posts", "select range as id, nullif(range // 2, 0) as parent_id from range(10)")
     assert links(shop.schema()) == ["posts.parent_id -> posts.id"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dbt_rfm.errors import ProjectError
+from dbt_rfm.plan.graph import Graph
+from dbt_rfm.plan.values import Scope
 from dbt_rfm.schema.probe import Spread, TextShape
 from dbt_rfm.schema.semantics import text_type
 from dbt_rfm.schema.types import SemanticType
@@ -37,6 +39,26 @@ def test__types__keys_and_links__ids_whatever_their_type(declared_shop):
     schema = declared_shop.schema()
     for table, column in (("customers", "customer_id"), ("orders", "order_id"), ("orders", "customer_id")):
         assert schema.table(table).column(column).semantic_type is SemanticType.ID
+
+
+def test__types__foreign_keys_that_are_texts__categories_where_they_are_few(shop):
+    shop.table("countries", "select chr(65 + (range % 26)::int) || range // 26 as code from range(400)")
+    shop.table("channels", "select 'c' || range as channel from range(8)")
+    for table, column in (("countries", "code"), ("channels", "channel")):
+        shop.key(table, column)
+    country = "chr(65 + (range % 26)::int) || range % 400 // 26 as country"
+    shop.table("visits", f"select range as visit_id, 'c' || range % 8 as channel, {country} from range(900)")
+    shop.relationship("visits", "country", "countries", "code")
+    shop.relationship("visits", "channel", "channels", "channel")
+    schema = shop.schema()
+    visits = schema.table("visits")
+    assert {str(link) for link in schema.parents("visits")} == {
+        "visits.country -> countries.code",
+        "visits.channel -> channels.channel",
+    }
+    assert (visits.column("channel").semantic_type, visits.column("country").semantic_type) == ("categorical", "id")
+    assert visits.column("channel").values and schema.table("channels").column("channel").semantic_type == "id"
+    assert [c.name for c in Scope(Graph(schema, "duckdb")).columns(visits)] == ["channel"]
 
 
 def test__types__numbers_named_like_ids__by_how_many_there_are(shop):
