@@ -40,6 +40,8 @@ OF_VALUE = "="
 #: In the name of a model's column that tells whether a text has a word, as in tickets.subject.last~refund.
 OF_WORD = "~"
 TEXT = "text"  # the kind of a feature that a model reads as words
+KEYS = "keys"  # the kind of a feature that lists keys, by which examples are akin
+BETWEEN_KEYS = "␟"  # no sign of control: each dialect would write it in its own way
 
 
 @dataclass(frozen=True)

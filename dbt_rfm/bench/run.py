@@ -28,7 +28,7 @@ from dbt_rfm.errors import DataError, QueryError
 from dbt_rfm.evaluate.backtest import CONSTANT, ENTITY_HISTORY
 from dbt_rfm.evaluate.scores import PRIMARY, score
 from dbt_rfm.model.examples import feature_table, label_array, split_rows
-from dbt_rfm.model.interface import Predictions, RelationalModel
+from dbt_rfm.model.interface import KEYS, Predictions, RelationalModel
 from dbt_rfm.model.step import run_step
 from dbt_rfm.options import Options
 from dbt_rfm.pql.ast import Window
@@ -248,7 +248,7 @@ def _others(run: _Run, examples: Examples, snapshot: Snapshot) -> dict[str, tupl
     if run.settings.fine_tune:
         made[f"{run.model.name}, fine-tuned"] = partial(_fine_tuned, run, snapshot)
     if run.settings.with_peers:
-        table = feature_table(snapshot)
+        table = feature_table(snapshot).without(KEYS)
         context_rows = split_rows(snapshot, CONTEXT)
         context, query = table.take(context_rows), table.take(query_rows)
         labels = label_array(snapshot, context_rows)

@@ -3,7 +3,8 @@
 In: the examples and features of an attribute task. Out: sentences for the reader, one per suspicious column of the row
 itself or of its parents. A refund date, a fraud scenario or a segment code is filled in with the outcome or made from
 it: it tells everything about the rows learnt from, the backtest shines, and where the outcome is missing it is missing
-too. Only a person knows which it is, so nothing is left out unasked.
+too. Only a person knows which it is, so nothing is left out unasked: a code that is there where its name is missing
+is what fills the gap best.
 Two signs: one column alone tells the label of every example (each of its values goes with one label only, or one
 threshold parts two classes, or a number orders numbers the same way); or it is there where the outcome is known and
 missing where it is asked for.
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dbt_rfm.metrics import spearman
+from dbt_rfm.plan.agreements import SAME_AS
 from dbt_rfm.snapshot import CONTEXT, QUERY, Feature
 from dbt_rfm.task_kind import TaskKind
 
@@ -27,6 +29,12 @@ _REPEATS = 4  # rows per distinct value, at least: a value seen once goes with o
 _SAME_ORDER = 0.9995  # rank correlation
 _GONE, _THERE = 0.95, 0.05  # shares missing where asked, and where known
 _SHOWN = 5
+_NO_COLUMN = (">", SAME_AS)  # in the name of what groups of rows did, and of two columns that agree
+_OF_USE = ", and is there where it is asked for, which helps if it was there first, as a code beside its name"
+_LATER = (
+    "what is filled in later or made from it makes the backtest too good: leave it out (meta.rfm.ignore: true on the "
+    "column)"
+)
 
 
 def give_aways(
@@ -39,16 +47,17 @@ def give_aways(
     if len(known) < _LEAST_ROWS:
         return []
     labels = examples["label"].take(pa.array(known))
-    own = [f for f in meta if f.source in ("own", "parent") and ">" not in f.name]  # groups of rows are no column
+    own = [f for f in meta if f.source in ("own", "parent") and not any(sign in f.name for sign in _NO_COLUMN)]
     telling = [f.name for f in own if _tells(kind, features[f.name].take(pa.array(known)), labels)]
     missing = [f.name for f in own if f.name not in telling and _goes_missing(features[f.name], known, asked)]
+    there = [name for name in telling if _is_there(features[name], asked)]
     notes = []
-    if telling:
-        tells = "tells" if len(telling) == 1 else "each tell"
-        notes.append(
-            f"{_listed(telling)} alone {tells} {target} of all {len(known)} examples learnt from; what is filled in "
-            "later or made from it makes the backtest too good: leave it out (meta.rfm.ignore: true on the column)"
-        )
+    for names, so in ((there, _OF_USE), ([name for name in telling if name not in there], "")):
+        if names:
+            tells = "tells" if len(names) == 1 else "each tell"
+            notes.append(
+                f"{_listed(names)} alone {tells} {target} of all {len(known)} examples learnt from{so}; {_LATER}"
+            )
     if missing:
         are = "is" if len(missing) == 1 else "are"
         notes.append(
@@ -101,6 +110,10 @@ def _same_order(values: pa.ChunkedArray, labels: pa.ChunkedArray) -> bool:
 def _goes_missing(values: pa.ChunkedArray, known: np.ndarray, asked: np.ndarray) -> bool:
     gone = values.is_null().to_numpy()
     return len(asked) >= _LEAST_ROWS and bool(gone[asked].mean() >= _GONE and gone[known].mean() <= _THERE)
+
+
+def _is_there(values: pa.ChunkedArray, asked: np.ndarray) -> bool:
+    return bool(len(asked)) and values.take(pa.array(asked)).null_count <= (1 - _THERE) * len(asked)
 
 
 def _listed(names: Sequence[str]) -> str:

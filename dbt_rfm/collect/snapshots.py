@@ -172,6 +172,7 @@ def _plan(run: Collecting, choice: Choice) -> tuple[Scope, FeaturePlan]:
         past_labels=choice.past_labels,
         outcome=_outcome(run, choice.late) if task.of_events else None,
         of_events=task.of_events,
+        shared_keys=run.with_words and bool(hidden_columns(task)) and not task.of_events,
     )
     return scope, replace(plan, steps=(*first, *plan.steps))
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from dbt_rfm.model.interface import CATEGORICAL, NUMERICAL, FeatureTable, Labelled
 from dbt_rfm.model.neighbourhood import neighbourhood
 from dbt_rfm.model.word_columns import word_columns
-from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, OF_WORD, TEXT, Snapshot
+from dbt_rfm.snapshot import BACKTEST, BACKTEST_CONTEXT, CONTEXT, KEYS, OF_WORD, TEXT, Snapshot
 from dbt_rfm.task_kind import TaskKind
 
 
@@ -33,25 +33,25 @@ def labelled(snapshot: Snapshot, rows: np.ndarray, *, with_rows: bool = False) -
 def examples_at(snapshot: Snapshot, rows: np.ndarray, *, with_rows: bool) -> FeatureTable:
     """The features of the examples at these positions, with the rows around them if asked for.
 
-    With rows there are no words: models that read rows keep what they learnt under the names of their columns, and the
-    words of a later context are others.
+    With rows there are neither words nor keys: models that read rows keep what they learnt under the names of their
+    columns, and the words of a later context are others; and the rows have the keys.
     """
-    taken = feature_table(snapshot, rows, with_words=not with_rows)
+    taken = feature_table(snapshot, rows, alone=not with_rows)
     return replace(taken, rows=neighbourhood(snapshot, rows)) if with_rows else taken
 
 
-def feature_table(snapshot: Snapshot, rows: np.ndarray | None = None, *, with_words: bool = True) -> FeatureTable:
-    """The features of the examples at these positions, or of all, as the model takes them."""
+def feature_table(snapshot: Snapshot, rows: np.ndarray | None = None, *, alone: bool = True) -> FeatureTable:
+    """The features of the examples at these positions, or of all, as a model takes them; `alone`: one without rows."""
     taken = snapshot.features if rows is None else snapshot.features.take(pa.array(rows, type=pa.int64()))
     columns: list[tuple[str, str, np.ndarray]] = []
     for feature in snapshot.features_meta:
         values = taken.column(feature.name)
-        if feature.kind == CATEGORICAL:
-            columns.append((feature.name, CATEGORICAL, np.array(values.cast(pa.string()).to_pylist(), dtype=object)))
-        elif feature.kind != TEXT:
+        if feature.kind == CATEGORICAL or (feature.kind == KEYS and alone):
+            columns.append((feature.name, feature.kind, np.array(values.cast(pa.string()).to_pylist(), dtype=object)))
+        elif feature.kind not in (TEXT, KEYS):
             numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
             columns.append((feature.name, NUMERICAL, numbers))
-        elif with_words:
+        elif feature.kind == TEXT and alone:
             words = snapshot.words.get(_learnt_from(snapshot, rows), {}).get(feature.name, ())
             columns += [(f"{feature.name}{OF_WORD}{w}", NUMERICAL, c) for w, c in word_columns(values, words)]
     names, kinds, arrays = zip(*columns, strict=True) if columns else ((), (), ())

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 NUMERICAL = "numerical"
 CATEGORICAL = "categorical"
+KEYS = "keys"  # lists of keys, as `snapshot.KEYS`
 Progress = Callable[[str], None]  # told the name of each stage as it starts
 LEVELS = (0.1, 0.5, 0.9)  # of a quantile where three are enough: the middle and four fifths around it
 
@@ -33,7 +34,7 @@ class FeatureTable:
     """Columns side by side, one row per example.
 
     A numerical column is float64 (float32 of a word) with NaN for missing; a categorical one is an object array of str,
-    None for missing.
+    None for missing; one of keys too, several of them with `snapshot.BETWEEN_KEYS` in between.
     """
 
     names: tuple[str, ...]
@@ -48,8 +49,8 @@ class FeatureTable:
                 f"{len(self.kinds)} kinds and {len(self.columns)} arrays"
             )
         for name, kind, column in zip(self.names, self.kinds, self.columns, strict=True):
-            if kind not in (NUMERICAL, CATEGORICAL):
-                raise ModelError(f"column {name}: kind is {kind!r}, expected 'numerical' or 'categorical'")
+            if kind not in (NUMERICAL, CATEGORICAL, KEYS):
+                raise ModelError(f"column {name}: kind is {kind!r}, expected 'numerical', 'categorical' or 'keys'")
             if len(column) != self.num_rows:
                 raise ModelError(f"column {name}: expected {self.num_rows} rows, got {len(column)}")
 
@@ -75,6 +76,10 @@ class FeatureTable:
             tuple(self.columns[i] for i in positions),
             self.rows,
         )
+
+    def without(self, kind: str) -> FeatureTable:
+        """The columns of all other kinds."""
+        return self.select(tuple(i for i, each in enumerate(self.kinds) if each != kind))
 
 
 @dataclass(frozen=True)

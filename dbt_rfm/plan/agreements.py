@@ -22,6 +22,7 @@ from dbt_rfm.schema.types import Column, SemanticType
 from dbt_rfm.snapshot import Feature
 
 MAX_AGREEMENTS = 8
+SAME_AS = " same as "  # in the name of a feature, between the two
 _LEAST, _SHARE = 2, 0.5
 
 
@@ -55,4 +56,4 @@ def _words(column: Column) -> set[str]:
 def _output(one: Told, other: Told) -> Output:
     left, right = (sql.as_text(sql.column(each.column.name, each.alias)) for each in (one, other))
     same = sql.zero_or_one(exp.EQ(this=left, expression=right))
-    return Feature(f"{one.label} same as {other.label}", NUMERICAL, "own", one.table), exp.Max(this=same)
+    return Feature(f"{one.label}{SAME_AS}{other.label}", NUMERICAL, "own", one.table), exp.Max(this=same)

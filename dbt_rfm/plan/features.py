@@ -19,6 +19,7 @@ from dbt_rfm.plan.event_seen import seen_blocks
 from dbt_rfm.plan.kin import MAX_CO_PARENT_BLOCKS, co_parent_blocks, newest_parents_steps, sibling_blocks
 from dbt_rfm.plan.own import own_block
 from dbt_rfm.plan.past_labels import everybody_block, past_labels_block
+from dbt_rfm.plan.shared_keys import shared_keys_blocks
 from dbt_rfm.plan.summary_sums import bounds_select
 from dbt_rfm.plan.values import Derived, Scope, too_wide
 from dbt_rfm.plan.windows import in_brief, look_backs
@@ -57,6 +58,7 @@ def feature_plan(
     past_labels: bool = True,
     of_events: bool = False,
     outcome: Outcome | None = None,
+    shared_keys: bool = False,
 ) -> FeaturePlan:
     """Steps and blocks for the session table of examples.
 
@@ -89,6 +91,8 @@ def feature_plan(
         blocks.append(past_labels_block(names, kind))
         everybody = everybody_block(names, kind)
         blocks += [everybody] if everybody and few_anchors else []
+    if shared_keys:
+        blocks += shared_keys_blocks(scope, names, table, key)
     blocks.append(calendar_block(names))
     tables = [t for t in scope.graph.schema.tables if t.name != table.name]
     notes = [note for t in tables if (note := too_wide(scope, t))]

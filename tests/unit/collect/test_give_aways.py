@@ -38,6 +38,14 @@ def test__give_aways__category_made_from_the_label__is_named() -> None:
     assert "meta.rfm.ignore: true" in note
 
 
+def test__give_aways__a_copy_that_is_there_where_it_is_asked_for__may_help() -> None:
+    scenario = np.where(FRAUD, "stolen", "none")
+    (there,) = notes(TaskKind.BINARY, FRAUD, scenario=scenario)
+    (gone,) = notes(TaskKind.BINARY, FRAUD, scenario=[*scenario, *[None] * ASKED])
+    assert "is there where it is asked for, which helps if it was there first" in there
+    assert "helps" not in gone and gone.startswith("scenario alone tells")
+
+
 def test__give_aways__missing_exactly_where_nothing_happened__is_named() -> None:
     refund = np.where(FRAUD, NOISE[:ROWS], None)
     assert "refund alone tells" in notes(TaskKind.BINARY, FRAUD, refund=refund)[0]

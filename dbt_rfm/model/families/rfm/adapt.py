@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from dbt_rfm.errors import ModelError
 from dbt_rfm.model.examples import labelled, split_rows
+from dbt_rfm.model.families.rfm.akin import has_kin, kin_of
 from dbt_rfm.model.families.rfm.checkpoint import network_bytes, network_of
 from dbt_rfm.model.families.rfm.fine_tune import Tuned, fine_tune, watch
 from dbt_rfm.model.families.rfm.in_context import InContextModel
@@ -48,6 +49,8 @@ def adapt(
     lesson = Lesson(snapshot, _untested(snapshot), model.name, model.version, {"minutes": minutes}, seed)
     store = WeightStore(keeping.root, snapshot.prediction)
     known = labelled(snapshot, split_rows(snapshot, lesson.split))
+    if has_kin(known, thorough=True):
+        _, known = kin_of(known, seed=seed)
     if has_words(known.examples):
         _, known = WordScores.of(known, seed=seed)
     card, why = lesson.kept(store, keeping)

@@ -1,6 +1,6 @@
-"""Classes as slots 0 … K − 1 of the network.
+"""Classes as slots 0 … K − 1 of the network, or of whatever has room for so many.
 
-Beyond its ten, the rarest classes share the last slot and split its probability by their shares of the labels.
+Beyond these, the rarest classes share the last slot and split its probability by their shares of the labels.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ class ClassSlots:
     number: int
 
     @classmethod
-    def of(cls, labels: np.ndarray, classes: int) -> ClassSlots:
-        if classes <= MAX_CLASSES:
+    def of(cls, labels: np.ndarray, classes: int, most: int = MAX_CLASSES) -> ClassSlots:
+        if classes <= most:
             return cls(np.arange(classes), np.ones(classes), classes)
         counts = np.bincount(labels, minlength=classes) + 0.5
         place = np.empty(classes, dtype=int)
         place[np.argsort(-counts, kind="stable")] = np.arange(classes)
-        position = np.minimum(place, MAX_CLASSES - 1)
-        return cls(position, counts / np.bincount(position, counts)[position], MAX_CLASSES)
+        position = np.minimum(place, most - 1)
+        return cls(position, counts / np.bincount(position, counts)[position], most)
 
     def spread(self, probabilities: np.ndarray) -> np.ndarray:  # [Q, number] → [Q, K]
         return probabilities[:, self.position] * self.share

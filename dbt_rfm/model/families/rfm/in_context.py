@@ -17,6 +17,7 @@ import numpy as np
 
 from dbt_rfm.errors import DataError, ModelError, did_you_mean
 from dbt_rfm.model.families.rfm import MAX_CONTEXT
+from dbt_rfm.model.families.rfm.akin import PreparedOverKin, has_kin, kin_of
 from dbt_rfm.model.families.rfm.answers import PreparedClasses, PreparedNumber
 from dbt_rfm.model.families.rfm.class_slots import ClassSlots
 from dbt_rfm.model.families.rfm.mixing import Mix
@@ -104,9 +105,15 @@ class InContextModel:
         known = checked(known)
         if len(np.unique(known.labels)) == 1:
             return PreparedConstant(known.kind, known.classes, known.labels)
+        if has_kin(known, thorough=self.options.thorough):
+            kin, told = kin_of(known, seed=seed)
+            return PreparedOverKin(kin, self._prepare(told, seed))
+        return self._prepare(known, seed)
+
+    def _prepare(self, known: Labelled, seed: int) -> Prepared:
         if has_words(known.examples):
             words, told = WordScores.of(known, seed=seed)
-            return PreparedOverWords(words, self.prepare(told, seed=seed))
+            return PreparedOverWords(words, self._prepare(told, seed))
         question, slots = self.question(known, seed=seed)
         if slots is None:
             return self._prepare_number(question)

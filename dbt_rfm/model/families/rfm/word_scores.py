@@ -77,10 +77,10 @@ class PreparedOverWords:
 
 
 def has_words(table: FeatureTable) -> bool:
-    return any(_are_words(table))
+    return any(are_words(table))
 
 
-def _are_words(table: FeatureTable) -> list[bool]:
+def are_words(table: FeatureTable) -> list[bool]:
     """By the mark in the name and the single precision, because a name of the user's may have the mark too."""
     pairs = zip(table.names, table.columns, strict=True)
     return [OF_WORD in name and column.dtype == np.float32 for name, column in pairs]
@@ -88,7 +88,7 @@ def _are_words(table: FeatureTable) -> list[bool]:
 
 def _matrix(table: FeatureTable) -> np.ndarray:
     """[R, W]; no text has no word."""
-    columns = [column for column, is_word in zip(table.columns, _are_words(table), strict=True) if is_word]
+    columns = [column for column, is_word in zip(table.columns, are_words(table), strict=True) if is_word]
     return np.nan_to_num(np.stack(columns, 1).astype(np.float32), copy=False)
 
 
@@ -125,7 +125,7 @@ def _held_out(x: np.ndarray, y: np.ndarray, folds: np.ndarray) -> Iterator[tuple
 
 def _with(table: FeatureTable, scores: np.ndarray) -> FeatureTable:
     """The table with scores [R, K] in place of words."""
-    plain = table.select(tuple(i for i, is_word in enumerate(_are_words(table)) if not is_word))
+    plain = table.select(tuple(i for i, is_word in enumerate(are_words(table)) if not is_word))
     names = tuple(f"words.score{k}" for k in range(scores.shape[1]))
     columns = tuple(np.ascontiguousarray(column, dtype=np.float64) for column in scores.T)
     return FeatureTable(
