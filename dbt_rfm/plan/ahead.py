@@ -85,7 +85,7 @@ def _plans(table: Table, label: str, link: Link | None, parent: int | None) -> I
 
 def plan_values(graph: Graph, plan: Plan) -> list[Value]:
     """A few numbers of the plan's rows, then whether a category has one of its frequent values."""
-    scope = Scope(graph)
+    scope = Scope(graph, ahead=False)
     numbers = [v for v in values_of(scope, plan.table, "r") if v.kind == NUMERICAL][:MAX_NUMBERS]
     return [*numbers, *flags_of(scope, plan.table, "r")[:MAX_FLAGS]]
 

@@ -6,7 +6,7 @@ to make first, then blocks to read. Everything is as of each example; the blocks
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dbt_rfm.plan.blocks import Block, Names, Step
 from dbt_rfm.plan.calendar import calendar_block, moment_block
@@ -21,6 +21,7 @@ from dbt_rfm.plan.own import own_block
 from dbt_rfm.plan.past_labels import everybody_block, past_labels_block
 from dbt_rfm.plan.shared_keys import shared_keys_blocks
 from dbt_rfm.plan.summary_sums import bounds_select
+from dbt_rfm.plan.upcoming import upcoming_blocks
 from dbt_rfm.plan.values import Derived, Scope, too_wide
 from dbt_rfm.plan.windows import in_brief, look_backs
 from dbt_rfm.pql.ast import Window
@@ -67,13 +68,16 @@ def feature_plan(
     their own times have a way of their own to look at their kin; `outcome` is what they are asked for, if it counts.
     """
     table, key = entity
+    scope = replace(scope, ahead=kind is not TaskKind.FORECAST)
     windows = look_backs(horizon)
     windows = in_brief(windows) if scope.brief else windows
     steps = [Step(names.bounds, bounds_select(names.examples, windows))]
-    own = own_block(scope, names, table, key)
+    own = own_block(scope, names, table, key, of_events=of_events)
     blocks = [own] if own else []
     # The level of a series is told by its own past.
     blocks += children_blocks(scope, names, table, key, windows, flags=kind is not TaskKind.FORECAST)
+    if horizon is not None:
+        blocks += upcoming_blocks(scope, names, table, key, horizon)
     of_kin = windows if few_anchors else windows[:-1]
     if of_events:
         steps.append(own_step(scope, names, table, key))

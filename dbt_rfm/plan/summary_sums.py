@@ -13,6 +13,7 @@ numbers a key's rows by time and primary key; later rows have higher numbers, so
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlglot import exp
 
@@ -38,8 +39,8 @@ SEQ_ROOM = 2**31  # a running count and a row number share one 64-bit integer
 _ROUNDING = 1e-12  # of the sum of squares: what a variance below that is made of
 
 
-def bounds_select(examples: str, windows: Sequence[LookBack]) -> exp.Select:
-    """(lo, hi] between any two neighbouring bounds of the examples' windows."""
+def bounds_select(examples: str, windows: Sequence[LookBack], last: datetime | None = None) -> exp.Select:
+    """(lo, hi] between any two neighbouring bounds of the examples' windows, and up to a `last` moment."""
     moments = [("as_of", None), *(("anchor_time", w) for w in windows if w.number is not None)]
     queries = []
     for named, window in moments:
@@ -47,6 +48,8 @@ def bounds_select(examples: str, windows: Sequence[LookBack]) -> exp.Select:
         if window is not None and window.number is not None:
             moment = sql.later(moment, -window.number, window.unit)
         queries.append(sql.select(sql.aliased(moment, "hi")).from_(sql.temporary(examples), copy=False))
+    if last is not None:
+        queries.append(sql.select(sql.aliased(sql.timestamp(last), "hi")))
     inner = sql.union_all(queries)
     distinct = sql.select(sql.column("hi")).distinct(copy=False).from_(sql.subquery(inner, "m"), copy=False)
     lag = exp.Window(this=exp.Lag(this=sql.column("hi")), order=exp.Order(expressions=[sql.column("hi")]))

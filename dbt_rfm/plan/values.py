@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 from sqlglot import exp
 
@@ -17,9 +18,10 @@ from dbt_rfm.plan import sql
 from dbt_rfm.plan.conditions import Leaf, compile_condition
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.paths import Path, known_time
-from dbt_rfm.plan.row_times import exists_at
+from dbt_rfm.plan.row_times import exists_at, time_of
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.task import BoundColumn, BoundCondition, leaves
+from dbt_rfm.schema.fixed import EVER, NEVER
 from dbt_rfm.schema.types import Column, Link, SemanticType, Table
 from dbt_rfm.snapshot import OF_VALUE
 
@@ -28,6 +30,7 @@ TEXT = "text"  # its beginning, for its words: only where a plan asks for it
 FLAG = "flag"  # 1 where a category or code has a certain value, else null: told is how many rows have it
 MAX_NUMERICAL, MAX_CATEGORICAL = 24, 12  # of one table: a wider one costs more than its last columns tell
 MAX_FLAGS, MAX_FLAGS_OF_PARENTS = 24, 16  # values of categories and codes, of one table and of all its other parents
+MAX_FIXED = 3  # moments of one table that are read ahead
 TEXT_LENGTH = 400  # characters whose words are read
 _SMALLEST, _LARGEST = "1e-100", "1e100"  # of a number that is told
 _OPAQUE = ("STRUCT", "MAP", "BLOB", "BIT", "UNION", "VARIANT", "OBJECT", "ARRAY", "JSON", "INTERVAL", "TIME")
@@ -62,7 +65,8 @@ class Scope:
 
     `hidden` columns (table, column) are never read. `delayed` ones are known only that long after their row; they are
     read by blocks that look back from that much earlier. `brief`: a quick answer, for which less is told. `texts`: the
-    columns whose words are read (`texts.py`).
+    columns whose words are read (`texts.py`). `ahead`: fixed moments are read before they come; forecasts read plans
+    in their own way (`ahead.py`).
     """
 
     graph: Graph
@@ -71,6 +75,7 @@ class Scope:
     derived: tuple[Derived, ...] = ()
     brief: bool = False
     texts: frozenset[tuple[str, str]] = frozenset()
+    ahead: bool = True
 
     def columns(self, table: Table) -> list[Column]:
         """Columns with something to say: no keys but foreign ones that are categories (a country's code), no times of
@@ -92,10 +97,42 @@ class Scope:
 
 
 def values_of(scope: Scope, table: Table, alias: str) -> list[Value]:
-    """Conditions of the target, then the table's columns in order, up to the limits."""
+    """Conditions of the target, then the table's columns in order and spans between its moments, up to the limits.
+
+    A quick answer is told no spans of many rows: each is one more running sum.
+    """
     derived = [Value(d.label, NUMERICAL, d.expression(alias)) for d in scope.derived_of(table)]
     plain = [v for column in scope.columns(table) for v in column_value(column, alias)]
-    return derived + capped(plain)
+    spans = () if scope.brief else spans_of(scope, table, alias)
+    return derived + capped([*plain, *spans])
+
+
+def fixed_moments(scope: Scope, table: Table) -> list[Column]:
+    """Moments that every row of the table tells from its own time on, wherever they lie."""
+    return [c for c in scope.columns(table) if c.fixed][:MAX_FIXED] if scope.ahead else []
+
+
+def moment_ahead(table: Table, column: Column, alias: str) -> exp.Expression:
+    """A fixed moment; none where it stands for never."""
+    moment = time_of(table, column.name, alias)
+    comes = exp.Between(this=moment, low=sql.timestamp(EVER), high=sql.timestamp(NEVER))
+    return sql.when(comes, moment.copy())
+
+
+def spans_of(scope: Scope, table: Table, alias: str, *, since_row: bool = True) -> Iterator[Value]:
+    """Days from one fixed moment of a row to the next: how long before the stay it was booked, how long that is.
+
+    With `since_row` also from the row's own time.
+    """
+    fixed = fixed_moments(scope, table)
+    if since_row and table.own_time is not None:
+        since = time_of(table, table.own_time, alias)
+        for column in fixed:
+            days = sql.days_between(since.copy(), moment_ahead(table, column, alias))
+            yield Value(f"{column.name}.after", NUMERICAL, days)
+    for one, other in combinations(fixed, 2):
+        days = sql.days_between(moment_ahead(table, one, alias), moment_ahead(table, other, alias))
+        yield Value(f"{other.name}.after.{one.name}", NUMERICAL, days)
 
 
 def flags_of(scope: Scope, table: Table, alias: str, *, all_listed: bool = False) -> list[Value]:

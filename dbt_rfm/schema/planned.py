@@ -1,27 +1,28 @@
 """Moments that were known before they came: `promotions.starts_at`, `invoices.due_at`, `bookings.check_in`.
 
-In: a RelationalSchema with its times. Out: the same with such columns marked, `Column.planned`, and a note that names
-them. Most moments beside a row's time are written when they come: an order's `delivered_at` lies after its time too,
-but nobody knew it then. They are told apart by what lies ahead today. In the steady state as many rows are between
-their time and the later moment now as were on average before; of a moment that is written when it comes there are
-none. A column is planned if at the newest event at least half as many rows as on average have it ahead. What a name
-says to be done (`closed_at`, `paid_on`) or to move on (`next_billing_on`, `current_period_end`, which tell who stayed)
-is none, since it is written over; but a declared `semantic_type: timestamp` vouches for it. Of a table that is always
-known it is enough that something lies ahead.
+In: a RelationalSchema with its times. Out: the same with such columns marked, `Column.planned`, those that are never
+moved `Column.fixed` (`fixed.py`), and notes that name them. Most moments beside a row's time are written when they
+come: an order's `delivered_at` lies after its time too, but nobody knew it then. They are told apart by what lies ahead
+today. In the steady state as many rows are between their time and the later moment now as were on average before; of a
+moment that is written when it comes there are none. A column is planned if at the newest event at least half as many
+rows as on average have it ahead. What a name says to be done (`closed_at`, `paid_on`) or to move on (`next_billing_on`,
+`current_period_end`, which tell who stayed) is none, since it is written over; but a declared `semantic_type:
+timestamp` vouches for it. Of a table that is always known it is enough that something lies ahead.
 Time rule: all rows are looked at, also those after a named anchor, since the column is of today. When a row was known
-is the plan's business (plan/ahead.py).
+is the plan's business (plan/ahead.py, plan/own.py, plan/upcoming.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from sqlglot import exp
 
 from dbt_rfm.schema import names
-from dbt_rfm.schema.probe import Probe, moment_of, naive_utc, time_of
+from dbt_rfm.schema.fixed import is_fixed
+from dbt_rfm.schema.probe import Probe, moment_of, naive_utc, seconds_between, time_of
 from dbt_rfm.schema.types import Column, RelationalSchema, SemanticType, Table
 
 _DONE = {"paid", "sent", "done", "left", "won", "lost", "close", "actual", "real", "birth", "birthday", "dob"}
@@ -37,17 +38,29 @@ def with_plans(schema: RelationalSchema, probe: Probe) -> tuple[RelationalSchema
     now = newest_moment(schema, probe) if open_columns else None
     if now is None:
         return schema, []
-    told = []
+    told: list[str] = []
+    moved: list[str] = []
     tables = []
     for table in schema.tables:
         planned = _planned(table, open_columns.get(table.name, ()), now, probe)
+        fixed = [name for name in planned if is_fixed(table, table.column(name), now, probe)]
         told += [f"{table.name}.{name}" for name in planned]
-        columns = tuple(replace(c, planned=c.name in planned) for c in table.columns)
+        moved += [f"{table.name}.{name}" for name in planned if name not in fixed]
+        columns = tuple(replace(c, planned=c.name in planned, fixed=c.name in fixed) for c in table.columns)
         tables.append(replace(table, columns=columns) if planned else table)
     if not told:
         return schema, []
     note = f"taken for plans, known with their rows before they come: {', '.join(told)}; meta.rfm.ignore leaves one out"
-    return replace(schema, tables=tuple(tables)), [note]
+    return replace(schema, tables=tuple(tables)), [note, *_on_moved(moved)]
+
+
+def _on_moved(columns: Sequence[str]) -> Iterator[str]:
+    if columns:
+        yield (
+            "plans that forecasts alone read ahead, since old rows tell what new ones do not, as if they were moved "
+            f"later, or since too few rows tell: {', '.join(columns)}; meta.rfm.semantic_type: timestamp on the column "
+            "says that it is never moved"
+        )
 
 
 def _may_be(table: Table, given: Column) -> bool:
@@ -99,7 +112,7 @@ def _counts(table: Table, columns: Sequence[Column], now: datetime, probe: Probe
     The average is the time that all rows have had it ahead, over the time that there are rows.
     """
     until, time = moment_of(now), time_of(table, table.own_time) if table.own_time else None
-    asked: list[exp.Expression] = [] if time is None else [_seconds(exp.Min(this=time.copy()), until)]
+    asked: list[exp.Expression] = [] if time is None else [seconds_between(exp.Min(this=time.copy()), until)]
     for each in columns:
         moment = time_of(table, each.name)
         is_ahead: exp.Expression = exp.GT(this=moment, expression=until.copy())
@@ -107,7 +120,7 @@ def _counts(table: Table, columns: Sequence[Column], now: datetime, probe: Probe
         if time is not None:
             later = exp.GT(this=moment.copy(), expression=time.copy())
             reached = exp.Case(ifs=[exp.If(this=is_ahead.copy(), true=until.copy())], default=moment.copy())
-            asked.append(exp.Sum(this=exp.Case(ifs=[exp.If(this=later, true=_seconds(time.copy(), reached))])))
+            asked.append(exp.Sum(this=exp.Case(ifs=[exp.If(this=later, true=seconds_between(time.copy(), reached))])))
     query = exp.Select(expressions=[exp.alias_(e, f"a{i}") for i, e in enumerate(asked)])
     query = query.from_(probe.all_rows(table).subquery("t"))
     if time is not None:
@@ -118,8 +131,3 @@ def _counts(table: Table, columns: Sequence[Column], now: datetime, probe: Probe
     span, *rest = answers
     pairs = zip(rest[::2], rest[1::2], strict=True)
     return {c.name: (n, total / max(span, 1.0)) for c, (n, total) in zip(columns, pairs, strict=True)}
-
-
-def _seconds(earlier: exp.Expression, later: exp.Expression) -> exp.Expression:
-    difference = exp.DateDiff(this=later, expression=earlier, unit=exp.var("SECOND"))
-    return exp.Cast(this=difference, to=exp.DataType.build("double"))

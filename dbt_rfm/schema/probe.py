@@ -178,6 +178,11 @@ def moment_of(moment: datetime) -> exp.Expression:
     return _as_timestamp(exp.Literal.string(moment.isoformat(sep=" ")))
 
 
+def seconds_between(earlier: exp.Expression, later: exp.Expression) -> exp.Expression:
+    difference = exp.DateDiff(this=later.copy(), expression=earlier.copy(), unit=exp.var("SECOND"))
+    return exp.Cast(this=difference, to=exp.DataType.build("double"))
+
+
 def _as_timestamp(time: exp.Expression) -> exp.Expression:
     return exp.Cast(this=time, to=exp.DataType.build("timestamp"))
 

@@ -44,7 +44,7 @@ def role(schema: RelationalSchema, table: Table, column: Column) -> str:
     if column.hindsight:
         roles.append("of today, no feature")
     if column.planned:
-        roles.append("planned")
+        roles.append("planned" if column.fixed else "planned, for forecasts")
     if column.ends:
         roles.append("end")
     roles += [_target(link) for link in schema.parents(table.name) if link.child_column == column.name]

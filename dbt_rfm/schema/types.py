@@ -31,6 +31,7 @@ class Column:
         False  # knows of rows that came later (schema/hindsight.py): a query may name it, no feature is made
     )
     planned: bool = False  # a moment that is known before it comes (schema/planned.py)
+    fixed: bool = False  # such a moment that is never moved, as far as its rows tell (schema/fixed.py)
     ends: bool = False  # a moment that ends its row and is written when it comes (schema/ends.py)
     values: tuple[str, ...] = ()  # of a category or a code: its most frequent values in that order (schema/frequent.py)
     all_values: bool = False  # whether it has no others

@@ -51,6 +51,14 @@ _MORE = {
             newest + to_days(cast(35 - 21 * k + store_id % 3 as integer)) as ends_at, (k + store_id) % 4 / 4 as discount
         from raw_stores, (select max(ordered_at) as newest from raw_orders), range(20) as t(k)
     """,
+    "bookings": """
+        select 8 * order_id + k as booking_id, customer_id,
+            ordered_at + to_minutes(cast(11 * k as integer)) as booked_at,
+            date_trunc('day', ordered_at)
+                + to_hours(cast(63 + 24 * ((order_id * 31 + k * 13) % 47) as integer)) as visit_at,
+            case when visit_at <= newest then order_id % 3 = 0 end as has_come
+        from raw_orders, range(8) as t(k), (select max(ordered_at) as newest from raw_orders)
+    """,
     "returns": """
         select order_id as return_id, order_id, ordered_at + to_hours(cast(order_id % 90 as integer)) as returned_at
         from raw_orders where order_id % 5 = 0
@@ -80,6 +88,7 @@ _KEYS = {
     "letters": ("letter_id",),
     "lines": ("order_id", "line_no"),
     "promotions": ("promotion_id",),
+    "bookings": ("booking_id",),
     "returns": ("return_id",),
 }
 _TIMES = {
@@ -90,6 +99,7 @@ _TIMES = {
     "support_tickets": "opened_at",
     "letters": "written_at",
     "promotions": "told_at",
+    "bookings": "booked_at",
     "returns": "returned_at",
 }
 _LINKS = (
@@ -103,8 +113,9 @@ _LINKS = (
     ("returns", "order_id", "orders"),
     ("plans", "customer_id", "customers"),
     ("promotions", "store_id", "stores"),
+    ("bookings", "customer_id", "customers"),
 )
-TABLES = (*_RAW, "lines", "plans", "promotions", "returns", "letters", "known")
+TABLES = (*_RAW, "lines", "plans", "promotions", "bookings", "returns", "letters", "known")
 
 
 @dataclass(frozen=True)
@@ -153,6 +164,10 @@ QUESTIONS = {
         "PREDICT orders.discount_percent > 0 FOR EACH orders.order_id",
         "customers orders stores returns support_tickets",
         {"label_delay": "3 days"},
+    ),
+    "planned event": Question("PREDICT bookings.has_come FOR EACH bookings.booking_id", "bookings customers"),
+    "planned": Question(
+        "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id", "customers orders bookings"
     ),
     "imputation": Question("PREDICT products.brand FOR EACH products.product_id", "products order_items orders"),
     "composite": Question("PREDICT lines.is_returned FOR EACH lines.(order_id, line_no)", "lines orders customers"),

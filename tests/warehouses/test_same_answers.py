@@ -77,6 +77,7 @@ def test__answer__other_warehouse__same_as_duckdb(name, other, expected):
     assert theirs.snapshot.label_shares == ours.snapshot.label_shares
     assert theirs.snapshot.words == ours.snapshot.words
     assert bool(ours.snapshot.words.get("context")) == ("texts" in name)
+    assert any("visit_at.after" in feature.name for feature in ours.snapshot.features_meta) == ("planned" in name)
     assert_same(theirs.snapshot.examples, ours.snapshot.examples, FEATURES)
     assert_same(theirs.snapshot.features, ours.snapshot.features, FEATURES)
     assert theirs.snapshot.rows.keys() == ours.snapshot.rows.keys()
