@@ -2,10 +2,10 @@
 
 In: the rows that point at an entity. Out: a block each for
     open       the rows that have begun and not ended: how many, since when the oldest, their numbers and categories;
-    overdue    those of them whose planned moment (`invoices.due_at`) has come, and since when;
+    overdue    those of them whose fixed moment (`invoices.due_at`) has come, and since when;
     ended      how many ended in each window, how many days they took, and how many days late they were.
 Time rule: an end counts from that moment on, and until then the row is open, whatever was written later. A row that
-ended is known with the later of its time and its end. A planned moment is known with its row.
+ended is known with the later of its time and its end. A fixed moment is known with its row.
 
 Each is a summary of the same table read with other times: an open row is a version that is valid until its end, an
 overdue one is so from its planned moment, and a row that ended happens when it ends.
@@ -23,9 +23,9 @@ from dbt_rfm.plan.blocks import Block
 from dbt_rfm.plan.row_times import time_of
 from dbt_rfm.plan.summary import Detail, Summary
 from dbt_rfm.plan.summary_block import summary_block
-from dbt_rfm.plan.values import NUMERICAL, Scope, Value
+from dbt_rfm.plan.values import NUMERICAL, Scope, Value, fixed_moments, moment_ahead
 from dbt_rfm.plan.windows import ALL, LookBack
-from dbt_rfm.schema.types import Table
+from dbt_rfm.schema.types import Column, Table
 
 MAX_ENDS, MAX_DUES = 2, 2  # columns of one table
 
@@ -36,8 +36,8 @@ def lasting_blocks(scope: Scope, summary: Summary, windows: tuple[LookBack, ...]
     for end in ends_of(scope, table):
         yield _block(scope, summary, f"{end}.open", replace(table, valid_to=end), OPEN)
         for due in _dues_of(scope, table):
-            overdue = replace(table, time_column=due, valid_from=table.time_column, valid_to=end)
-            yield _block(scope, summary, f"{end}.over {due}", overdue, OVERDUE)
+            overdue = replace(table, time_column=due.name, valid_from=table.time_column, valid_to=end)
+            yield _block(scope, summary, f"{end}.over {due.name}", overdue, OVERDUE)
         detail = Detail(windows, newest=1)
         yield _block(scope, summary, f"{end}.ended", ended(table, end), detail, lengths(scope, table, end))
 
@@ -58,8 +58,9 @@ def ends_of(scope: Scope, table: Table) -> list[str]:
     return [c.name for c in table.columns if c.ends and scope.sees(table.name, c.name)][:MAX_ENDS]
 
 
-def _dues_of(scope: Scope, table: Table) -> list[str]:
-    return [c.name for c in table.columns if c.planned and scope.sees(table.name, c.name)][:MAX_DUES]
+def _dues_of(scope: Scope, table: Table) -> list[Column]:
+    """Moments that were known with the row and are never moved: one that is put off tells that the row was late."""
+    return fixed_moments(scope, table)[:MAX_DUES]
 
 
 def ended(table: Table, end: str) -> Table:
@@ -73,7 +74,7 @@ def lengths(scope: Scope, table: Table, end: str) -> tuple[Value, ...]:
     at = time_of(table, end, "r0")
     values = [Value("days", NUMERICAL, sql.days_between(time_of(table, table.time_column, "r0"), at))]
     for due in _dues_of(scope, table):
-        late = sql.days_between(time_of(table, due, "r0"), at.copy())
+        late = sql.days_between(moment_ahead(table, due, "r0"), at.copy())
         is_late = sql.zero_or_one(exp.GT(this=late.copy(), expression=exp.Literal.number(0)))
-        values += [Value(f"days after {due}", NUMERICAL, late), Value(f"after {due}", NUMERICAL, is_late)]
+        values += [Value(f"days after {due.name}", NUMERICAL, late), Value(f"after {due.name}", NUMERICAL, is_late)]
     return tuple(values)

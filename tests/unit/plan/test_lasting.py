@@ -45,7 +45,7 @@ class Loan(NamedTuple):
 
 
 def library() -> RelationalSchema:
-    marks = {"due_at": {"planned": True}, "returned_at": {"ends": True}}
+    marks = {"due_at": {"planned": True, "fixed": True}, "returned_at": {"ends": True}}
     kinds = {"due_at": "TIMESTAMP", "returned_at": "TIMESTAMP", "fee": "DOUBLE"}
     loans = table("loans", time="lent_at", loan_id="INTEGER", member_id="INTEGER", lent_at="TIMESTAMP", **kinds)
     loans = replace(loans, columns=tuple(replace(c, **marks.get(c.name, {})) for c in loans.columns))
