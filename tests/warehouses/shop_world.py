@@ -6,12 +6,13 @@ another warehouse, where dbt would have written the names without quotes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 from sqlglot import exp
 
 from dbt_rfm.demo import shop
@@ -242,3 +243,13 @@ def job(question: Question, relation: Callable[[str], str], **options: Any) -> J
         options={"context_size": 80, **question.options, **options},
         labels=relation("known") if question.labels else None,
     )
+
+
+def assert_alike(got: Sequence[tuple], wanted: Sequence[tuple]) -> None:
+    """To a millionth of the largest number: the network's numbers have 24 bits, and how batches of another size round
+    depends on the processor."""
+    assert len(got) == len(wanted) > 12
+    largest = max(abs(value) for row in wanted for value in row if isinstance(value, float))
+    for one, other in zip(zip(*got, strict=True), zip(*wanted, strict=True), strict=True):
+        is_number = isinstance(one[0], float)
+        assert one == (pytest.approx(other, rel=0, abs=1e-6 * largest) if is_number else other)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 import shop_world
-from shop_world import QUESTIONS
+from shop_world import QUESTIONS, assert_alike
 from sqlglot import exp
 
 from dbt_rfm.job import Job, JobTarget
@@ -46,7 +45,7 @@ def test__publish__two_workers__write_what_one_would(
 
     helped.join()
     assert done.status == "ready" and "shards" in done.message
-    assert_same(_rows(shop, "parted__history"), _rows(shop, "whole__history"))
+    assert_alike(_rows(shop, "parted__history"), _rows(shop, "whole__history"))
     assert board.left() == 0
     assert names_beginning(shop, PARTED, "rfm_run_") == []
 
@@ -66,10 +65,3 @@ def _rows(warehouse: Postgres, table: str) -> list[tuple]:
     found = warehouse.query(exp.select("*").from_(exp.table_(table, quoted=True)))
     found = found.drop_columns(["run_id", "predicted_at", "model_version"])
     return sorted((tuple(row.values()) for row in found.to_pylist()), key=repr)
-
-
-def assert_same(got: list[tuple], wanted: list[tuple]) -> None:
-    assert len(got) == len(wanted) > 12
-    for one, other in zip(got, wanted, strict=True):
-        for left, right in zip(one, other, strict=True):
-            assert math.isclose(left, right, rel_tol=1e-6, abs_tol=1e-6) if isinstance(left, float) else left == right
