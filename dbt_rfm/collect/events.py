@@ -17,17 +17,21 @@ from datetime import datetime
 from sqlglot import exp
 
 from dbt_rfm.collect.choice import MAX_LABELS, Choice
+from dbt_rfm.collect.collecting import Collecting
 from dbt_rfm.options import Options, read_delay
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.event_labels import event_labels_select, nth_newest_select, unknown_events_select
+from dbt_rfm.plan.event_outcome import Outcome, outcome_of
 from dbt_rfm.plan.examples import known_by
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.scope import joined
 from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.types import RelationalSchema, Table
+from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.session import Session
 
+_MOST_CLASSES = 12  # whose shares among a parent's events are told
 _AT_ONCE = Window(0, 0, "days")
 _TESTED_SHARE = 5  # one in so many of the known events is tested on
 MAX_BACKTEST = 3000  # more than of entities: what is asked of events is often rare
@@ -88,6 +92,25 @@ def _first_tested(session: Session, known: exp.Expression) -> datetime | None:
     newest = sql.select(sql.column("anchor_time", "l")).from_(labels.copy(), copy=False).where(known.copy(), copy=False)
     newest = newest.order_by(exp.Ordered(this=sql.column("anchor_time", "l"), desc=True), copy=False)
     return session.value(newest.limit(1, copy=False).offset(count // _TESTED_SHARE - 1, copy=False))
+
+
+def told_outcome(run: Collecting, delay: Window | None) -> Outcome | None:
+    """What events are told of the outcomes of others, known a delay after them.
+
+    A quick answer is not told the shares of classes: each costs a running sum over all rows.
+    """
+    told = run.task.kind == TaskKind.MULTICLASS and delay is not None and not run.brief
+    return outcome_of(run.task, delay, _frequent_classes(run.session) if told else ())
+
+
+def _frequent_classes(session: Session) -> list[str]:
+    """The classes that most of the known examples have."""
+    label = sql.column("label")
+    query = sql.select(label, sql.aliased(exp.Count(this=exp.Star()), "n"))
+    query = query.from_(sql.temporary(session.names.examples), copy=False)
+    query = query.where(sql.given(label.copy()), copy=False).group_by(label.copy(), copy=False)
+    found = sorted(session.query(query).to_pylist(), key=lambda row: (-row["n"], row["label"]))
+    return [str(row["label"]) for row in found[:_MOST_CLASSES]]
 
 
 def _before(first: datetime) -> exp.Expression:

@@ -42,6 +42,7 @@ from dbt_rfm.plan.interactions import (
 from dbt_rfm.plan.pairs import labelled_select, pair_block, pairs_select, shares_select
 from dbt_rfm.plan.signals import LOOK_BACK_DAYS, signal_steps, signals_of
 from dbt_rfm.plan.template import statement
+from dbt_rfm.pql.attributes import seen_schema
 from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.shards.parts import ROW, group_bounds, said_of
@@ -102,7 +103,7 @@ def ranking_labelled(
     `context` rows may be learnt from if known by the first query anchor, `query` rows are asked, at most `query_rows`
     of them by lot. The relevant items of asked rows are kept in no label: who evaluates has them.
     """
-    graph = Graph(schema, warehouse.dialect)
+    graph = Graph(seen_schema(schema, task), warehouse.dialect)
     with Session(warehouse) as session:
         asked = labels.filter(pc.equal(labels["split"], QUERY))["anchor_time"]
         run = Collecting(session, graph, task, options, pc.max(asked).as_py())

@@ -24,6 +24,7 @@ from dbt_rfm.collect.chosen_examples import choose_labels, draw_examples, given_
 from dbt_rfm.collect.chosen_words import chosen_words
 from dbt_rfm.collect.collecting import Collecting, Found, in_tables
 from dbt_rfm.collect.context_size import with_sizes
+from dbt_rfm.collect.events import told_outcome
 from dbt_rfm.collect.forecast import forecast_snapshot
 from dbt_rfm.collect.give_aways import give_aways
 from dbt_rfm.collect.kept_features import KeptFeatures
@@ -35,7 +36,6 @@ from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.asked import are_few, asked_rows
 from dbt_rfm.plan.blocks import Names, Step
-from dbt_rfm.plan.event_outcome import Outcome, outcome_of
 from dbt_rfm.plan.features import FeaturePlan, derived_of, feature_plan
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.staleness import staleness_of
@@ -55,7 +55,6 @@ from dbt_rfm.warehouse.session import Session
 
 WITH_ROWS = 50_000  # examples that are answered at once where the rows around them are read
 MAX_WITH_ROWS = 100_000  # the same where no more of them can wait: they are learnt from, or nothing is published
-MOST_CLASSES = 12  # of an outcome whose shares among a parent's events are told
 _EXAMPLE = ("example_id", "split", "entity", "anchor_time", "label")
 
 
@@ -170,27 +169,11 @@ def _plan(run: Collecting, choice: Choice) -> tuple[Scope, FeaturePlan]:
         horizon=choice.horizon or task.horizon,
         few_anchors=anchors <= FEW_ANCHORS,
         past_labels=choice.past_labels,
-        outcome=_outcome(run, choice.late) if task.of_events else None,
+        outcome=told_outcome(run, choice.late) if task.of_events else None,
         of_events=task.of_events,
         shared_keys=run.with_words and bool(hidden_columns(task)) and not task.of_events,
     )
     return scope, replace(plan, steps=(*first, *plan.steps))
-
-
-def _outcome(run: Collecting, delay: Window | None) -> Outcome | None:
-    """A quick answer is not told the shares of classes: each costs a running sum over all rows."""
-    told = run.task.kind == TaskKind.MULTICLASS and delay is not None and not run.brief
-    return outcome_of(run.task, delay, _frequent_classes(run.session) if told else ())
-
-
-def _frequent_classes(session: Session) -> list[str]:
-    """The classes that most of the known examples have."""
-    label = sql.column("label")
-    query = sql.select(label, sql.aliased(exp.Count(this=exp.Star()), "n"))
-    query = query.from_(sql.temporary(session.names.examples), copy=False)
-    query = query.where(sql.given(label.copy()), copy=False).group_by(label.copy(), copy=False)
-    found = sorted(session.query(query).to_pylist(), key=lambda row: (-row["n"], row["label"]))
-    return [str(row["label"]) for row in found[:MOST_CLASSES]]
 
 
 def _scope(graph: Graph, task: Task, choice: Choice) -> Scope:

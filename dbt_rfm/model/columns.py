@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dbt_rfm.errors import ModelError
-from dbt_rfm.model.interface import CATEGORICAL, FeatureTable
+from dbt_rfm.model.interface import CATEGORICAL, FeatureTable, require_columns
 
 _DIGITS = 9
 
@@ -44,12 +43,7 @@ class ColumnCodes:
 
     def matrix(self, table: FeatureTable) -> np.ndarray:
         """[R, C] float32. Raises ModelError if the table has other columns than the context."""
-        if table.names != self.names:
-            other = sorted(set(table.names) ^ set(self.names)) or ["their order"]
-            raise ModelError(
-                f"query and context differ in their columns: {', '.join(other[:5])}",
-                hint="Give both tables the same columns in the same order.",
-            )
+        require_columns(table.names, self.names)
         out = np.empty((table.num_rows, len(self.names)), dtype=np.float32)
         for j, column in enumerate(table.columns):
             if self.categorical[j]:

@@ -9,13 +9,14 @@ The convention follows in-context learners (context, labels, query), so that oth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from dbt_rfm.errors import DataError, ModelError
+from dbt_rfm.snapshot import OF_WORD
 from dbt_rfm.task_kind import TaskKind
 
 if TYPE_CHECKING:
@@ -80,6 +81,16 @@ class FeatureTable:
     def without(self, kind: str) -> FeatureTable:
         """The columns of all other kinds."""
         return self.select(tuple(i for i, each in enumerate(self.kinds) if each != kind))
+
+
+def require_columns(found: Sequence[str], wanted: Sequence[str]) -> None:
+    """Raises ModelError if a query has other columns than the context. Of a word, which is data, its text is named."""
+    if found != wanted:
+        other = sorted({name.partition(OF_WORD)[0] for name in {*found} ^ {*wanted}}) or ["their order"]
+        raise ModelError(
+            f"query and context differ in their columns: {', '.join(other[:5])}",
+            hint="Give both tables the same columns in the same order.",
+        )
 
 
 @dataclass(frozen=True)

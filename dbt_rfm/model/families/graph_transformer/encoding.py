@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from dbt_rfm.errors import ModelError
-from dbt_rfm.model.interface import CATEGORICAL, FeatureTable
+from dbt_rfm.model.interface import CATEGORICAL, FeatureTable, require_columns
 from dbt_rfm.model.neighbourhood import Neighbourhood
 
 EXAMPLES = ""  # the name of the table of examples; no table of a warehouse is called so
@@ -98,12 +98,8 @@ class TableCodes:
 
     def cells(self, cells: FeatureTable, ages: FeatureTable, hop: np.ndarray) -> Cells:
         """Raises ModelError if the table has other columns than the context's."""
-        if (cells.names, ages.names) != (self.names, self.ages):
-            other = sorted(set(cells.names + ages.names) ^ set(self.names + self.ages)) or ["their order"]
-            raise ModelError(
-                f"query and context differ in their columns: {', '.join(other[:5])}",
-                hint="Give both the same columns in the same order.",
-            )
+        require_columns(cells.names, self.names)
+        require_columns(ages.names, self.ages)
         count = len(hop)
         numbers: list[np.ndarray] = []
         codes: list[list[int]] = []

@@ -17,8 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dbt_rfm.errors import ModelError
-from dbt_rfm.model.interface import NUMERICAL, FeatureTable, Labelled, Predictions, Provenance
+from dbt_rfm.model.interface import NUMERICAL, FeatureTable, Labelled, Predictions, Provenance, require_columns
 from dbt_rfm.model.prepared import Prepared
 from dbt_rfm.model.target_scale import middle_scores
 from dbt_rfm.snapshot import OF_WORD
@@ -54,12 +53,7 @@ class WordScores:
 
     def scored(self, table: FeatureTable) -> FeatureTable:
         """Raises ModelError if the table has other words than the context."""
-        if table.names != self.names:
-            other = sorted(set(table.names) ^ set(self.names)) or ["their order"]
-            raise ModelError(
-                f"query and context differ in their columns: {', '.join(other[:5])}",
-                hint="Give both tables the same columns in the same order.",
-            )
+        require_columns(table.names, self.names)
         return _with(table, _matrix(table) @ self.weights[1:] + self.weights[0])
 
 
