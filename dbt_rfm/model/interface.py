@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from dbt_rfm.errors import DataError, ModelError
-from dbt_rfm.snapshot import OF_WORD
 from dbt_rfm.task_kind import TaskKind
 
 if TYPE_CHECKING:
@@ -84,9 +83,9 @@ class FeatureTable:
 
 
 def require_columns(found: Sequence[str], wanted: Sequence[str]) -> None:
-    """Raises ModelError if a query has other columns than the context. Of a word, which is data, its text is named."""
+    """Raises ModelError if a query has other columns than the context, and names some."""
     if found != wanted:
-        other = sorted({name.partition(OF_WORD)[0] for name in {*found} ^ {*wanted}}) or ["their order"]
+        other = sorted({*found} ^ {*wanted}) or ["their order"]
         raise ModelError(
             f"query and context differ in their columns: {', '.join(other[:5])}",
             hint="Give both tables the same columns in the same order.",
