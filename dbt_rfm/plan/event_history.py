@@ -29,6 +29,7 @@ from dbt_rfm.schema.types import Table
 from dbt_rfm.snapshot import PAST_LABEL, Feature
 
 _ROUNDING = "1e-12"  # of a sum of squares: far more than adding up loses, far less than differences that tell
+_ROUNDING_SQUARED = "1e-24"  # of a sum of squares, for the square of a sum
 
 
 def history_blocks(
@@ -141,14 +142,14 @@ class _Outputs:
     def _amounts(self, i: int, value: Value) -> list[Output]:
         last = len(self.windows) - 1
         outputs: list[Output] = [
-            (self._feature(f"{value.label}.mean.{window}"), self._mean(i, w)) for w, window in enumerate(self.windows)
+            (self._feature(f"{value.label}.mean.{window}"), self._usual(i, w)) for w, window in enumerate(self.windows)
         ]
         outputs.append((self._feature(f"{value.label}.max.all"), sql.column(f"hi{i}", "e")))
         outputs.append((self._feature(f"{value.label}.std.all"), self._deviation(i, last)))
         if i < self.stream.compared():
             own = sql.column(f"x{i}", "k")
             for w in range(max(last - 1, 0), last + 1):
-                ratio = exp.Div(this=own.copy(), expression=_unless_zero(self._mean(i, w)))
+                ratio = exp.Div(this=own.copy(), expression=_unless_zero(self._usual(i, w)))
                 away = exp.Paren(this=exp.Sub(this=own.copy(), expression=self._mean(i, w)))
                 scaled = exp.Div(this=away, expression=_unless_zero(self._deviation(i, w)))
                 outputs.append((self._feature(f"{value.label}.ratio.{self.windows[w]}"), ratio))
@@ -171,6 +172,16 @@ class _Outputs:
 
     def _mean(self, i: int, w: int) -> exp.Expression:
         return exp.Div(this=self._in(f"s{i}", w), expression=_unless_zero(sql.as_double(self._in(f"c{i}", w))))
+
+    def _usual(self, i: int, w: int) -> exp.Expression:
+        """The mean of numbers: 0 where all of the window are, of which a difference of sums leaves its rounding."""
+        total, none = self._in(f"s{i}", w), sql.as_double(exp.Literal.number(0))
+        if self.windows[w].number is not None:
+            whole = exp.Mul(this=sql.column(f"q{i}", "e"), expression=sql.column(f"c{i}", "e"))
+            least = exp.Mul(this=exp.Literal.number(_ROUNDING_SQUARED), expression=whole)
+            zeros = exp.LTE(this=exp.Mul(this=total, expression=total.copy()), expression=least)
+            total = exp.Case(ifs=[exp.If(this=zeros, true=none)], default=total.copy())
+        return exp.Div(this=total, expression=_unless_zero(sql.as_double(self._in(f"c{i}", w))))
 
     def _deviation(self, i: int, w: int) -> exp.Expression:
         """Standard deviation from the sums; what rounding leaves of no variance is 0."""

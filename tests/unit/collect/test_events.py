@@ -117,6 +117,21 @@ def test__history__fourth_payment_of_a_card__as_worked_by_hand() -> None:
     assert seen["anchor.hour"] == 0
 
 
+def test__history__window_of_nothing_but_zeros__has_no_ratio_whatever_rounding_leaves() -> None:
+    draw, cards = random.Random(0), range(1, 9)
+    paid: list[Row] = [
+        (10 + i, 1 + i % 9, 1, day(i), round(draw.uniform(0.01, 900), 2), "web", bool(i % 2)) for i in range(300)
+    ]
+    free: list[Row] = [(1000 + 10 * c + i, c, 1, day(350 + i), 0.0, "web", False) for c in cards for i in range(5)]
+    asked: list[Row] = [(2000 + c, c, 1, day(356), 50.0, "web", None) for c in cards]
+    snapshot = collected([*paid, *free, *asked])
+    seen = [features(snapshot, 2000 + c) for c in cards]
+    amount = "payments>cards<payments.amount"
+    assert {s[f"{amount}.mean.30d"] for s in seen} == {0}
+    assert {s[f"{amount}.ratio.30d"] for s in seen} == {None}
+    assert all(s[f"{amount}.ratio.all"] > 0 for s in seen)
+
+
 def test__history__outcomes__count_once_their_delay_is_over() -> None:
     seen = features(collected(BY_HAND), 4)
     card, shop = "payments>cards<payments@7d", "payments>shops<payments@7d"
