@@ -180,8 +180,8 @@ class _Asked:
         return warehouse.query(exp.select("entity", "label").from_(names.examples))
 
     def neighbours(self) -> Any:
+        from dbt_rfm.plan.bounds import bounds_select
         from dbt_rfm.plan.neighbours import neighbours_plan
-        from dbt_rfm.plan.summary_sums import bounds_select
         from dbt_rfm.plan.windows import look_backs
 
         warehouse, names = self.warehouse, self.names

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dbt_rfm.plan.blocks import Block, Names, Step
+from dbt_rfm.plan.bounds import bounds_select
 from dbt_rfm.plan.calendar import calendar_block, moment_block
 from dbt_rfm.plan.children import children_blocks
 from dbt_rfm.plan.conditions import Leaf, comparisons
@@ -20,7 +21,6 @@ from dbt_rfm.plan.kin import MAX_CO_PARENT_BLOCKS, co_parent_blocks, newest_pare
 from dbt_rfm.plan.own import own_block
 from dbt_rfm.plan.past_labels import everybody_block, past_labels_block
 from dbt_rfm.plan.shared_keys import shared_keys_blocks
-from dbt_rfm.plan.summary_sums import bounds_select
 from dbt_rfm.plan.upcoming import upcoming_blocks
 from dbt_rfm.plan.values import Derived, Scope, too_wide
 from dbt_rfm.plan.windows import in_brief, look_backs

@@ -11,7 +11,7 @@ Our own columns in the session tables begin with `rfm `, since columns of an RFM
 the user's that is called like one of ours in the result gets an underscore. Where the own row would be among the newest
 siblings there is one sibling less.
 Rows of a key are numbered in time, so that the newest k visible ones are a range of numbers below the largest visible
-one (see `summary_sums.py`). A parent is the one row its child points at.
+one (see `summary_rows.py`). A parent is the one row its child points at.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A summary: of which rows, as of what, and how much it tells.
 
-`summary_sums.py` adds the rows up, `summary_block.py` reads features from the sums.
+`summary_rows.py` finds the rows, `summary_sums.py` adds them up, `summary_block.py` reads features from the sums.
 """
 
 from __future__ import annotations

@@ -13,34 +13,35 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Output, block
 from dbt_rfm.plan.summary import Summary
+from dbt_rfm.plan.summary_rows import Rows
 from dbt_rfm.plan.summary_sums import SEQ_ROOM, Sums
 from dbt_rfm.plan.values import CATEGORICAL, FLAG, NUMERICAL, Scope
 from dbt_rfm.snapshot import Feature
 
 
 def summary_block(scope: Scope, summary: Summary) -> Block:
-    sums = Sums(scope, summary)
-    query, outputs = _Outputs(summary, sums).read()
+    sums = Sums(Rows(scope, summary))
+    query, outputs = _Outputs(sums).read()
     made = block(summary.name, query, sql.column("example_id", "k"), outputs)
-    steps = [*sums.steps, ("recent", _recent(sums))] if sums.detail.newest > 1 else sums.steps
+    steps = [*sums.steps, ("recent", _recent(sums))] if sums.rows.detail.newest > 1 else sums.steps
     return Block(made.name, sql.with_steps(made.select, steps), made.features)
 
 
 class _Outputs:
     """Features read from the sums."""
 
-    def __init__(self, summary: Summary, sums: Sums) -> None:
-        self.summary, self.sums = summary, sums
-        self.detail, self.windows, self.values = sums.detail, sums.windows, sums.values
+    def __init__(self, sums: Sums) -> None:
+        self.sums, self.rows, self.summary, self.windows = sums, sums.rows, sums.rows.summary, sums.windows
+        self.detail, self.values = sums.rows.detail, sums.rows.values
 
     def read(self) -> tuple[exp.Select, list[Output]]:
         query = sql.select().from_(sql.temporary("keyed", "k"), copy=False)
-        on = [_same(c, "k", "s") for c in self.sums.point_columns()]
+        on = [_same(c, "k", "s") for c in self.rows.point_columns()]
         sql.join(query, sql.temporary(self.sums.steps[-1][0], "s"), sql.every(on), side="LEFT")
         outputs = self._counts() + self._flags() + self._amounts() + self._against_usual()
         for k in range(self.detail.newest):
             outputs += self._newest(query, k)
-        for i in self.sums.counted():
+        for i in self.rows.counted():
             outputs += self._category(query, i)
         return query, outputs
 
@@ -56,7 +57,7 @@ class _Outputs:
         outputs = [
             (self._feature(f"count.{window}"), _count(self._told("n", w))) for w, window in enumerate(self.windows)
         ]
-        if self.sums.time is None:
+        if self.rows.time is None:
             return outputs
         recency = sql.days_between(self._told("t"), anchor)
         outputs.append((self._feature("recency"), recency))
@@ -71,14 +72,14 @@ class _Outputs:
     def _flags(self) -> list[Output]:
         return [
             (self._feature(f"{self.values[i].label}.count.{self.windows[w]}"), _count(self._told(f"s{i}", w)))
-            for i in self.sums.flags()
+            for i in self.rows.flags()
             for w in self.sums.flagged(i)
         ]
 
     def _amounts(self) -> list[Output]:
         outputs: list[Output] = []
         wide = self.sums.wide()
-        for i in self.sums.numbers():
+        for i in self.rows.numbers():
             value = self.values[i]
             for w, window in enumerate(self.windows):
                 if not value.detail and w not in wide:
@@ -101,7 +102,7 @@ class _Outputs:
         Columns are chosen one by one, and a machine's temperature says little before it is held against that machine's.
         """
         outputs: list[Output] = []
-        for i in filter(self.sums.compared, self.sums.numbers()):
+        for i in filter(self.sums.compared, self.rows.numbers()):
             label, unit = self.values[i].label, self._unit(i)
             for w in (0, 1):
                 away = self._away(i, self._mean(i, w))
@@ -137,7 +138,7 @@ class _Outputs:
             for i, value in enumerate(self.values)
             if value.kind != FLAG and (k == 0 or (value.detail and value.kind == NUMERICAL))
         ]
-        if k and self.sums.time is not None:
+        if k and self.rows.time is not None:
             gap = sql.days_between(sql.column("t", alias), sql.column("t", f"n{k - 1}"))
             outputs.append((self._feature(f"gap{k}"), gap))
         return outputs
@@ -156,7 +157,7 @@ class _Outputs:
 def _recent(sums: Sums) -> exp.Select:
     """The rows that are among the newest of some point: few, so that each of the newest is not sought among all."""
     newest, seq = sql.column(f"newest_{len(sums.windows) - 1}", "s"), sql.column("seq", "r")
-    oldest = exp.Sub(this=newest, expression=exp.Literal.number(sums.detail.newest))
+    oldest = exp.Sub(this=newest, expression=exp.Literal.number(sums.rows.detail.newest))
     among = [_same("key", "s", "r"), exp.LTE(this=seq, expression=newest.copy())]
     among.append(exp.GT(this=seq.copy(), expression=oldest))
     points = sql.select(exp.Literal.number(1)).from_(sql.temporary(sums.steps[-1][0], "s"), copy=False)

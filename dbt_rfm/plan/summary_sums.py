@@ -1,196 +1,72 @@
 """What the rows of a key add up to in each window, as of each point: the sums that a summary's features are read from.
 
-In: a Summary. Out: CTEs, the last one with a row per point: n_0, s1_0, … by part and window; and `numbered`, the rows.
+In: the Rows of a summary. Out: CTEs, the last one with a row per point: n_0, s1_0, … by part and window.
 Time rule: a row is visible if everything on its path was known by `as_of`; a window is (anchor - n, anchor].
 
-How it stays cheap. Examples share keys and anchors, so sums are made per distinct (key, anchor): the `points`. Where
-anchors are few, rows are first added up into `cells` between any two neighbouring window bounds, so that a store's
-hundred thousand sales meet an anchor as a few dozen cells. A cell never straddles a bound, so this is exact. `seq`
-numbers a key's rows by time and primary key; later rows have higher numbers, so the newest visible row is the largest
-`seq`, and distinct values and the most frequent one follow from running counts that later rows cannot change.
+How it stays cheap. Sums are made per point, not per example. Where anchors are few, rows are first added up into
+`cells` between any two neighbouring window bounds, so that a store's hundred thousand sales meet an anchor as a few
+dozen cells. A cell never straddles a bound, so this is exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-
 from sqlglot import exp
 
 from dbt_rfm.plan import sql
-from dbt_rfm.plan.paths import from_path, known_time, top_key, valid_until
 from dbt_rfm.plan.row_times import still_valid
-from dbt_rfm.plan.summary import Summary
-from dbt_rfm.plan.values import (
-    CATEGORICAL,
-    FLAG,
-    NUMERICAL,
-    Scope,
-    Value,
-    flags_of,
-    parent_values,
-    texts_of,
-    values_of,
-)
-from dbt_rfm.plan.windows import LookBack
+from dbt_rfm.plan.summary_rows import Rows
 
-_POINT = ("key", "anchor_time", "as_of")
 SEQ_ROOM = 2**31  # a running count and a row number share one 64-bit integer
 _ROUNDING = 1e-12  # of the sum of squares: what a variance below that is made of
 
 
-def bounds_select(examples: str, windows: Sequence[LookBack], last: datetime | None = None) -> exp.Select:
-    """(lo, hi] between any two neighbouring bounds of the examples' windows, and up to a `last` moment."""
-    moments = [("as_of", None), *(("anchor_time", w) for w in windows if w.number is not None)]
-    queries = []
-    for named, window in moments:
-        moment: exp.Expression = sql.column(named)
-        if window is not None and window.number is not None:
-            moment = sql.later(moment, -window.number, window.unit)
-        queries.append(sql.select(sql.aliased(moment, "hi")).from_(sql.temporary(examples), copy=False))
-    if last is not None:
-        queries.append(sql.select(sql.aliased(sql.timestamp(last), "hi")))
-    inner = sql.union_all(queries)
-    distinct = sql.select(sql.column("hi")).distinct(copy=False).from_(sql.subquery(inner, "m"), copy=False)
-    lag = exp.Window(this=exp.Lag(this=sql.column("hi")), order=exp.Order(expressions=[sql.column("hi")]))
-    lo = exp.Coalesce(this=lag, expressions=[sql.timestamp(sql.BEGINNING)])
-    return sql.select(sql.aliased(lo, "lo"), sql.column("hi")).from_(sql.subquery(distinct, "m"), copy=False)
-
-
 class Sums:
-    """The steps, and what they hold: `values` (v0, v1, … of the rows) by `windows`."""
+    """The steps, and what they hold: the values of the rows (`v0`, `v1`, …) by `windows`."""
 
-    def __init__(self, scope: Scope, summary: Summary) -> None:
-        self.scope, self.summary = scope, summary
-        self.detail = summary.detail.brief() if scope.brief else summary.detail
-        self.time = known_time(scope.graph, summary.path)
-        self.until = valid_until(scope.graph, summary.path)
-        self.grid = summary.bounds is not None and not self.until and not summary.exclude_self and not summary.strict
-        self.windows = self.detail.windows if self.time is not None else self.detail.windows[-1:]
-        self.number = self._number()
-        self.values: list[Value] = []
-        raw = self._raw()
-        self.steps = [
-            ("keyed", summary.keyed),
-            ("points", self._points()),
-            ("asked", _asked()),
-            ("raw", raw),
-            ("numbered", self._numbered()),
-            ("cells", self._cells()),
-            ("spans", self._spans()),
-            ("stats", self._stats()),
-        ]
+    def __init__(self, rows: Rows) -> None:
+        self.rows, self.summary = rows, rows.summary
+        self.windows = rows.detail.windows if rows.time is not None else rows.detail.windows[-1:]
+        self.steps = [*rows.steps, ("cells", self._cells()), ("spans", self._spans()), ("stats", self._stats())]
         if self._spreads():
             self.steps.append(("spreads", self._with_variances()))
-
-    # rows
-
-    def _number(self) -> exp.Expression | None:
-        """The number that rows have already, which is by the table's own time."""
-        path, graph = self.summary.path, self.scope.graph
-        if path.table.own_time != graph.schema.table(path.table.name).own_time:
-            return None
-        return graph.number(path.above(0), path.alias(0))
-
-    def _points(self) -> exp.Select:
-        query = sql.select(*sql.columns(self.point_columns()))
-        query = query.distinct(copy=False).from_(sql.temporary("keyed"), copy=False)
-        return query.where(sql.given(sql.column("key")), copy=False)
-
-    def point_columns(self) -> tuple[str, ...]:
-        return (*_POINT, "self") if self.summary.exclude_self else _POINT
-
-    def _raw(self) -> exp.Select:
-        """The rows of the keys asked for, up to the latest `as_of` of each, with their values v0, v1, …"""
-        path, graph = self.summary.path, self.scope.graph
-        query = from_path(graph, path, sql.select())
-        own = list(self.summary.only) or values_of(self.scope, path.table, path.alias(0))
-        others: list[Value] = []
-        if self.detail.parents and not self.summary.only:
-            skip = path.links[0]
-            hops, flags = self.detail.parents, self.detail.flags
-            query, others = parent_values(self.scope, path, query, skip=skip, hops=hops, flags=flags)
-        if self.detail.flags and not self.summary.only:
-            own += flags_of(self.scope, path.table, path.alias(0))
-        if self.detail.texts:
-            own += texts_of(self.scope, path.table, path.alias(0))
-        self.values = own + others
-        keys = [sql.aliased(sql.column(k, path.alias(0)), f"pk{i}") for i, k in enumerate(path.table.primary_key)]
-        selected = [sql.aliased(top_key(path), "key"), *keys]
-        if self.number is not None:
-            selected.append(sql.aliased(self.number, "seq"))
-        asked: list[exp.Expression] = [exp.EQ(this=top_key(path), expression=sql.column("key", "asked"))]
-        if self.time is not None:
-            selected.append(sql.aliased(self.time.copy(), "t"))
-            asked.append(exp.LTE(this=self.time.copy(), expression=sql.column("until", "asked")))
-        selected += [sql.aliased(until, f"until{i}") for i, until in enumerate(self.until)]
-        selected += [sql.aliased(value.expression, f"v{i}") for i, value in enumerate(self.values)]
-        query.set("expressions", selected)
-        return sql.join(query, sql.temporary("asked"), sql.every(asked))
-
-    def _order(self) -> list[exp.Expression]:
-        """By time; rows of one moment by their key, or, where they have none, by what is told of them."""
-        keys = [f"pk{i}" for i in range(len(self.summary.path.table.primary_key))]
-        keys = keys or [f"v{i}" for i, value in enumerate(self.values) if value.kind != FLAG]
-        return sql.columns([*(["t"] if self.time is not None else []), *keys]) or [sql.column("key")]
-
-    def _numbered(self) -> exp.Select:
-        """Rows with `seq`, and per category its place among equal values of the key (r0, r1, …)."""
-        query = sql.select(exp.Star())
-        if self.number is None:
-            seq = sql.numbered([sql.column("key")], self._order())
-            query = query.select(sql.aliased(seq, "seq"), copy=False)
-        for i in self.counted():
-            place = sql.numbered([sql.column("key"), sql.column(f"v{i}")], self._order())
-            query = query.select(sql.aliased(sql.when(sql.given(sql.column(f"v{i}")), place), f"r{i}"), copy=False)
-        return query.from_(sql.temporary("raw"), copy=False)
-
-    def numbers(self) -> list[int]:
-        return [i for i, value in enumerate(self.values) if value.kind == NUMERICAL]
-
-    def flags(self) -> list[int]:
-        return [i for i, value in enumerate(self.values) if value.kind == FLAG]
-
-    def counted(self) -> list[int]:
-        """Categories whose distinct count and most frequent value are told."""
-        if not self.detail.categories:
-            return []
-        return [i for i, value in enumerate(self.values) if value.kind == CATEGORICAL and value.detail]
 
     # cells
 
     def _cells(self) -> exp.Select:
-        return self._grid_cells() if self.grid and self.time is not None else self._row_cells()
+        row_by_row = self.rows.until or self.summary.exclude_self or self.summary.strict
+        if row_by_row or self.rows.time is None or self.summary.bounds is None:
+            return self._row_cells()
+        return self._grid_cells(self.summary.bounds)
 
     def _row_cells(self) -> exp.Select:
         one = exp.Literal.number(1)
         query = sql.select(sql.column("key"), sql.aliased(one, "n"), sql.aliased(sql.column("seq"), "newest"))
-        if self.time is not None:
+        if self.rows.time is not None:
             query = query.select(sql.column("t"), sql.aliased(sql.column("t"), "first"), copy=False)
-        passed = [f"until{i}" for i in range(len(self.until))] + (["pk0"] if self.summary.exclude_self else [])
+        passed = [f"until{i}" for i in range(len(self.rows.until))] + (["pk0"] if self.summary.exclude_self else [])
         query = query.select(*sql.columns(passed), copy=False)
-        for i in self.numbers():
+        for i in self.rows.numbers():
             value = sql.column(f"v{i}")
             parts = {f"s{i}": value, f"c{i}": sql.when(sql.given(value.copy()), one.copy())}
             if self.spread(i):
                 parts |= {f"q{i}": _times(value), f"lo{i}": value, f"hi{i}": value}
             query = query.select(*(sql.aliased(e.copy(), a) for a, e in parts.items()), copy=False)
-        query = query.select(*(sql.aliased(sql.column(f"v{i}"), f"s{i}") for i in self.flags()), copy=False)
-        for i in self.counted():
+        query = query.select(*(sql.aliased(sql.column(f"v{i}"), f"s{i}") for i in self.rows.flags()), copy=False)
+        for i in self.rows.counted():
             query = query.select(*self._category_parts(i), copy=False)
         query = query.from_(sql.temporary("numbered"), copy=False)
-        return self._that_are_seen(query) if self.until else query
+        return self._that_are_seen(query) if self.rows.until else query
 
     def _that_are_seen(self, query: exp.Select) -> exp.Select:
         """Rows that end before the first bound after their time are valid at no `as_of`, as each is a bound."""
-        if self.summary.bounds is None or self.time is None:
+        if self.summary.bounds is None or self.rows.time is None:
             return query
         first = sql.column("hi", "b")
-        lasts = [still_valid(sql.column(f"until{i}"), first) for i in range(len(self.until))]
+        lasts = [still_valid(sql.column(f"until{i}"), first) for i in range(len(self.rows.until))]
         bounds = sql.temporary(self.summary.bounds, "b")
         return sql.join_windows(query, bounds, sql.column("t"), sql.column("lo", "b"), first.copy(), lasts)
 
-    def _grid_cells(self) -> exp.Select:
+    def _grid_cells(self, named: str) -> exp.Select:
         key, hi = sql.column("key", "r"), sql.column("hi", "b")
         query = sql.select(
             key,
@@ -199,7 +75,7 @@ class Sums:
             sql.aliased(exp.Max(this=sql.column("t", "r")), "t"),
             sql.aliased(exp.Min(this=sql.column("t", "r")), "first"),
         )
-        for i in self.numbers():
+        for i in self.rows.numbers():
             value = sql.column(f"v{i}", "r")
             none = exp.Literal.number(0)  # no value, no count: the sums of a window divide by it
             parts: dict[str, exp.Expression] = {f"s{i}": exp.Sum(this=value)}
@@ -208,9 +84,9 @@ class Sums:
                 parts |= {f"q{i}": exp.Sum(this=_times(value))}
                 parts |= {f"lo{i}": exp.Min(this=value), f"hi{i}": exp.Max(this=value)}
             query = query.select(*(sql.aliased(e.copy(), a) for a, e in parts.items()), copy=False)
-        flags = (sql.aliased(exp.Sum(this=sql.column(f"v{i}", "r")), f"s{i}") for i in self.flags())
+        flags = (sql.aliased(exp.Sum(this=sql.column(f"v{i}", "r")), f"s{i}") for i in self.rows.flags())
         query = query.select(*flags, copy=False)
-        for i in self.counted():
+        for i in self.rows.counted():
             distinct, frequent = self._category_parts(i)
             query = query.select(
                 sql.aliased(exp.Sum(this=distinct.this), distinct.alias),
@@ -218,8 +94,7 @@ class Sums:
                 copy=False,
             )
         query = query.from_(sql.temporary("numbered", "r"), copy=False)
-        assert self.summary.bounds is not None
-        bounds = sql.temporary(self.summary.bounds, "b")
+        bounds = sql.temporary(named, "b")
         sql.join_windows(query, bounds, sql.column("t", "r"), sql.column("lo", "b"), hi)
         return query.group_by(key.copy(), hi.copy(), copy=False)
 
@@ -232,13 +107,13 @@ class Sums:
         return [sql.aliased(first, f"d{i}"), sql.aliased(packed, f"m{i}")]
 
     def spread(self, i: int) -> bool:
-        return self.detail.spread and self.values[i].detail
+        return self.rows.detail.spread and self.rows.values[i].detail
 
     # windows
 
     def _spans(self) -> exp.Select:
         """The points, with the open start of each window but of all time: since0, since1, …"""
-        query = sql.select(*sql.columns(self.point_columns()))
+        query = sql.select(*sql.columns(self.rows.point_columns()))
         for w, window in enumerate(self.windows):
             if window.number is not None:
                 since = sql.later(sql.column("anchor_time"), -window.number, window.unit)
@@ -247,19 +122,19 @@ class Sums:
 
     def _stats(self) -> exp.Select:
         """Each point with what its windows hold: n_0, n_1, …; of the values only what an output tells."""
-        by, last = sql.columns(self.point_columns(), "s"), len(self.windows) - 1
+        by, last = sql.columns(self.rows.point_columns(), "s"), len(self.windows) - 1
         sums, highest, lowest = [("n", w) for w in range(last + 1)], [("newest", last)], []
-        for i in self.numbers():
-            shown = range(last + 1) if self.values[i].detail else sorted(self.wide())
+        for i in self.rows.numbers():
+            shown = range(last + 1) if self.rows.values[i].detail else sorted(self.wide())
             sums += [(f"{part}{i}", w) for part in ("s", "c") for w in shown]
             sums += [(f"q{i}", w) for w in self._spread_in(i)]
             if self.spread(i):
                 highest += [(f"hi{i}", w) for w in sorted(self.wide())]
                 lowest += [(f"lo{i}", w) for w in sorted(self.wide())]
-        sums += [(f"s{i}", w) for i in self.flags() for w in self.flagged(i)]
-        sums += [(f"d{i}", last) for i in self.counted()]
-        highest += [(f"m{i}", last) for i in self.counted()]
-        if self.time is not None:
+        sums += [(f"s{i}", w) for i in self.rows.flags() for w in self.flagged(i)]
+        sums += [(f"d{i}", last) for i in self.rows.counted()]
+        highest += [(f"m{i}", last) for i in self.rows.counted()]
+        if self.rows.time is not None:
             highest.append(("t", last))
             lowest.append(("first", last))
         query = sql.select(*by)
@@ -284,7 +159,7 @@ class Sums:
         return query
 
     def _spreads(self) -> list[tuple[int, int]]:
-        return [(i, w) for i in self.numbers() for w in self._spread_in(i)]
+        return [(i, w) for i in self.rows.numbers() for w in self._spread_in(i)]
 
     def _spread_in(self, i: int) -> list[int]:
         """The windows whose variance is needed."""
@@ -302,7 +177,7 @@ class Sums:
         return sql.aliased(aggregate(this=value), f"{part}_{w}")
 
     def _starts(self, w: int) -> bool:
-        return self.time is not None and self.windows[w].number is not None
+        return self.rows.time is not None and self.windows[w].number is not None
 
     def wide(self) -> set[int]:
         """The windows in which a spread is told, and the mean of what is no detail."""
@@ -311,15 +186,15 @@ class Sums:
     def flagged(self, i: int) -> range:
         """The windows in which a flag is counted: of another parent only the longest, where there are many."""
         last = len(self.windows) - 1
-        return range(0 if self.values[i].detail or last < 2 else last, last + 1)
+        return range(0 if self.rows.values[i].detail or last < 2 else last, last + 1)
 
     def visible(self, row: str, point: str) -> list[exp.Expression]:
         conditions: list[exp.Expression] = []
         at = sql.column("as_of", point)
-        if self.time is not None:
+        if self.rows.time is not None:
             known = exp.LT if self.summary.strict else exp.LTE
             conditions.append(known(this=sql.column("t", row), expression=at))
-        conditions += [still_valid(sql.column(f"until{i}", row), at.copy()) for i in range(len(self.until))]
+        conditions += [still_valid(sql.column(f"until{i}", row), at.copy()) for i in range(len(self.rows.until))]
         if self.summary.exclude_self:
             conditions.append(exp.NEQ(this=sql.column("pk0", row), expression=sql.column("self", point)))
         return conditions
@@ -346,10 +221,3 @@ def _unit(variance: exp.Expression, count: exp.Expression, squares: exp.Expressi
 
 def _times(value: exp.Expression) -> exp.Expression:
     return exp.Mul(this=value, expression=value.copy())
-
-
-def _asked() -> exp.Select:
-    """(key, until): the keys asked for, each with its latest `as_of`."""
-    latest = sql.aliased(exp.Max(this=sql.column("as_of")), "until")
-    query = sql.select(sql.column("key"), latest).from_(sql.temporary("points"), copy=False)
-    return query.group_by(sql.column("key"), copy=False)

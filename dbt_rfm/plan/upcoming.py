@@ -15,10 +15,10 @@ from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names, Output, block
+from dbt_rfm.plan.bounds import bounds_select
 from dbt_rfm.plan.children import link_label, paths_down
 from dbt_rfm.plan.paths import Path, from_path, known_time, top_key, valid_until
 from dbt_rfm.plan.row_times import still_valid
-from dbt_rfm.plan.summary_sums import bounds_select
 from dbt_rfm.plan.values import NUMERICAL, Scope, Value, fixed_moments, moment_ahead, values_of
 from dbt_rfm.plan.windows import LookBack
 from dbt_rfm.pql.ast import Window

@@ -10,6 +10,7 @@ from golden_plans import DIALECTS, NAMES, assert_golden
 from plan_databases import ORDERS_PATH, READS, shop_schema
 from sqlglot import exp
 
+from dbt_rfm.plan.bounds import bounds_select
 from dbt_rfm.plan.children import children_blocks
 from dbt_rfm.plan.examples import context_select, known_by
 from dbt_rfm.plan.graph import Graph
@@ -17,7 +18,6 @@ from dbt_rfm.plan.labels import labels_select
 from dbt_rfm.plan.neighbours import neighbours_plan
 from dbt_rfm.plan.past_labels import past_labels_block
 from dbt_rfm.plan.sql import timestamp
-from dbt_rfm.plan.summary_sums import bounds_select
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.plan.windows import look_backs
 from dbt_rfm.pql.ast import Window

@@ -9,9 +9,9 @@ from hand_worked import world
 from plan_databases import START, Database, shop_schema, warehouse_of
 
 from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.bounds import bounds_select
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.neighbours import neighbours_plan
-from dbt_rfm.plan.summary_sums import bounds_select
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.plan.windows import look_backs
 from dbt_rfm.schema.types import RelationalSchema
