@@ -2,9 +2,9 @@
 
 In: session tables `interactions`, `moments` (the distinct as_of of the groups with the starts of three windows before
 each), `catalogue`, and `examples` (the groups). Out: steps that make
-    habits       (at, entity): how many items, occasions and visits
-    history      (at, entity, item): how often and when, with the item's place among the entity's own, of the groups and
-                 of the entities whose items are counted together
+    watched      (at, entity): those of the groups, and the witnesses, whose items are counted together
+    history      (at, entity, item): how often and when, with the item's place among the entity's own, of the watched
+    habits       (at, entity): how many items, occasions and visits, of the watched
     shelf        the catalogue with popularity over several windows, repeat share, age and places
     together     (at, a, b, score): items that the same entities have, by cosine of their counts
     suggested    (group_id, item): what the entity's newest items go together with
@@ -59,17 +59,18 @@ class Limits:
 
 
 def history_steps(names: Names, kinds: int, amounts: int, *, witnesses: int = WITNESSES) -> list[Step]:
-    """habits, history, shelf; so many category columns has the catalogue, so many amounts each interaction."""
+    """watched, history, habits, shelf; so many category columns has the catalogue, so many amounts each interaction."""
     sums = "".join(f", SUM(i.q{j}) AS q{j}" for j in range(amounts))
-    counted = _COUNTED.format(recent=RECENT, sums=sums)
-    return [
-        Step(names("counted"), statement(counted, names, "interactions", "moments", "catalogue")),
-        Step(names("habits"), statement(_HABITS, names, "counted", "interactions", "moments", "catalogue")),
-        Step(names("witnesses"), statement(_WITNESSES.format(n=witnesses), names, "habits")),
-        Step(names("history"), statement(_HISTORY, names, "counted", "witnesses", "examples")),
-        Step(names("shelf"), statement(_SHELF, names, "catalogue", "counted")),
-        *(Step(names(f"taste{j}"), statement(_TASTE.format(j=j), names, "history", "catalogue")) for j in range(kinds)),
-    ]
+    of_watched = ("watched", "interactions", "moments", "catalogue")
+    made = {
+        "witnesses": (_WITNESSES.format(n=witnesses), ("interactions", "moments", "catalogue")),
+        "watched": (_WATCHED, ("witnesses", "examples")),
+        "history": (_HISTORY.format(recent=RECENT, sums=sums, rows=_OF_WATCHED), of_watched),
+        "habits": (_HABITS.format(rows=_OF_WATCHED), ("history", *of_watched)),
+        "shelf": (_SHELF, ("catalogue", "interactions", "moments")),
+        **{f"taste{j}": (_TASTE.format(j=j), ("history", "catalogue")) for j in range(kinds)},
+    }
+    return [Step(names(name), statement(text, names, *tables)) for name, (text, tables) in made.items()]
 
 
 def candidate_steps(names: Names, limits: Limits, kinds: int, *, exclude_seen: bool, signals: int = 0) -> list[Step]:
@@ -97,54 +98,62 @@ def _candidates(names: Names, limits: Limits, kinds: int, exclude_seen: bool, si
     return statement(text, names, "examples", "history", "habits", "shelf", "suggested", *tastes, *sights)
 
 
-_COUNTED = """
-SELECT m.at, i.entity, i.item, SUM(i.n) AS n, COUNT(*) AS occasions,
-    SUM(CASE WHEN i.happened > m.since_q THEN 1 ELSE 0 END) AS occasions_q,
-    SUM(CASE WHEN i.happened > m.since_1 THEN 1 ELSE 0 END) AS occasions_1,
-    SUM(CASE WHEN i.happened > m.since_3 THEN 1 ELSE 0 END) AS occasions_3,
-    {recent} AS recent,
-    MIN(i.happened) AS began, MAX(i.happened) AS latest{sums}
-FROM interactions AS i
-JOIN moments AS m ON i.known <= m.at AND (i.until IS NULL OR i.until > m.at)
-JOIN catalogue AS g ON g.at = m.at AND g.item = i.item
-GROUP BY m.at, i.entity, i.item
-"""
 _WITNESSES = """
 SELECT t.at, t.entity
 FROM (
     SELECT t.at, t.entity, ROW_NUMBER() OVER (PARTITION BY t.at ORDER BY t.latest DESC, t.entity) AS place
-    FROM habits AS t
+    FROM (
+        SELECT m.at, i.entity, MAX(i.happened) AS latest
+        FROM interactions AS i
+        JOIN moments AS m ON i.known <= m.at AND (i.until IS NULL OR i.until > m.at)
+        JOIN catalogue AS g ON g.at = m.at AND g.item = i.item
+        GROUP BY m.at, i.entity
+    ) AS t
 ) AS t
 WHERE t.place <= {n}
+"""
+_WATCHED = """
+SELECT DISTINCT t.at, t.entity
+FROM (SELECT w.at, w.entity FROM witnesses AS w UNION ALL SELECT e.as_of AS at, e.entity FROM examples AS e) AS t
+"""
+# By the moment of the entity, not of `moments`: else DuckDB meets every row with every moment first.
+_OF_WATCHED = """
+FROM interactions AS i
+JOIN watched AS t ON t.entity = i.entity AND i.known <= t.at AND (i.until IS NULL OR i.until > t.at)
+JOIN catalogue AS g ON g.at = t.at AND g.item = i.item
+JOIN moments AS m ON m.at = t.at
 """
 _HISTORY = """
 SELECT c.*,
     ROW_NUMBER() OVER (PARTITION BY c.at, c.entity ORDER BY c.latest DESC, c.occasions DESC, c.item) AS newest,
     ROW_NUMBER() OVER (PARTITION BY c.at, c.entity ORDER BY c.occasions DESC, c.latest DESC, c.item) AS oftenest
-FROM counted AS c
-JOIN (
-    SELECT w.at, w.entity FROM witnesses AS w UNION SELECT e.as_of AS at, e.entity FROM examples AS e
-) AS t ON t.at = c.at AND t.entity = c.entity
+FROM (
+    SELECT m.at, i.entity, i.item, SUM(i.n) AS n, COUNT(*) AS occasions,
+        SUM(CASE WHEN i.happened > m.since_1 THEN 1 ELSE 0 END) AS occasions_1,
+        SUM(CASE WHEN i.happened > m.since_3 THEN 1 ELSE 0 END) AS occasions_3,
+        {recent} AS recent,
+        MIN(i.happened) AS began, MAX(i.happened) AS latest{sums}
+    {rows}
+    GROUP BY m.at, i.entity, i.item
+) AS c
 """
 _HABITS = """
 SELECT c.*, v.visits, v.visits_3
 FROM (
-    SELECT c.at, c.entity, COUNT(*) AS items, SUM(c.occasions) AS occasions, SUM(c.occasions_1) AS occasions_1,
-        SUM(c.occasions_3) AS occasions_3, MIN(c.began) AS began, MAX(c.latest) AS latest,
-        AVG(CASE WHEN c.occasions > 1 THEN 1.0 ELSE 0.0 END) AS again,
-        SUM(CASE WHEN c.occasions > c.occasions_1 THEN 1 ELSE 0 END) AS had,
-        SUM(CASE WHEN c.occasions > c.occasions_1 AND c.occasions_1 > 0 THEN 1 ELSE 0 END) AS back
-    FROM counted AS c GROUP BY c.at, c.entity
+    SELECT h.at, h.entity, COUNT(*) AS items, SUM(h.occasions) AS occasions, SUM(h.occasions_1) AS occasions_1,
+        SUM(h.occasions_3) AS occasions_3, MIN(h.began) AS began, MAX(h.latest) AS latest,
+        AVG(CASE WHEN h.occasions > 1 THEN 1.0 ELSE 0.0 END) AS again,
+        SUM(CASE WHEN h.occasions > h.occasions_1 THEN 1 ELSE 0 END) AS had,
+        SUM(CASE WHEN h.occasions > h.occasions_1 AND h.occasions_1 > 0 THEN 1 ELSE 0 END) AS back
+    FROM history AS h GROUP BY h.at, h.entity
 ) AS c
 JOIN (
-    SELECT m.at, i.entity, COUNT(DISTINCT i.happened) AS visits,
-        COUNT(DISTINCT CASE WHEN i.happened > m.since_3 THEN i.happened END) AS visits_3
-    FROM interactions AS i
-    JOIN moments AS m ON i.known <= m.at AND (i.until IS NULL OR i.until > m.at)
-    JOIN catalogue AS g ON g.at = m.at AND g.item = i.item
-    GROUP BY m.at, i.entity
+    SELECT o.at, o.entity, COUNT(*) AS visits, COUNT(CASE WHEN o.happened > o.since_3 THEN 1 END) AS visits_3
+    FROM (SELECT DISTINCT m.at, m.since_3, i.entity, i.happened {rows}) AS o
+    GROUP BY o.at, o.entity
 ) AS v ON v.at = c.at AND v.entity = c.entity
 """
+# Everybody's rows are read at every moment: of each entity and item only what tells in which of the windows they fall.
 _SHELF = """
 SELECT g.*, s.began, s.latest, s.again, (s.back + 0.5) / (s.had + 10.0) AS returns,
     COALESCE(s.first_time, 0) AS first_time,
@@ -161,14 +170,21 @@ SELECT g.*, s.began, s.latest, s.again, (s.back + 0.5) / (s.had + 10.0) AS retur
 FROM catalogue AS g
 LEFT JOIN (
     SELECT c.at, c.item, COUNT(*) AS entities, MIN(c.began) AS began, MAX(c.latest) AS latest,
-        SUM(CASE WHEN c.occasions_q > 0 THEN 1 ELSE 0 END) AS entities_q,
-        SUM(CASE WHEN c.occasions_1 > 0 THEN 1 ELSE 0 END) AS entities_1,
-        SUM(CASE WHEN c.occasions_3 > 0 THEN 1 ELSE 0 END) AS entities_3,
+        COUNT(CASE WHEN c.latest > m.since_q THEN 1 END) AS entities_q,
+        COUNT(CASE WHEN c.latest > m.since_1 THEN 1 END) AS entities_1,
+        COUNT(CASE WHEN c.latest > m.since_3 THEN 1 END) AS entities_3,
         AVG(CASE WHEN c.occasions > 1 THEN 1.0 ELSE 0.0 END) AS again,
-        SUM(CASE WHEN c.occasions > c.occasions_1 THEN 1 ELSE 0 END) AS had,
-        SUM(CASE WHEN c.occasions > c.occasions_1 AND c.occasions_1 > 0 THEN 1 ELSE 0 END) AS back,
-        SUM(CASE WHEN c.occasions = c.occasions_1 THEN 1 ELSE 0 END) AS first_time
-    FROM counted AS c GROUP BY c.at, c.item
+        COUNT(CASE WHEN c.began <= m.since_1 THEN 1 END) AS had,
+        COUNT(CASE WHEN c.began <= m.since_1 AND c.latest > m.since_1 THEN 1 END) AS back,
+        COUNT(CASE WHEN c.began > m.since_1 THEN 1 END) AS first_time
+    FROM (
+        SELECT m.at, i.entity, i.item, COUNT(*) AS occasions, MIN(i.happened) AS began, MAX(i.happened) AS latest
+        FROM interactions AS i
+        JOIN moments AS m ON i.known <= m.at AND (i.until IS NULL OR i.until > m.at)
+        GROUP BY m.at, i.entity, i.item
+    ) AS c
+    JOIN moments AS m ON m.at = c.at
+    GROUP BY c.at, c.item
 ) AS s ON s.at = g.at AND s.item = g.item
 """
 _TASTE = """

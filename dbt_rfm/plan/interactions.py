@@ -28,11 +28,6 @@ from dbt_rfm.pql.task import BoundAggregation, Ranking, Task
 from dbt_rfm.schema.types import SemanticType
 
 MAX_KINDS, MAX_NUMBERS = 3, 3  # attributes of items that are read
-_SEEN = """
-    SELECT i.entity, i.item, w.anchor_time FROM interactions AS i
-    JOIN windows AS w ON i.known <= w.anchor_time AND (i.until IS NULL OR i.until > w.anchor_time)
-    GROUP BY i.entity, i.item, w.anchor_time
-"""
 
 
 @dataclass(frozen=True)
@@ -134,21 +129,23 @@ def listed_select(task: Task, graph: Graph) -> exp.Select:
 
 def relevant_select(task: Task, names: Names) -> exp.Select:
     """(entity, anchor_time, item) for the session table `windows` (anchor_time, opens, closes)."""
-    seen = f"LEFT JOIN ({_SEEN}) AS b ON b.entity = i.entity AND b.item = i.item AND b.anchor_time = w.anchor_time"
-    new = parts_of(task)[1].exclude_seen
-    return statement(
-        f"""
-        SELECT DISTINCT i.entity, w.anchor_time, i.item
-        FROM interactions AS i
-        JOIN windows AS w ON i.happened > w.opens AND i.happened <= w.closes AND i.known <= w.closes
-            AND (i.until IS NULL OR i.until > w.closes)
-        JOIN listed AS l ON l.item = i.item AND (l.since IS NULL OR l.since <= w.closes)
-            AND (l.until IS NULL OR l.until > w.closes)
-        {seen if new else ""}
-        {"WHERE b.entity IS NULL" if new else ""}
-        """,
-        names,
-        "interactions",
-        "windows",
-        "listed",
-    )
+    text = _UNSEEN.format(came=_CAME) if parts_of(task)[1].exclude_seen else _CAME
+    return statement(text, names, "interactions", "windows", "listed")
+
+
+_CAME = """
+SELECT DISTINCT i.entity, w.anchor_time, i.item
+FROM interactions AS i
+JOIN windows AS w ON i.happened > w.opens AND i.happened <= w.closes AND i.known <= w.closes
+    AND (i.until IS NULL OR i.until > w.closes)
+JOIN listed AS l ON l.item = i.item AND (l.since IS NULL OR l.since <= w.closes)
+    AND (l.until IS NULL OR l.until > w.closes)
+"""
+# Looked up is what came, not all that everybody had.
+_UNSEEN = """
+SELECT r.entity, r.anchor_time, r.item
+FROM ({came}) AS r
+JOIN interactions AS b ON b.entity = r.entity AND b.item = r.item
+GROUP BY r.entity, r.anchor_time, r.item
+HAVING COUNT(CASE WHEN b.known <= r.anchor_time AND (b.until IS NULL OR b.until > r.anchor_time) THEN 1 END) = 0
+"""

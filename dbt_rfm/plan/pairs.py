@@ -108,17 +108,24 @@ FROM candidates AS c
 JOIN examples AS e ON e.example_id = c.group_id
 LEFT JOIN relevant AS r ON r.entity = e.entity AND r.anchor_time = e.anchor_time AND r.item = c.item
 """
+_OF_PAIR = "l.group_id, l.split, l.entity, l.anchor_time, l.as_of, l.item, l.label, l.relevant"
 _PAIRS = f"""
 SELECT ROW_NUMBER() OVER (ORDER BY p.group_id, p.item) - 1 AS example_id, p.group_id, p.split, p.entity,
     p.anchor_time, p.as_of, p.item, p.label, p.relevant
 FROM (
-    SELECT l.*, ROW_NUMBER() OVER (
-        PARTITION BY l.split, l.label
-        ORDER BY MD5(CAST(l.group_id AS TEXT) || '|' || CAST(l.item AS TEXT) || '|' || '{{seed}}'), l.group_id, l.item
-    ) AS place
-    FROM labelled AS l
+    SELECT {_OF_PAIR} FROM labelled AS l WHERE l.split IN ('{QUERY}', '{BACKTEST}')
+    UNION ALL
+    SELECT {_OF_PAIR}
+    FROM (
+        SELECT l.*, ROW_NUMBER() OVER (
+            PARTITION BY l.split, l.label
+            ORDER BY MD5(CAST(l.group_id AS TEXT) || '|' || CAST(l.item AS TEXT) || '|' || '{{seed}}'),
+                l.group_id, l.item
+        ) AS place
+        FROM labelled AS l WHERE l.split IN ('{CONTEXT}', '{BACKTEST_CONTEXT}')
+    ) AS l
+    WHERE l.place <= CASE WHEN l.label THEN {{true}} ELSE {{false}} END
 ) AS p
-WHERE p.split IN ('{QUERY}', '{BACKTEST}') OR p.place <= CASE WHEN p.label THEN {{true}} ELSE {{false}} END
 """
 _READ = ("pairs", "shelf", "history", "habits", "suggested")
 _FROM = """

@@ -2,9 +2,9 @@
 
 In: a task of kind LINK. Out: those tables with their ways, SELECTs of their rows in the form of `interactions`, and
 steps that make, of each signal k,
-    sighted{k}    (at, entity, item): how often and when, in the look-back of the moment
-    seen{k}       the same for the entities of groups, with the item's place among the newest
-    noticed{k}    (at, item): by how many
+    seen{k}       (at, entity, item): how often and when, in the look-back of the moment, of the entities of groups,
+                  with the item's place among the newest
+    noticed{k}    (at, item): by how many of all
     attention{k}  (at, entity): how much in all
 Time rule: as that of `interactions`; only rows of the look-back before a moment count (`moments.since_s`), since what
 is looked at is soon had or forgotten, and such rows are many.
@@ -75,9 +75,8 @@ def _way(task: Task, graph: Graph, link: Link) -> tuple[Link, ...] | None:
 def signal_steps(names: Names, k: int) -> list[Step]:
     """The session tables of signal k, whose rows are in the session table `signal{k}`."""
     made = {
-        f"sighted{k}": (_SIGHTED, (f"signal{k}", "moments", "catalogue")),
-        f"seen{k}": (_SEEN, (f"sighted{k}", "examples")),
-        f"noticed{k}": (_NOTICED, (f"sighted{k}",)),
+        f"seen{k}": (_SEEN, (f"signal{k}", "examples", "moments", "catalogue")),
+        f"noticed{k}": (_NOTICED, (f"signal{k}", "moments", "catalogue")),
         f"attention{k}": (_ATTENTION, (f"seen{k}",)),
     }
     texts = {name: text.format(k=k, recent=RECENT) for name, (text, _) in made.items()}
@@ -101,29 +100,37 @@ def signal_features(k: int, label: str) -> dict[str, str]:
 
 #: How many rows, each counted e times less per window that it is older. Not for ever: Postgres fails at e to the -708.
 RECENT = "SUM(EXP(-LEAST(DATE_DIFF('second', i.happened, m.at) / 86400.0 / m.days, 700.0)))"
-_SIGHTED = """
-SELECT m.at, i.entity, i.item, COUNT(*) AS times,
-    SUM(CASE WHEN i.happened > m.since_q THEN 1 ELSE 0 END) AS times_q,
-    SUM(CASE WHEN i.happened > m.since_1 THEN 1 ELSE 0 END) AS times_1,
-    {recent} AS recent,
-    MAX(i.happened) AS latest
-FROM signal{k} AS i
-JOIN moments AS m ON i.known <= m.at AND i.happened > m.since_s AND (i.until IS NULL OR i.until > m.at)
-JOIN catalogue AS g ON g.at = m.at AND g.item = i.item
-GROUP BY m.at, i.entity, i.item
-"""
 _SEEN = """
 SELECT s.*, ROW_NUMBER() OVER (PARTITION BY s.at, s.entity ORDER BY s.latest DESC, s.times DESC, s.item) AS newest
-FROM sighted{k} AS s
-JOIN (SELECT DISTINCT e.as_of, e.entity FROM examples AS e) AS e ON e.as_of = s.at AND e.entity = s.entity
+FROM (
+    SELECT m.at, i.entity, i.item, COUNT(*) AS times,
+        SUM(CASE WHEN i.happened > m.since_q THEN 1 ELSE 0 END) AS times_q,
+        SUM(CASE WHEN i.happened > m.since_1 THEN 1 ELSE 0 END) AS times_1,
+        {recent} AS recent,
+        MAX(i.happened) AS latest
+    FROM signal{k} AS i
+    JOIN (SELECT DISTINCT e.as_of AS at, e.entity FROM examples AS e) AS t
+        ON t.entity = i.entity AND i.known <= t.at AND (i.until IS NULL OR i.until > t.at)
+    JOIN moments AS m ON m.at = t.at AND i.happened > m.since_s
+    JOIN catalogue AS g ON g.at = t.at AND g.item = i.item
+    GROUP BY m.at, i.entity, i.item
+) AS s
 """
 _NOTICED = """
 SELECT n.*, ROW_NUMBER() OVER (PARTITION BY n.at ORDER BY n.entities_q DESC, n.entities_1 DESC, n.item) AS place
 FROM (
     SELECT s.at, s.item, COUNT(*) AS entities,
-        SUM(CASE WHEN s.times_q > 0 THEN 1 ELSE 0 END) AS entities_q,
-        SUM(CASE WHEN s.times_1 > 0 THEN 1 ELSE 0 END) AS entities_1
-    FROM sighted{k} AS s GROUP BY s.at, s.item
+        COUNT(CASE WHEN s.latest > m.since_q THEN 1 END) AS entities_q,
+        COUNT(CASE WHEN s.latest > m.since_1 THEN 1 END) AS entities_1
+    FROM (
+        SELECT m.at, i.entity, i.item, MAX(i.happened) AS latest
+        FROM signal{k} AS i
+        JOIN moments AS m ON i.known <= m.at AND i.happened > m.since_s AND (i.until IS NULL OR i.until > m.at)
+        JOIN catalogue AS g ON g.at = m.at AND g.item = i.item
+        GROUP BY m.at, i.entity, i.item
+    ) AS s
+    JOIN moments AS m ON m.at = s.at
+    GROUP BY s.at, s.item
 ) AS n
 """
 _ATTENTION = """

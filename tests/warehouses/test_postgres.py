@@ -357,12 +357,13 @@ def test__lists__rows_of_a_thousand_windows_ago__count_for_next_to_nothing(postg
         "interactions": {"entity": [1], "item": [7], **once},
         "moments": {"at": [now], **since, "days": [1.0]},
         "catalogue": {"at": [now], "item": [7], "born": none},
+        "examples": {"example_id": [0], "as_of": [now], "entity": [1]},
     }
     for name, rows in tables.items():
         postgres.load_temporary(names(name), pa.table(rows))
-    counted = history_steps(names, 0, 0)[0]
-    postgres.create_temporary(counted.table, counted.select)
-    (found,) = postgres.query(sql(f"select occasions, recent from {counted.table}")).to_pylist()
+    for step in history_steps(names, 0, 0):
+        postgres.create_temporary(step.table, step.select)
+    (found,) = postgres.query(sql(f"select occasions, recent from {names('history')}")).to_pylist()
     assert found["occasions"] == 1 and 0 < found["recent"] < 1e-300
 
 

@@ -4,43 +4,54 @@ SELECT
   "v"."visits_3"
 FROM (
   SELECT
-    "c"."at",
-    "c"."entity",
+    "h"."at",
+    "h"."entity",
     COUNT(*) AS "items",
-    SUM("c"."occasions") AS "occasions",
-    SUM("c"."occasions_1") AS "occasions_1",
-    SUM("c"."occasions_3") AS "occasions_3",
-    MIN("c"."began") AS "began",
-    MAX("c"."latest") AS "latest",
-    AVG(CASE WHEN "c"."occasions" > 1 THEN 1.0 ELSE 0.0 END) AS "again",
-    SUM(CASE WHEN "c"."occasions" > "c"."occasions_1" THEN 1 ELSE 0 END) AS "had",
+    SUM("h"."occasions") AS "occasions",
+    SUM("h"."occasions_1") AS "occasions_1",
+    SUM("h"."occasions_3") AS "occasions_3",
+    MIN("h"."began") AS "began",
+    MAX("h"."latest") AS "latest",
+    AVG(CASE WHEN "h"."occasions" > 1 THEN 1.0 ELSE 0.0 END) AS "again",
+    SUM(CASE WHEN "h"."occasions" > "h"."occasions_1" THEN 1 ELSE 0 END) AS "had",
     SUM(
       CASE
-        WHEN "c"."occasions" > "c"."occasions_1" AND "c"."occasions_1" > 0
+        WHEN "h"."occasions" > "h"."occasions_1" AND "h"."occasions_1" > 0
         THEN 1
         ELSE 0
       END
     ) AS "back"
-  FROM "rfm_counted_x" AS "c"
+  FROM "rfm_history_x" AS "h"
   GROUP BY
-    "c"."at",
-    "c"."entity"
+    "h"."at",
+    "h"."entity"
 ) AS "c"
 JOIN (
   SELECT
-    "m"."at",
-    "i"."entity",
-    COUNT(DISTINCT "i"."happened") AS "visits",
-    COUNT(DISTINCT CASE WHEN "i"."happened" > "m"."since_3" THEN "i"."happened" END) AS "visits_3"
-  FROM "rfm_interactions_x" AS "i"
-  JOIN "rfm_moments_x" AS "m"
-    ON "i"."known" <= "m"."at" AND (
-      "i"."until" IS NULL OR "i"."until" > "m"."at"
-    )
-  JOIN "rfm_catalogue_x" AS "g"
-    ON "g"."at" = "m"."at" AND "g"."item" = "i"."item"
+    "o"."at",
+    "o"."entity",
+    COUNT(*) AS "visits",
+    COUNT(CASE WHEN "o"."happened" > "o"."since_3" THEN 1 END) AS "visits_3"
+  FROM (
+    SELECT DISTINCT
+      "m"."at",
+      "m"."since_3",
+      "i"."entity",
+      "i"."happened"
+    FROM "rfm_interactions_x" AS "i"
+    JOIN "rfm_watched_x" AS "t"
+      ON "t"."entity" = "i"."entity"
+      AND "i"."known" <= "t"."at"
+      AND (
+        "i"."until" IS NULL OR "i"."until" > "t"."at"
+      )
+    JOIN "rfm_catalogue_x" AS "g"
+      ON "g"."at" = "t"."at" AND "g"."item" = "i"."item"
+    JOIN "rfm_moments_x" AS "m"
+      ON "m"."at" = "t"."at"
+  ) AS "o"
   GROUP BY
-    "m"."at",
-    "i"."entity"
+    "o"."at",
+    "o"."entity"
 ) AS "v"
   ON "v"."at" = "c"."at" AND "v"."entity" = "c"."entity"

@@ -8,16 +8,39 @@ SELECT
     PARTITION BY "C"."AT", "C"."ENTITY"
     ORDER BY "C"."OCCASIONS" DESC NULLS LAST, "C"."LATEST" DESC NULLS LAST, "C"."ITEM"
   ) AS "OFTENEST"
-FROM "RFM_COUNTED_X" AS "C"
-JOIN (
+FROM (
   SELECT
-    "W"."AT",
-    "W"."ENTITY"
-  FROM "RFM_WITNESSES_X" AS "W"
-  UNION
-  SELECT
-    "E"."AS_OF" AS "AT",
-    "E"."ENTITY"
-  FROM "RFM_EXAMPLES_X" AS "E"
-) AS "T"
-  ON "T"."AT" = "C"."AT" AND "T"."ENTITY" = "C"."ENTITY"
+    "M"."AT",
+    "I"."ENTITY",
+    "I"."ITEM",
+    SUM("I"."N") AS "N",
+    COUNT(*) AS "OCCASIONS",
+    SUM(CASE WHEN "I"."HAPPENED" > "M"."SINCE_1" THEN 1 ELSE 0 END) AS "OCCASIONS_1",
+    SUM(CASE WHEN "I"."HAPPENED" > "M"."SINCE_3" THEN 1 ELSE 0 END) AS "OCCASIONS_3",
+    SUM(
+      EXP(
+        -LEAST_IGNORE_NULLS(
+          CAST(CAST(DATEDIFF(SECOND, "I"."HAPPENED", "M"."AT") AS DOUBLE) / 86400.0 AS DOUBLE) / "M"."DAYS",
+          700.0
+        )
+      )
+    ) AS "RECENT",
+    MIN("I"."HAPPENED") AS "BEGAN",
+    MAX("I"."HAPPENED") AS "LATEST",
+    SUM("I"."Q0") AS "Q0"
+  FROM "RFM_INTERACTIONS_X" AS "I"
+  JOIN "RFM_WATCHED_X" AS "T"
+    ON "T"."ENTITY" = "I"."ENTITY"
+    AND "I"."KNOWN" <= "T"."AT"
+    AND (
+      "I"."UNTIL" IS NULL OR "I"."UNTIL" > "T"."AT"
+    )
+  JOIN "RFM_CATALOGUE_X" AS "G"
+    ON "G"."AT" = "T"."AT" AND "G"."ITEM" = "I"."ITEM"
+  JOIN "RFM_MOMENTS_X" AS "M"
+    ON "M"."AT" = "T"."AT"
+  GROUP BY
+    "M"."AT",
+    "I"."ENTITY",
+    "I"."ITEM"
+) AS "C"

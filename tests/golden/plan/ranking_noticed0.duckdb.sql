@@ -9,9 +9,30 @@ FROM (
     "s"."at",
     "s"."item",
     COUNT(*) AS "entities",
-    SUM(CASE WHEN "s"."times_q" > 0 THEN 1 ELSE 0 END) AS "entities_q",
-    SUM(CASE WHEN "s"."times_1" > 0 THEN 1 ELSE 0 END) AS "entities_1"
-  FROM "rfm_sighted0_x" AS "s"
+    COUNT(CASE WHEN "s"."latest" > "m"."since_q" THEN 1 END) AS "entities_q",
+    COUNT(CASE WHEN "s"."latest" > "m"."since_1" THEN 1 END) AS "entities_1"
+  FROM (
+    SELECT
+      "m"."at",
+      "i"."entity",
+      "i"."item",
+      MAX("i"."happened") AS "latest"
+    FROM "rfm_signal0_x" AS "i"
+    JOIN "rfm_moments_x" AS "m"
+      ON "i"."known" <= "m"."at"
+      AND "i"."happened" > "m"."since_s"
+      AND (
+        "i"."until" IS NULL OR "i"."until" > "m"."at"
+      )
+    JOIN "rfm_catalogue_x" AS "g"
+      ON "g"."at" = "m"."at" AND "g"."item" = "i"."item"
+    GROUP BY
+      "m"."at",
+      "i"."entity",
+      "i"."item"
+  ) AS "s"
+  JOIN "rfm_moments_x" AS "m"
+    ON "m"."at" = "s"."at"
   GROUP BY
     "s"."at",
     "s"."item"

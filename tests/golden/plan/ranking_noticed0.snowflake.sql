@@ -9,9 +9,30 @@ FROM (
     "S"."AT",
     "S"."ITEM",
     COUNT(*) AS "ENTITIES",
-    SUM(CASE WHEN "S"."TIMES_Q" > 0 THEN 1 ELSE 0 END) AS "ENTITIES_Q",
-    SUM(CASE WHEN "S"."TIMES_1" > 0 THEN 1 ELSE 0 END) AS "ENTITIES_1"
-  FROM "RFM_SIGHTED0_X" AS "S"
+    COUNT(CASE WHEN "S"."LATEST" > "M"."SINCE_Q" THEN 1 END) AS "ENTITIES_Q",
+    COUNT(CASE WHEN "S"."LATEST" > "M"."SINCE_1" THEN 1 END) AS "ENTITIES_1"
+  FROM (
+    SELECT
+      "M"."AT",
+      "I"."ENTITY",
+      "I"."ITEM",
+      MAX("I"."HAPPENED") AS "LATEST"
+    FROM "RFM_SIGNAL0_X" AS "I"
+    JOIN "RFM_MOMENTS_X" AS "M"
+      ON "I"."KNOWN" <= "M"."AT"
+      AND "I"."HAPPENED" > "M"."SINCE_S"
+      AND (
+        "I"."UNTIL" IS NULL OR "I"."UNTIL" > "M"."AT"
+      )
+    JOIN "RFM_CATALOGUE_X" AS "G"
+      ON "G"."AT" = "M"."AT" AND "G"."ITEM" = "I"."ITEM"
+    GROUP BY
+      "M"."AT",
+      "I"."ENTITY",
+      "I"."ITEM"
+  ) AS "S"
+  JOIN "RFM_MOMENTS_X" AS "M"
+    ON "M"."AT" = "S"."AT"
   GROUP BY
     "S"."AT",
     "S"."ITEM"

@@ -10,13 +10,38 @@ SELECT
   "p"."relevant"
 FROM (
   SELECT
-    "l".*,
-    ROW_NUMBER() OVER (
-      PARTITION BY "l"."split", "l"."label"
-      ORDER BY MD5(CAST("l"."group_id" AS TEXT) || '|' || CAST("l"."item" AS TEXT) || '|' || '0'), "l"."group_id", "l"."item"
-    ) AS "place"
+    "l"."group_id",
+    "l"."split",
+    "l"."entity",
+    "l"."anchor_time",
+    "l"."as_of",
+    "l"."item",
+    "l"."label",
+    "l"."relevant"
   FROM "rfm_labelled_x" AS "l"
+  WHERE
+    "l"."split" IN ('query', 'backtest')
+  UNION ALL
+  SELECT
+    "l"."group_id",
+    "l"."split",
+    "l"."entity",
+    "l"."anchor_time",
+    "l"."as_of",
+    "l"."item",
+    "l"."label",
+    "l"."relevant"
+  FROM (
+    SELECT
+      "l".*,
+      ROW_NUMBER() OVER (
+        PARTITION BY "l"."split", "l"."label"
+        ORDER BY MD5(CAST("l"."group_id" AS TEXT) || '|' || CAST("l"."item" AS TEXT) || '|' || '0'), "l"."group_id", "l"."item"
+      ) AS "place"
+    FROM "rfm_labelled_x" AS "l"
+    WHERE
+      "l"."split" IN ('context', 'backtest_context')
+  ) AS "l"
+  WHERE
+    "l"."place" <= CASE WHEN "l"."label" THEN 250 ELSE 750 END
 ) AS "p"
-WHERE
-  "p"."split" IN ('query', 'backtest')
-  OR "p"."place" <= CASE WHEN "p"."label" THEN 250 ELSE 750 END

@@ -10,15 +10,40 @@ SELECT
   "P"."RELEVANT"
 FROM (
   SELECT
-    "L".*,
-    ROW_NUMBER() OVER (
-      PARTITION BY "L"."SPLIT", "L"."LABEL"
-      ORDER BY MD5(
-        CAST("L"."GROUP_ID" AS VARCHAR) || '|' || CAST("L"."ITEM" AS VARCHAR) || '|' || '0'
-      ), "L"."GROUP_ID", "L"."ITEM"
-    ) AS "PLACE"
+    "L"."GROUP_ID",
+    "L"."SPLIT",
+    "L"."ENTITY",
+    "L"."ANCHOR_TIME",
+    "L"."AS_OF",
+    "L"."ITEM",
+    "L"."LABEL",
+    "L"."RELEVANT"
   FROM "RFM_LABELLED_X" AS "L"
+  WHERE
+    "L"."SPLIT" IN ('query', 'backtest')
+  UNION ALL
+  SELECT
+    "L"."GROUP_ID",
+    "L"."SPLIT",
+    "L"."ENTITY",
+    "L"."ANCHOR_TIME",
+    "L"."AS_OF",
+    "L"."ITEM",
+    "L"."LABEL",
+    "L"."RELEVANT"
+  FROM (
+    SELECT
+      "L".*,
+      ROW_NUMBER() OVER (
+        PARTITION BY "L"."SPLIT", "L"."LABEL"
+        ORDER BY MD5(
+          CAST("L"."GROUP_ID" AS VARCHAR) || '|' || CAST("L"."ITEM" AS VARCHAR) || '|' || '0'
+        ), "L"."GROUP_ID", "L"."ITEM"
+      ) AS "PLACE"
+    FROM "RFM_LABELLED_X" AS "L"
+    WHERE
+      "L"."SPLIT" IN ('context', 'backtest_context')
+  ) AS "L"
+  WHERE
+    "L"."PLACE" <= CASE WHEN "L"."LABEL" THEN 250 ELSE 750 END
 ) AS "P"
-WHERE
-  "P"."SPLIT" IN ('query', 'backtest')
-  OR "P"."PLACE" <= CASE WHEN "P"."LABEL" THEN 250 ELSE 750 END

@@ -35,20 +35,35 @@ LEFT JOIN (
     COUNT(*) AS "entities",
     MIN("c"."began") AS "began",
     MAX("c"."latest") AS "latest",
-    SUM(CASE WHEN "c"."occasions_q" > 0 THEN 1 ELSE 0 END) AS "entities_q",
-    SUM(CASE WHEN "c"."occasions_1" > 0 THEN 1 ELSE 0 END) AS "entities_1",
-    SUM(CASE WHEN "c"."occasions_3" > 0 THEN 1 ELSE 0 END) AS "entities_3",
+    COUNT(CASE WHEN "c"."latest" > "m"."since_q" THEN 1 END) AS "entities_q",
+    COUNT(CASE WHEN "c"."latest" > "m"."since_1" THEN 1 END) AS "entities_1",
+    COUNT(CASE WHEN "c"."latest" > "m"."since_3" THEN 1 END) AS "entities_3",
     AVG(CASE WHEN "c"."occasions" > 1 THEN 1.0 ELSE 0.0 END) AS "again",
-    SUM(CASE WHEN "c"."occasions" > "c"."occasions_1" THEN 1 ELSE 0 END) AS "had",
-    SUM(
-      CASE
-        WHEN "c"."occasions" > "c"."occasions_1" AND "c"."occasions_1" > 0
-        THEN 1
-        ELSE 0
-      END
+    COUNT(CASE WHEN "c"."began" <= "m"."since_1" THEN 1 END) AS "had",
+    COUNT(
+      CASE WHEN "c"."began" <= "m"."since_1" AND "c"."latest" > "m"."since_1" THEN 1 END
     ) AS "back",
-    SUM(CASE WHEN "c"."occasions" = "c"."occasions_1" THEN 1 ELSE 0 END) AS "first_time"
-  FROM "rfm_counted_x" AS "c"
+    COUNT(CASE WHEN "c"."began" > "m"."since_1" THEN 1 END) AS "first_time"
+  FROM (
+    SELECT
+      "m"."at",
+      "i"."entity",
+      "i"."item",
+      COUNT(*) AS "occasions",
+      MIN("i"."happened") AS "began",
+      MAX("i"."happened") AS "latest"
+    FROM "rfm_interactions_x" AS "i"
+    JOIN "rfm_moments_x" AS "m"
+      ON "i"."known" <= "m"."at" AND (
+        "i"."until" IS NULL OR "i"."until" > "m"."at"
+      )
+    GROUP BY
+      "m"."at",
+      "i"."entity",
+      "i"."item"
+  ) AS "c"
+  JOIN "rfm_moments_x" AS "m"
+    ON "m"."at" = "c"."at"
   GROUP BY
     "c"."at",
     "c"."item"

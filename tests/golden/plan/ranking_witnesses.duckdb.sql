@@ -6,7 +6,22 @@ FROM (
     "t"."at",
     "t"."entity",
     ROW_NUMBER() OVER (PARTITION BY "t"."at" ORDER BY "t"."latest" DESC, "t"."entity") AS "place"
-  FROM "rfm_habits_x" AS "t"
+  FROM (
+    SELECT
+      "m"."at",
+      "i"."entity",
+      MAX("i"."happened") AS "latest"
+    FROM "rfm_interactions_x" AS "i"
+    JOIN "rfm_moments_x" AS "m"
+      ON "i"."known" <= "m"."at" AND (
+        "i"."until" IS NULL OR "i"."until" > "m"."at"
+      )
+    JOIN "rfm_catalogue_x" AS "g"
+      ON "g"."at" = "m"."at" AND "g"."item" = "i"."item"
+    GROUP BY
+      "m"."at",
+      "i"."entity"
+  ) AS "t"
 ) AS "t"
 WHERE
   "t"."place" <= 10000

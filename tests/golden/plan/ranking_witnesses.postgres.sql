@@ -9,7 +9,22 @@ FROM (
       PARTITION BY "t"."at"
       ORDER BY pg_temp.rfm_key("t"."latest") DESC NULLS LAST, pg_temp.rfm_key("t"."entity")
     ) AS "place"
-  FROM "rfm_habits_x" AS "t"
+  FROM (
+    SELECT
+      "m"."at",
+      "i"."entity",
+      MAX("i"."happened") AS "latest"
+    FROM "rfm_interactions_x" AS "i"
+    JOIN "rfm_moments_x" AS "m"
+      ON "i"."known" <= "m"."at" AND (
+        "i"."until" IS NULL OR "i"."until" > "m"."at"
+      )
+    JOIN "rfm_catalogue_x" AS "g"
+      ON "g"."at" = "m"."at" AND "g"."item" = "i"."item"
+    GROUP BY
+      "m"."at",
+      "i"."entity"
+  ) AS "t"
 ) AS "t"
 WHERE
   "t"."place" <= 10000

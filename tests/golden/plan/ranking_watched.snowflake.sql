@@ -1,0 +1,14 @@
+SELECT DISTINCT
+  "T"."AT",
+  "T"."ENTITY"
+FROM (
+  SELECT
+    "W"."AT",
+    "W"."ENTITY"
+  FROM "RFM_WITNESSES_X" AS "W"
+  UNION ALL
+  SELECT
+    "E"."AS_OF" AS "AT",
+    "E"."ENTITY"
+  FROM "RFM_EXAMPLES_X" AS "E"
+) AS "T"
