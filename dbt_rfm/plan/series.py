@@ -34,8 +34,9 @@ def series_select(task: Task, graph: Graph, windows: str, starts: Sequence[tuple
     for window, anchors in starts:
         target = _retimed(task.target, window)
         asked = replace(task, kind=TaskKind.REGRESSION, target=target, where=None, assuming=None)
+        labels = sql.of_windows_end_to_end(labels_select(asked, graph, anchors))
         part = sql.select(*sql.columns(("entity", "anchor_time", "label"), "l"))
-        parts.append(part.from_(sql.subquery(labels_select(asked, graph, anchors), "l"), copy=False))
+        parts.append(part.from_(sql.subquery(labels, "l"), copy=False))
     query = sql.select(
         *sql.columns(("entity",), "x"),
         sql.column("i", "w"),

@@ -22,7 +22,7 @@ from dbt_rfm.schema.types import Link, Table
 
 BEGINNING = datetime(1, 1, 1)  # earlier than every row: the start of a window that goes back for ever
 SECONDS_PER_DAY = 86_400
-_MOMENT, _KEY, _WINDOWS = "moment", "key", "windows"
+_MOMENT, _KEY, _WINDOWS, _END_TO_END = "moment", "key", "windows", "end to end"
 MAX_SCALE = 12  # digits behind the point of a decimal number; a smaller one is written in double precision
 
 
@@ -102,6 +102,17 @@ def join_windows(
 
 def is_of_windows(joined: exp.Join) -> bool:
     return bool(joined.meta.get(_WINDOWS))
+
+
+def of_windows_end_to_end(query: exp.Select) -> exp.Select:
+    """Say of the query's joins with windows that these are many, and that hardly any two hold the same moment."""
+    for joined in filter(is_of_windows, query.find_all(exp.Join)):
+        joined.meta[_END_TO_END] = True
+    return query
+
+
+def is_end_to_end(joined: exp.Join) -> bool:
+    return bool(joined.meta.get(_END_TO_END))
 
 
 def every(conditions: Iterable[exp.Expr]) -> exp.Expression:

@@ -23,6 +23,7 @@ from sqlglot import exp
 from dbt_rfm.errors import DataError, ProjectError, RfmError, did_you_mean
 from dbt_rfm.plan.sql import temporary
 from dbt_rfm.warehouse.catalogue import kinds, listed, schemas
+from dbt_rfm.warehouse.duckdb_sql import DuckDBRfm
 from dbt_rfm.warehouse.messages import first_line, without_values
 from dbt_rfm.warehouse.moments import in_calendar
 from dbt_rfm.warehouse.statements import begun, everything_of, literal, quoted
@@ -193,7 +194,7 @@ class DuckDB:
 
     def _text(self, sql: exp.Expression) -> str:
         # A plan's expressions are large, and written out once: a copy first would double the time.
-        return sql.sql(dialect=self.dialect, copy=False)
+        return sql.sql(dialect=DuckDBRfm, copy=False)
 
     def _run(self, text: str) -> None:
         with self._errors():

@@ -30,9 +30,23 @@ FROM (
           "a"."anchor_time" AS "anchor_time",
           "r0"."amount" AS "value"
         FROM "orders" AS "r0"
-        INNER JOIN "rfm_starts0_x" AS "a"
-          ON "r0"."ordered_at" > "a"."anchor_time"
-          AND "r0"."ordered_at" <= "a"."anchor_time" + INTERVAL '7' DAY
+        INNER JOIN (
+          SELECT
+            "a".*,
+            UNNEST(
+              GENERATE_SERIES(
+                DATE_TRUNC('DAY', "a"."anchor_time"),
+                "a"."anchor_time" + INTERVAL '7' DAY,
+                INTERVAL '1' DAY
+              )
+            ) AS "rfm day"
+          FROM "rfm_starts0_x" AS "a"
+        ) AS "a"
+          ON "a"."rfm day" = DATE_TRUNC('DAY', "r0"."ordered_at")
+          AND (
+            "r0"."ordered_at" > "a"."anchor_time"
+            AND "r0"."ordered_at" <= "a"."anchor_time" + INTERVAL '7' DAY
+          )
       ) AS "w"
       GROUP BY
         "w"."entity",

@@ -17,6 +17,7 @@ from dbt_rfm.pql.task import BoundColumn, Task
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.duckdb import DuckDB
+from dbt_rfm.warehouse.duckdb_sql import DuckDBRfm
 from dbt_rfm.warehouse.postgres_sql import PostgresRfm
 from dbt_rfm.warehouse.snowflake_sql import SnowflakeRfm
 
@@ -106,7 +107,7 @@ AMOUNT, PRICE = number_of_each("orders", "amount"), number_of_each("products", "
 
 #: The dialect in which a warehouse of each kind reads relations, and the one in which it writes.
 READS = {"duckdb": "duckdb", "postgres": "postgres", "snowflake": SnowflakeRfm.__name__.lower()}
-_WRITES = {**READS, "postgres": PostgresRfm}
+_WRITES = {**READS, "duckdb": DuckDBRfm, "postgres": PostgresRfm}
 
 
 def written(query: exp.Expression, dialect: str) -> str:
