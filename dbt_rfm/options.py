@@ -15,7 +15,8 @@ from dbt_rfm.pql.ast import LONGEST, UNIT_SECONDS, UNITS, Window
 
 AUTO = "auto"  # no model of its own: the best of them all
 _CONTEXT = 10_000
-_UNLESS_EMPTY = ("context_size", "fine_tune", "retrain", "weights")  # recorded only where they are given
+MOST_REASONS = 10_000
+_UNLESS_EMPTY = ("context_size", "fine_tune", "retrain", "weights", "reasons")  # recorded only where they are given
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Options:
     fine_tune: Mapping[str, Any] = field(default_factory=dict)  # {'minutes': 2}: adapt the weights to the task
     retrain: Mapping[str, Any] = field(default_factory=dict)  # when to train again: {'days': 30, 'drop': 5}
     weights: str = ""  # the folder that keeps trained weights, or its URL; '': under target/rfm
+    reasons: int = 0  # of how many predictions the table says why they are what they are: the strongest
     label_delay: str = ""  # after an event its outcome is known, e.g. '7 days'; '': nobody has said
 
     @classmethod
@@ -80,7 +82,7 @@ class Options:
 
     def recorded(self) -> dict[str, Any]:
         """What a snapshot keeps of them: enough to repeat the prediction."""
-        names = ("model", "model_options", "context_size", "seed", "anchor", "fine_tune", "retrain", "weights")
+        names = ("model", "model_options", "seed", "anchor", *_UNLESS_EMPTY)
         kept = {name: getattr(self, name) for name in names} | {"neighbors": list(self.neighbors)}
         return {name: value for name, value in kept.items() if name not in _UNLESS_EMPTY or value}
 
@@ -89,12 +91,14 @@ class Options:
         size = {} if self.context_size is None else {"context_size": self.context_size}
         return {**size, **self.model_options}
 
-    def without_effect(self, *, label_table: bool) -> tuple[str, ...]:
+    def without_effect(self, *, label_table: bool, has_reasons: bool) -> tuple[str, ...]:
         """A note on the options that were given and mean nothing for this question; none if all of them do."""
         found = {
             "horizon, which is for a label table": bool(self.horizon) and not label_table,
             "auto, which is for model: auto": bool(self.auto) and self.model != AUTO,
             "retrain, which is for weights that are trained": bool(self.retrain) and not self.trained,
+            "reasons, which lists, forecasts and models that read rows do not have": bool(self.reasons)
+            and (not has_reasons or (self.model in MODELS and reads_rows(self.model))),
             "on_worse: hold, which needs the backtest": self.on_worse == "hold" and not self.backtest,
         }
         named = "; ".join(text for text, is_idle in found.items() if is_idle)
@@ -132,6 +136,7 @@ class Options:
             "a list of one or two whole numbers from 0 to 256",
         )
         expect(_whole(self.keep_snapshots) and self.keep_snapshots >= 0, "keep_snapshots", "0 or more")
+        expect(_whole(self.reasons) and 0 <= self.reasons <= MOST_REASONS, "reasons", f"0 to {MOST_REASONS}")
         self._check_training(expect, where)
         for name, read in (("horizon", read_horizon), ("label_delay", read_delay)):
             expect(isinstance(getattr(self, name), str), name, "a text such as '7 days'")

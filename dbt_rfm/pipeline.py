@@ -16,6 +16,7 @@ from dbt_rfm.answer import trained
 from dbt_rfm.answer.answered import Answer
 from dbt_rfm.answer.asked_rows import as_asked, with_key_columns
 from dbt_rfm.answer.auto import FALLBACK, choose
+from dbt_rfm.answer.reasons_column import with_reasons
 from dbt_rfm.answer.run_memory import graph_key, once, run_of
 from dbt_rfm.answer.scoring import answer_shards
 from dbt_rfm.collect.prediction_anchor import named_anchor
@@ -117,17 +118,20 @@ def answer(
     if tables is not None and step.learnt is not None and sharded:
         more = answer_shards(tables, snapshot, step.learnt, task, board, progress=progress)
         stored = _stored(tables, task, schema)
+    rows = prediction_rows(snapshot, step.query)
+    rows = with_reasons(rows, snapshot, step.query, step.learnt, snapshot, progress=progress)
     return Answer(
         task=task,
         schema=schema,
         options=options,
         snapshot=snapshot,
-        predictions=as_asked(prediction_rows(snapshot, step.query), task, schema, warehouse),
+        predictions=as_asked(rows, task, schema, warehouse),
         backtest=backtest(snapshot, step.backtest),
         seconds={"plan": planned, "model": step.seconds + more},
         provenance=step.provenance,
         notes=(*schema.notes, *snapshot.notes, *step.provenance.notes, *chosen, *told),
         stored=stored,
+        learnt=step.learnt,
     )
 
 
@@ -179,7 +183,7 @@ def _planned(
         )
         if tables is not None and snapshot.shards:
             board.open(number_of(snapshot))
-            tables.ready(snapshot, prediction_rows(snapshot, None))
+            tables.ready(snapshot, with_reasons(prediction_rows(snapshot, None), snapshot, None, None, snapshot))
     return replace(snapshot, prediction=trained.name_of(job))
 
 

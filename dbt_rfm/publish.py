@@ -20,6 +20,7 @@ from dbt_rfm.answer.run_memory import graph_key, once, run_of
 from dbt_rfm.errors import ProjectError
 from dbt_rfm.job import Job
 from dbt_rfm.model.interface import Progress
+from dbt_rfm.model.reasons import has_reasons
 from dbt_rfm.pipeline import Understood, answer, understand
 from dbt_rfm.schema.fingerprint import fingerprint
 from dbt_rfm.schema.validate import validate
@@ -128,7 +129,8 @@ def _publish_seen(
         changed = since_last_version(result.snapshot, fresh, warehouse, job.home or job.target, bundles_of(job))
         folder = keep_bundle(job, result)
         release = release_of(job, result, bundle_sha(folder) if folder else "")
-        idle = understood.options.without_effect(label_table=job.labels is not None)
+        kind = understood.task.kind
+        idle = understood.options.without_effect(label_table=job.labels is not None, has_reasons=has_reasons(kind))
         done: list[Outcome] = []
 
         def settled(number: int, status: str) -> None:
@@ -165,7 +167,7 @@ def _publish_empty(job: Job, warehouse: Warehouse, serving: Serving, settle: Set
 
 def _empty(job: Job, warehouse: Warehouse) -> pa.Table:
     known = understand(job, warehouse)
-    return as_asked(empty_rows(known.task, warehouse), known.task, known.schema, warehouse)
+    return as_asked(empty_rows(known.task, warehouse, known.options), known.task, known.schema, warehouse)
 
 
 def _built_empty(job: Job) -> Outcome:

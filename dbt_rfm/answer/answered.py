@@ -19,6 +19,7 @@ from dbt_rfm.evaluate.backtest import Backtest
 from dbt_rfm.job import Job
 from dbt_rfm.model.examples import split_rows
 from dbt_rfm.model.interface import Provenance
+from dbt_rfm.model.step import Learnt
 from dbt_rfm.options import Options
 from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.fingerprint import fingerprint
@@ -42,6 +43,7 @@ class Answer:
     seconds: dict[str, float]  # plan, model
     notes: tuple[str, ...]
     stored: exp.Table | None = None
+    learnt: Learnt | None = None  # what answered, to be asked for reasons; None where there was nothing to learn from
 
 
 def is_held(result: Answer) -> bool:

@@ -10,7 +10,9 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from dbt_rfm.answer.reasons_column import with_reasons
 from dbt_rfm.model.prediction_rows import prediction_rows
+from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.types import Table
@@ -18,7 +20,7 @@ from dbt_rfm.snapshot import Snapshot
 from dbt_rfm.warehouse.base import Warehouse
 
 
-def empty_rows(task: Task, warehouse: Warehouse) -> pa.Table:
+def empty_rows(task: Task, warehouse: Warehouse, options: Options) -> pa.Table:
     """The prediction table's form for a task, without rows."""
 
     def no_values(table: Table, column: str) -> pa.ChunkedArray:
@@ -49,5 +51,6 @@ def empty_rows(task: Task, warehouse: Warehouse) -> pa.Table:
         examples=pa.table(examples),
         features=pa.table({}),
         ranking=ranking,
+        options=options.recorded(),
     )
-    return prediction_rows(snapshot, None)
+    return with_reasons(prediction_rows(snapshot, None), snapshot, None, None, snapshot)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 
 from dbt_rfm.answer.asked_rows import likeliest
+from dbt_rfm.answer.reasons_column import with_reasons
 from dbt_rfm.model.interface import Progress
 from dbt_rfm.model.prediction_rows import prediction_rows
 from dbt_rfm.model.step import Learnt
@@ -59,7 +60,8 @@ def answer_shards(
 def _answer(tables: RunTables, snapshot: Snapshot, learnt: Learnt, task: Task, board: Board, shard: int) -> float:
     asked = part(tables, snapshot, shard, with_rows=learnt.with_rows)
     started = time.perf_counter()
-    rows = likeliest(prediction_rows(asked, learnt.answer(asked, QUERY)), task)
+    said = learnt.answer(asked, QUERY)
+    rows = likeliest(with_reasons(prediction_rows(asked, said), asked, said, learnt, snapshot), task)
     seconds = time.perf_counter() - started
     tables.write(shard, rows, lambda: board.done(shard))
     return seconds

@@ -40,6 +40,9 @@ def predict(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    why: Annotated[
+        bool, typer.Option("--explain", help="Also say what moves each answer away from the usual one.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help=f"Rows to print; default: {SHOWN_ROWS} of a table.")] = None,
     project_dir: ProjectDir = None,
     profiles_dir: ProfilesDir = None,
@@ -50,11 +53,14 @@ def predict(
     from dbt_rfm.answer.answered import seconds_line
     from dbt_rfm.cli.console import say, show_json, show_table, stages, write_csv
     from dbt_rfm.cli.project import open_project
+    from dbt_rfm.cli.reasons import explained, reasons_as_json, show_reasons
     from dbt_rfm.cli.tables import cells
     from dbt_rfm.pipeline import answer
 
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
+    if why and as_csv:
+        raise typer.BadParameter("--explain prints a table or --json, reasons have no place in CSV")
     with (
         stages("opening the project") as progress,
         open_project(project_dir, profiles_dir, target, variables) as opened,
@@ -62,10 +68,11 @@ def predict(
         job = opened.job(query, options=_options(label_delay, backtest=False))
         quick = bool(entity) and not thorough
         result = answer(job, opened.warehouse, entity_ids=entity or (), at=at, quick=quick, progress=progress)
+        reasons = explained(result, limit or SHOWN_ROWS, progress=progress) if why else []
     rows, seconds = result.predictions, seconds_line(result.seconds)
     _warn_of_missing(result, entity or [])
     if as_json:
-        show_json(_as_json(result, limit))
+        show_json(_as_json(result, limit) | ({"reasons": reasons_as_json(reasons)} if why else {}))
     elif as_csv:
         write_csv(rows if limit is None else rows.slice(0, limit))
         say(seconds, to_stderr=True)
@@ -74,6 +81,8 @@ def predict(
         title = f"{len(rows)} predictions as of {result.snapshot.anchor:%Y-%m-%d %H:%M}"
         show_table(title, shown.column_names, cells(shown))
         say(*[f"… {len(rows) - len(shown)} more: --limit, --csv or --json"] * (len(shown) < len(rows)))
+        if why:
+            show_reasons(reasons, result)
         say(*[f"note: {note}" for note in result.snapshot.notes], seconds)
 
 

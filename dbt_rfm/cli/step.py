@@ -37,6 +37,7 @@ def step(
     import pyarrow.parquet as pq
 
     from dbt_rfm.answer import trained
+    from dbt_rfm.answer.reasons_column import with_reasons
     from dbt_rfm.cli.console import say, stages
     from dbt_rfm.errors import ProjectError
     from dbt_rfm.evaluate.backtest import backtest
@@ -68,6 +69,7 @@ def step(
             model = with_weights(model, weights)
         result = run_step(snapshot, model, seed=options.seed, shelf=shelf)
         rows = prediction_rows(snapshot, result.query)
+        rows = with_reasons(rows, snapshot, result.query, result.learnt, snapshot, progress=progress)
     if os.environ.get("RANK", "0") != "0":
         return  # of several processes under torchrun the first one writes and tells
     try:

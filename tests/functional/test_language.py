@@ -74,7 +74,7 @@ class TestLanguage:
         shop.write("models/visits_v2.sql", f"{VISITS} where customer_id % 2 = 0")
         shop.write("models/more.yml", SCHEMA)
         shop.write("models/returned.sql", predict(RETURNED))
-        shop.write("models/basket.sql", predict(BASKET))
+        shop.write("models/basket.sql", predict(BASKET, rfm="'reasons': 3, 'context_size': 60"))
         shop.write("models/which_store.sql", predict(WHICH_STORE, rfm="'label_delay': '5 days', 'context_size': 60"))
         shop.write("models/plan_now.sql", PLAN_NOW)
         shop.write("snapshots/plans.yml", PLANS)
@@ -90,6 +90,8 @@ class TestLanguage:
         joined = f"select count(*) from (select {columns} from returned) inner join lines using (order_id, line_no)"
         assert shop.rows(joined) == shop.rows(asked) == [(40,)]
         assert shop.rows("select min(prediction) > 0, count(*) > 10 from basket") == [(True, True)]
+        told = "select count(reasons), count(json_extract_string(reasons, '$[0].feature')) from basket"
+        assert shop.rows(told) == [(3, 3)]
         assert shop.rows("select distinct class from which_store order by 1") == [("1",), ("2",), ("3",), ("4",)]
         assert shop.rows("select count(*) = (select count(*) from customers) from less") == [(True,)]
         # Plans are known from 1 June on, that of customer i from i days later: at the anchor those of 1 to 29.

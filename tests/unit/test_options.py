@@ -31,6 +31,7 @@ def test__options__list_of_neighbors__becomes_a_tuple() -> None:
         ({"backtest": "yes"}, "backtest is 'yes', expected true or false"),
         ({"neighbors": [1, 2, 3]}, "neighbors is"),
         ({"keep_snapshots": -1}, "keep_snapshots is -1, expected 0 or more"),
+        ({"reasons": True}, "reasons is True, expected 0 to 10000"),
         ({"device": "tpu"}, "device is 'tpu'"),
         ({"horizon": 30}, "horizon is 30, expected a text such as"),
         ({"horizon": "  "}, "horizon is '  '\n  Write a number and one of seconds, minutes"),
@@ -99,6 +100,12 @@ def test__options__of_training__are_kept_with_the_snapshot() -> None:
         ({"auto": {"minutes": 5}}, False, "auto, which is for model: auto"),
         ({"retrain": {"days": 7}}, False, "retrain, which is for weights that are trained"),
         ({"on_worse": "hold", "backtest": False}, False, "on_worse: hold, which needs the backtest"),
+        (
+            {"reasons": 9, "model": "graph_transformer"},
+            False,
+            "reasons, which lists, forecasts and models that read rows do not have",
+        ),
+        ({"reasons": 9}, False, None),
         ({"horizon": "30 days", "auto": {}, "on_worse": "hold"}, True, None),
         ({"auto": {"minutes": 5}, "retrain": {"days": 7}, "model": "auto"}, False, None),
         ({"retrain": {"days": 7}, "fine_tune": {"minutes": 2}}, False, None),
@@ -109,12 +116,13 @@ def test__options__of_training__are_kept_with_the_snapshot() -> None:
 def test__without_effect__option_means_nothing_for_the_question__is_named(
     given: dict[str, object], label_table: bool, said: str | None
 ) -> None:
-    notes = Options.read(given).without_effect(label_table=label_table)
+    notes = Options.read(given).without_effect(label_table=label_table, has_reasons=True)
 
     assert notes == (() if said is None else (f"options without effect here: {said}",))
 
 
 def test__without_effect__several__one_note_names_them_all() -> None:
-    (note,) = Options.read({"horizon": "30 days", "retrain": {"days": 7}}).without_effect(label_table=False)
+    options = Options.read({"horizon": "30 days", "retrain": {"days": 7}, "reasons": 5})
+    (note,) = options.without_effect(label_table=False, has_reasons=False)
 
-    assert "horizon" in note and "retrain" in note
+    assert "horizon" in note and "retrain" in note and "reasons" in note

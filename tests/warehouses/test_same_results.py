@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +19,7 @@ QUERIES = {
     "store_weeks": "PREDICT SUM(orders.amount, 0, 7, days) FORECAST 2 TIMEFRAMES FOR EACH stores.store_id",
     "stores_for_you": "PREDICT LIST_DISTINCT(orders.store_id, 0, 30, days) RANK TOP 2 FOR EACH customers.customer_id",
 }
+WITH_REASONS = "spending"
 _OF_THE_RUN = ("run_id", "predicted_at")
 
 
@@ -48,7 +50,8 @@ def on_postgres(postgres_server: Server, tmp_path_factory: pytest.TempPathFactor
 
 def _built(project: Project) -> Project:
     for name, query in QUERIES.items():
-        project.write(f"models/{name}.sql", predict(query))
+        more = ", 'reasons': 9" * (name == WITH_REASONS)
+        project.write(f"models/{name}.sql", predict(query, rfm=f"'context_size': 60{more}"))
     built = project.dbt("build")
     assert built.success, built.log
     return project
@@ -61,6 +64,8 @@ def test__build__on_postgres__rows_of_duckdb(name: str, on_duckdb: Project, on_p
     shown = ", ".join(columns)
     wanted, got = (sorted(map(_parted, p.rows(f"select {shown} from {name}"))) for p in (on_duckdb, on_postgres))
     assert [row[0] for row in got] == [row[0] for row in wanted]
+    told = [row for row in wanted if any("orders." in text for text in row[0])]
+    assert len(told) == (9 if name == WITH_REASONS else 0)
     numbers = [number for row in wanted for number in row[1]]
     assert [number for row in got for number in row[1]] == pytest.approx(numbers, rel=1e-6, abs=1e-9)
     assert numbers
@@ -77,8 +82,10 @@ def test__backtest__on_postgres__figures_of_duckdb(name: str, on_duckdb: Project
 
 
 def _parted(row: tuple) -> tuple[list[str], list[float]]:
-    """What has to be equal, and the numbers that may differ by rounding."""
-    return [str(v) for v in row if not isinstance(v, float)], [v for v in row if isinstance(v, float)]
+    """What has to be equal, and the numbers that may differ by rounding; of reasons both."""
+    reasons = [r for v in row if str(v).startswith("[") for r in json.loads(v)]
+    values = [v for v in row if not str(v).startswith("[")] + [r[part] for r in reasons for part in sorted(r)]
+    return [str(v) for v in values if not isinstance(v, float)], [v for v in values if isinstance(v, float)]
 
 
 def _columns(project: Project, name: str) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 from small_schema import schema, table
 
 from dbt_rfm.answer.empty_rows import empty_rows
+from dbt_rfm.options import Options
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.versions.history import KIND_COLUMNS
@@ -46,8 +47,15 @@ def warehouse() -> DuckDB:
 @pytest.mark.parametrize("target", QUESTIONS)
 def test__empty_rows__each_kind__has_the_columns_of_the_prediction_and_no_row(warehouse: DuckDB, target: str) -> None:
     task = bind(parse(f"PREDICT {target} FOR EACH customers.customer_id"), SHOP)
-    rows = empty_rows(task, warehouse)
+    rows = empty_rows(task, warehouse, Options())
     item = ["product_id"] if task.ranking is not None else []
     assert rows.column_names == ["customer_id", "anchor_time", *item, *KIND_COLUMNS[task.kind]]
     assert rows.num_rows == 0 and rows.schema.field("customer_id").type == pa.int32()
     assert not item or rows.schema.field("product_id").type == pa.string()
+
+
+@pytest.mark.parametrize("target", QUESTIONS)
+def test__empty_rows__reasons_asked_for__are_a_column_where_there_are_any(warehouse: DuckDB, target: str) -> None:
+    task = bind(parse(f"PREDICT {target} FOR EACH customers.customer_id"), SHOP)
+    columns = empty_rows(task, warehouse, Options(reasons=5)).column_names
+    assert (columns[-1] == "reasons") == (task.ranking is None and task.timeframes is None)

@@ -8,13 +8,28 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from asking import Double
+
+from dbt_rfm.evaluate.backtest import point_prediction
+from dbt_rfm.model.interface import FeatureTable, Predictions
 
 CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id"
 SPEND = "PREDICT SUM(orders.amount, 0, 30, days) FOR EACH customers.customer_id"
 
 
 pytestmark = pytest.mark.usefixtures("averages")
+
+
+class ByRecency(Double):
+    """Answers by how long ago the last order was."""
+
+    name = version = "by recency"
+
+    def predict(self, context: FeatureTable, labels, query: FeatureTable, kind, classes, **_: object) -> Predictions:
+        recency = np.nan_to_num(query.columns[query.names.index("orders.recency")])
+        return point_prediction(100 - recency, 100 - recency)
 
 
 @pytest.fixture
@@ -170,6 +185,36 @@ def test__bad_query__one_message_with_what_to_write(ask, verb: str, query: str, 
     code, shown, error = ask(verb, query)
     assert code == 1 and shown == ""
     assert help_for_the_reader in error and "Traceback" not in error and "unexpected" not in error
+
+
+def test__predict__explain__says_what_adds_up_to_the_answer(ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in ("dbt_rfm.pipeline.load_model", "dbt_rfm.model.load_model"):
+        monkeypatch.setattr(place, lambda *_: ByRecency())
+    code, shown, error = ask("predict", SPEND, "--entity", "7", "--explain")
+    assert (code, error) == (0, "")
+    assert "what is usually answered" in shown and "orders.recency" in shown and "the answer" in shown
+
+    answer = json.loads(ask("predict", SPEND, "--entity", "7", "--entity", "9", "--explain", "--json")[1])
+    assert [told["entity"] for told in answer["reasons"]] == [7, 9]
+    for told, row in zip(answer["reasons"], answer["predictions"], strict=True):
+        effects = sum(reason["effect"] for reason in told["reasons"])
+        assert told["answer"] == row["prediction"] == pytest.approx(told["usual"] + effects + told["rest"])
+
+
+def test__predict__explain_without_limit__reasons_of_as_many_as_a_table_shows(ask) -> None:
+    answer = json.loads(ask("predict", CHURN, "--explain", "--json")[1])
+    assert len(answer["predictions"]) == 60 and len(answer["reasons"]) == 20
+    assert answer["reasons"][0]["reasons"] == []  # the double answers the same, whatever it is told
+
+
+def test__predict__explain_a_forecast__says_that_it_has_no_reasons(ask) -> None:
+    forecast = "PREDICT SUM(orders.amount, 0, 30, days) FORECAST 2 TIMEFRAMES FOR EACH customers.customer_id"
+    code, _, error = ask("predict", forecast, "--explain")
+    assert code == 1 and "lists and forecasts have none" in error and "Traceback" not in error
+
+
+def test__predict__explain_as_csv__is_a_usage_error(ask) -> None:
+    assert ask("predict", CHURN, "--explain", "--csv")[0] == 2
 
 
 def test__predict__json_and_csv__is_a_usage_error(ask) -> None:

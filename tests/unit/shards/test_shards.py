@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -199,6 +201,19 @@ TRAINED = {
     "model": "graph_transformer",
     "model_options": {"channels": 16, "layers": 1, "members": 1, "epochs": 2, "batch": 16},
 }
+
+
+def test__publish__reasons_in_shards__of_the_strongest_of_each_shard(
+    database: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_shards(monkeypatch)
+    outcome = publish(job(CHURN, tmp_path, "told", reasons=2), database)
+    shards = int(re.search(r"answered in (\d+) shards", outcome.message)[1])  # type: ignore[index]
+    told = database._cursor.execute("SELECT reasons FROM told WHERE reasons IS NOT NULL").fetchall()
+    assert len(told) == 2 * shards
+    assert all(
+        {*reason} == {"about", "feature", "value", "usual", "effect"} for (t,) in told for reason in json.loads(t)
+    )
 
 
 def with_rows_in_shards(monkeypatch: pytest.MonkeyPatch, most: int = CONTEXT + SHARD) -> None:
