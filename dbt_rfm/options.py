@@ -12,6 +12,7 @@ from typing import Any
 from dbt_rfm.errors import ProjectError, did_you_mean
 from dbt_rfm.model import MODELS, can_fine_tune, max_context, reads_rows, trains
 from dbt_rfm.pql.ast import LONGEST, UNIT_SECONDS, UNITS, Window
+from dbt_rfm.pql.delay import Delay
 
 AUTO = "auto"  # no model of its own: the best of them all
 _CONTEXT = 10_000
@@ -37,7 +38,7 @@ class Options:
     retrain: Mapping[str, Any] = field(default_factory=dict)  # when to train again: {'days': 30, 'drop': 5}
     weights: str = ""  # the folder that keeps trained weights, or its URL; '': under target/rfm
     reasons: int = 0  # of how many predictions the table says why they are what they are: the strongest
-    label_delay: str = ""  # after an event its outcome is known, e.g. '7 days'; '': nobody has said
+    label_delay: str = ""  # when an outcome is known: '7 days', 'due_at', 'due_at + 7 days'; '': nobody has said
 
     @classmethod
     def read(cls, given: Mapping[str, Any] | None, *, where: str = "") -> Options:
@@ -181,15 +182,24 @@ def read_horizon(text: str) -> Window | None:
     return window
 
 
-def read_delay(text: str) -> Window | None:
-    """'7 days' as a window, '0 days' as one that closes at once; None for ''. Raises ProjectError."""
+def read_delay(text: str) -> Delay | None:
+    """'7 days' after the row, '0 days' at once, 'due_at' and 'due_at + 7 days' by a column, whose table nobody has
+    looked at yet; None for ''. Raises ProjectError."""
+    if not text:
+        return None
     window = _window("0 days" if text == "0" else text)
-    if text and window is None:
+    if window is not None:
+        return Delay(window)
+    column, _, after = (part.strip() for part in text.rpartition("+"))
+    span = _window(after) if column else Window(0, 0)
+    name = column or text.strip()
+    if span is None or not name or not (name[0].isalpha() or name[0] == "_"):
         raise ProjectError(
             f"option meta.rfm.label_delay is {text!r}",
-            hint="Write how long after an event its outcome is known: '7 days', or '0 days' if it is at once.",
+            hint="Write how long after an event its outcome is known, '7 days', or '0 days' if it is at once; or the "
+            "column that says when: due_at, 'due_at + 7 days'.",
         )
-    return window
+    return Delay(span, name)
 
 
 def _window(text: str) -> Window | None:

@@ -33,6 +33,7 @@ from dbt_rfm.model.step import run_step
 from dbt_rfm.options import Options
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.binder import bind
+from dbt_rfm.pql.delay import Delay
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import BoundColumn, Task
 from dbt_rfm.schema.types import RelationalSchema
@@ -275,7 +276,7 @@ def _fine_tuned(run: _Run, snapshot: Snapshot) -> Predictions:
 
 
 def _collect(run: _Run, examples: Examples) -> Snapshot:
-    late = Window(0, run.task.delay_days, "days") if run.task.attribute else None
+    late = Delay(Window(0, run.task.delay_days)) if run.task.attribute else None
     settings = run.settings
     options = Options(
         settings.model, context_size=settings.context, seed=run.seed, backtest=False, neighbors=settings.neighbors

@@ -27,7 +27,8 @@ LabelDelay = Annotated[
     typer.Option(
         "--label-delay",
         metavar="TIME",
-        help="Of an attribute of events: how long after an event it is known, such as '7 days'.",
+        help="Of an attribute of events: how long after an event it is known, such as '7 days', or the column that "
+        "says when, such as due_at or 'due_at + 7 days'.",
     ),
 ]
 At = Annotated[

@@ -28,6 +28,7 @@ from dbt_rfm.plan.row_times import exists_at, time_of
 from dbt_rfm.plan.witnesses import witnesses_of_own
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.attributes import own_columns
+from dbt_rfm.pql.delay import Delay
 from dbt_rfm.pql.scope import joined
 from dbt_rfm.pql.task import BoundAnd, BoundColumn, BoundComparison, BoundOr, Task, aggregations_of
 from dbt_rfm.pql.windows import length
@@ -53,7 +54,7 @@ class Choice:
     backtest_context: Sequence[exp.Expression] = ()
     past_labels: bool = False
     horizon: Window | None = None
-    late: Window | None = None
+    late: Delay | None = None
     notes: Sequence[str] = ()
     nothing_to_learn: str = ""
     hint: str = ""

@@ -1,9 +1,9 @@
 """Attributes of events: who may be learnt from, asked and tested on, at each event's own time.
 
 In: a task whose entity rows are events, the prediction anchor A, the option `label_delay`. Out: a `Choice`.
-Time rule: an outcome is known `label_delay` after its event. The context are events whose outcome is known by A; asked
-are those whose outcome is not (null, or younger than the delay). The backtest are the newest fifth of the known events,
-answered from what was known before the first of them.
+Time rule: an outcome is known as `label_delay` says (`outcome_delay.py`). The context are events whose outcome is known
+by A; asked are those whose outcome is not (null, or its moment has not come). The backtest are the newest fifth of the
+known events, answered from what was known before the first of them.
 Without `label_delay` nobody has said when outcomes become known. Then no event sees the outcome of another one, which
 is the safe reading: a feature that is only there in hindsight would make every backtest look too good.
 """
@@ -18,13 +18,15 @@ from sqlglot import exp
 
 from dbt_rfm.collect.choice import MAX_LABELS, Choice
 from dbt_rfm.collect.collecting import Collecting
-from dbt_rfm.options import Options, read_delay
+from dbt_rfm.collect.outcome_delay import notes_on_delay, outcome_delay
+from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.event_labels import event_labels_select, nth_newest_select, unknown_events_select
 from dbt_rfm.plan.event_outcome import Outcome, outcome_of
 from dbt_rfm.plan.examples import known_by
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.delay import Delay
 from dbt_rfm.pql.scope import joined
 from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.types import RelationalSchema, Table
@@ -32,16 +34,16 @@ from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.warehouse.session import Session
 
 _MOST_CLASSES = 12  # whose shares among a parent's events are told
-_AT_ONCE = Window(0, 0, "days")
+_AT_ONCE = Delay(Window(0, 0))
 _TESTED_SHARE = 5  # one in so many of the known events is tested on
 MAX_BACKTEST = 3000  # more than of entities: what is asked of events is often rare
 
 
 def from_events(session: Session, graph: Graph, task: Task, anchor: datetime, options: Options) -> Choice:
-    """Labels of the events up to A, each known a delay after it."""
-    names, delay = session.names, read_delay(options.label_delay)
+    """Labels of the events up to A, each known once its delay is over."""
+    names, delay = session.names, outcome_delay(task.entity.table, options)
     table, since = task.entity.table.name, _since(session, graph, task, anchor)
-    session.create(names.labels, events_sql(task, graph, anchor, options, since))
+    session.create(names.labels, event_labels_select(task, graph, anchor, delay or _AT_ONCE, since))
     known = known_by(sql.timestamp(anchor))
     choice = Choice(
         context=[known],
@@ -49,11 +51,11 @@ def from_events(session: Session, graph: Graph, task: Task, anchor: datetime, op
         late=delay,
         max_backtest=MAX_BACKTEST,
         notes=[
-            *([] if delay else [_say_when_known(table), *_say_as_of(graph.schema, task.entity.table)]),
+            *(notes_on_delay(session, graph, task.entity.table, delay, anchor) if delay else _say_unknown(graph, task)),
             *([_say_since(table, since)] if since else []),
         ],
         nothing_to_learn=f"no row of {table} has a known outcome by {anchor:%Y-%m-%d %H:%M}",
-        hint="Outcomes count where they are not null, label_delay after their event; WHERE narrows them further.",
+        hint=f"Outcomes count where they are not null{_from_then(delay)}; WHERE narrows them further.",
         nobody_asked=_nobody_asked(table, anchor, delay),
     )
     first = _first_tested(session, known)
@@ -64,11 +66,10 @@ def from_events(session: Session, graph: Graph, task: Task, anchor: datetime, op
     return replace(choice, backtest=[tested, known.copy()], backtest_context=learnt_from)
 
 
-def events_sql(
-    task: Task, graph: Graph, anchor: datetime, options: Options, since: datetime | None = None
-) -> exp.Select:
+def events_sql(task: Task, graph: Graph, anchor: datetime, options: Options) -> exp.Select:
     """(entity, anchor_time, known_at, label) of the events whose outcome is known at the anchor."""
-    return event_labels_select(task, graph, anchor, read_delay(options.label_delay) or _AT_ONCE, since)
+    delay = outcome_delay(task.entity.table, options)
+    return event_labels_select(task, graph, anchor, delay or _AT_ONCE)
 
 
 def _since(session: Session, graph: Graph, task: Task, anchor: datetime) -> datetime | None:
@@ -94,8 +95,8 @@ def _first_tested(session: Session, known: exp.Expression) -> datetime | None:
     return session.value(newest.limit(1, copy=False).offset(count // _TESTED_SHARE - 1, copy=False))
 
 
-def told_outcome(run: Collecting, delay: Window | None) -> Outcome | None:
-    """What events are told of the outcomes of others, known a delay after them.
+def told_outcome(run: Collecting, delay: Delay | None) -> Outcome | None:
+    """What events are told of the outcomes of others, as these became known.
 
     A quick answer is not told the shares of classes: each costs a running sum over all rows.
     """
@@ -117,11 +118,19 @@ def _before(first: datetime) -> exp.Expression:
     return exp.LT(this=sql.column("anchor_time", "l"), expression=sql.timestamp(first))
 
 
-def _say_when_known(table: str) -> str:
-    return (
+def _from_then(delay: Delay | None) -> str:
+    return f", from {delay} on" if delay else ""
+
+
+def _say_unknown(graph: Graph, task: Task) -> Iterator[str]:
+    """That nobody said when outcomes become known, and what to write: a plan of the row is such a moment, if it has."""
+    table = task.entity.table
+    planned = next((f", or at {c.name}, then label_delay: {c.name}" for c in table.columns if c.fixed), "")
+    yield (
         "no event sees the outcome of another one, because nobody said when outcomes become known; if that is, say, "
-        f"7 days after the row of {table}, set meta.rfm.label_delay: '7 days' (or '0 days')"
+        f"7 days after the row of {table.name}, set meta.rfm.label_delay: '7 days' (or '0 days'){planned}"
     )
+    yield from _say_as_of(graph.schema, table)
 
 
 def _say_as_of(schema: RelationalSchema, table: Table) -> Iterator[str]:
@@ -135,7 +144,7 @@ def _say_as_of(schema: RelationalSchema, table: Table) -> Iterator[str]:
         )
 
 
-def _nobody_asked(table: str, anchor: datetime, delay: Window | None) -> str:
+def _nobody_asked(table: str, anchor: datetime, delay: Delay | None) -> str:
     if delay is None:
         return (
             f"every row of {table} up to {anchor:%Y-%m-%d %H:%M} has an outcome; set meta.rfm.label_delay to score "

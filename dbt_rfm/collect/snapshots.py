@@ -41,8 +41,8 @@ from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.staleness import staleness_of
 from dbt_rfm.plan.texts import texts_read
 from dbt_rfm.plan.values import Scope
-from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.attributes import hidden_columns, seen_schema
+from dbt_rfm.pql.delay import Delay
 from dbt_rfm.pql.hindsight import notes_on_hindsight
 from dbt_rfm.pql.task import BoundColumn, Task
 from dbt_rfm.schema.types import RelationalSchema
@@ -100,7 +100,7 @@ def collect_labelled(
     options: Options,
     *,
     labels: pa.Table,
-    late: Window | None = None,
+    late: Delay | None = None,
     cut: datetime | None = None,
     query_rows: int | None = None,
     with_rows: bool = False,
@@ -109,9 +109,9 @@ def collect_labelled(
 
     `labels` has entity, anchor_time, label, known_at and split: `context` rows may be learnt from (at most
     `options.context_size` are chosen, of those known by the first query anchor), `query` rows are asked (at most
-    `query_rows`, by lot), others only serve as past labels. `late`: the target is an attribute that becomes known that
-    long after its row. `cut`: nothing later than this moment is seen by any example (the frozen protocol), and for a
-    number half of the context lags behind its anchors as the queries do.
+    `query_rows`, by lot), others only serve as past labels. `late`: the target is an attribute that becomes known
+    some time after its row. `cut`: nothing later than this moment is seen by any example (the frozen protocol), and
+    for a number half of the context lags behind its anchors as the queries do.
     """
     graph = Graph(seen_schema(schema, task), warehouse.dialect)
     with Session(warehouse) as session:

@@ -5,8 +5,8 @@ per group and table of rows: counts and means over look-back windows, the larges
 numbers stand from the mean (ratio and deviations), and the known outcomes of the group, which come by a block of their
 own. A group is what rows share: a parent, a category, two parents, a parent and a category.
 Time rule: rows of the event's own table count if they happened before it (at the same moment the order is unknown), its
-own row never; an outcome counts once known: its row's time plus the delay lies at or before the event, or, without a
-delay, its row lies before it.
+own row never; an outcome counts once known: its row's time plus the delay lies at or before the event; if that may be
+the row's own time (no delay, or a moment that stands in the row), before it. Its windows count from when it was known.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names, Output, block
+from dbt_rfm.plan.delays import may_be_at_once
 from dbt_rfm.plan.event_flags import COUNTED, flags
 from dbt_rfm.plan.event_groups import Group, groups
 from dbt_rfm.plan.event_outcome import KNOWN_LATEST, KNOWN_MEAN, Outcome
@@ -25,6 +26,7 @@ from dbt_rfm.plan.event_stream import AFTER, History, Stream
 from dbt_rfm.plan.lasting import ended, ends_of, lengths
 from dbt_rfm.plan.values import NUMERICAL, Scope, Value, values_of
 from dbt_rfm.plan.windows import LookBack
+from dbt_rfm.pql.delay import Delay
 from dbt_rfm.schema.types import Table
 from dbt_rfm.snapshot import PAST_LABEL, Feature
 
@@ -44,11 +46,17 @@ def history_blocks(
         for end in ends_of(scope, group.table) if _is_of_parent(group) and not scope.brief else ():
             yield _history_block(scope, names, _of_ended(scope, group, end, shown, same=same))
         if same and outcome is not None:
-            known = replace(group, label=f"{group.label}@{LookBack(outcome.delay.end, outcome.delay.unit)}")
-            strict = not outcome.delay.end
+            known = replace(group, label=f"{group.label}@{_short(outcome.delay)}")
+            strict = may_be_at_once(outcome.delay)
             yield _history_block(
                 scope, names, History(known, shown, (outcome.value, *outcome.classes), strict, outcome)
             )
+
+
+def _short(delay: Delay) -> str:
+    """`7d`, `due_at`, `due_at+7d`."""
+    span = str(LookBack(delay.span.end, delay.span.unit))
+    return "+".join([delay.column, *([span] if delay.span.end else [])]) if delay.column else span
 
 
 def _of_ended(scope: Scope, group: Group, end: str, shown: tuple[LookBack, ...], *, same: bool) -> History:

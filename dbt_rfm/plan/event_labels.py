@@ -3,8 +3,8 @@
 In: a task whose entity rows are events, the prediction anchor, the delay after which an outcome is known. Out: SELECTs
 of (entity, anchor_time, known_at, label) and of (entity, anchor_time); the anchor of an event is its own time.
 Time rule: events after the prediction anchor do not exist. WHERE looks at columns of the event and of its parents as
-they were at its time. An outcome is asked for if it is null, or if the event is younger than the delay: what stands
-there by then may still change.
+they were at its time. An outcome is asked for if it is null, or if the delay is not over: what stands there by then
+may still change.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ from sqlglot import exp
 from dbt_rfm.errors import QueryError
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.conditions import Leaf, compile_condition, compile_operand
+from dbt_rfm.plan.delays import known_at
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import LABEL_TYPE, as_known
 from dbt_rfm.plan.paths import join_parents
 from dbt_rfm.plan.row_times import own_time
-from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.delay import Delay
 from dbt_rfm.pql.task import BoundAggregation, BoundArithmetic, BoundColumn, Task
 from dbt_rfm.schema.types import Link
 from dbt_rfm.task_kind import TaskKind
 
 
 def event_labels_select(
-    task: Task, graph: Graph, anchor: datetime, delay: Window, since: datetime | None = None
+    task: Task, graph: Graph, anchor: datetime, delay: Delay, since: datetime | None = None
 ) -> exp.Select:
     """(entity, anchor_time, known_at, label) of every event from `since` on whose outcome is known at the anchor."""
     build = _Events(task, graph, anchor)
     value = build.value(delay)
     label = exp.Cast(this=value, to=exp.DataType.build(LABEL_TYPE[task.kind]))
-    known = sql.later(build.time.copy(), delay.end, delay.unit)
+    known = known_at(delay, task.entity.table, "e")
     conditions = [exp.LTE(this=known.copy(), expression=sql.timestamp(anchor)), sql.given(value)]
     if since is not None:
         conditions.append(exp.GTE(this=build.time.copy(), expression=sql.timestamp(since)))
@@ -42,7 +43,7 @@ def event_labels_select(
     return build.select([sql.aliased(known, "known_at"), sql.aliased(label, "label")], conditions)
 
 
-def unknown_events_select(task: Task, graph: Graph, anchor: datetime, delay: Window) -> exp.Select:
+def unknown_events_select(task: Task, graph: Graph, anchor: datetime, delay: Delay) -> exp.Select:
     """(entity, anchor_time) of the events up to the anchor whose outcome is not known at the anchor.
 
     Events that the query names by key are asked for in any case.
@@ -51,7 +52,10 @@ def unknown_events_select(task: Task, graph: Graph, anchor: datetime, delay: Win
     if task.entity_ids:
         return build.select([], [])
     missing = exp.Is(this=exp.Paren(this=build.value(delay)), expression=exp.Null())
-    young = exp.GT(this=sql.later(build.time.copy(), delay.end, delay.unit), expression=sql.timestamp(anchor))
+    known = known_at(delay, task.entity.table, "e")
+    young: exp.Expression = exp.GT(this=known, expression=sql.timestamp(anchor))
+    if delay.column:  # a moment that is missing never comes
+        young = exp.Coalesce(this=young, expressions=[exp.Boolean(this=True)])
     return build.select([], [exp.Paren(this=exp.or_(missing, young))])
 
 
@@ -88,9 +92,10 @@ class _Events:
         self.query = sql.select().from_(graph.read(task.entity.table, "e"), copy=False)
         self._parents: dict[tuple[Link, ...], str] = {}
 
-    def value(self, delay: Window) -> exp.Expression:
-        """The outcome as it is known the delay after the event; without a delay, at the anchor."""
-        known = sql.later(self.time.copy(), delay.end, delay.unit) if delay.end else sql.timestamp(self.anchor)
+    def value(self, delay: Delay) -> exp.Expression:
+        """The outcome as it is known once the delay is over; without a delay, at the anchor."""
+        waits = delay.column or delay.span.end
+        known = known_at(delay, self.task.entity.table, "e") if waits else sql.timestamp(self.anchor)
         return target_value(self.task, "e", known)
 
     def select(self, extra: list[exp.Expression], conditions: list[exp.Expression]) -> exp.Select:

@@ -1,7 +1,7 @@
 """The outcome of an event, as a value of its row that later events may look back on.
 
 In: a task whose entity rows are events, and the delay after which an outcome is known. Out: the value, as it is known
-at the row's time plus the delay. Who reads it compares that time with its own anchor.
+by then. Who reads it compares that moment with its own anchor.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from dbt_rfm.plan import sql
+from dbt_rfm.plan.delays import known_at
 from dbt_rfm.plan.event_labels import target_value
-from dbt_rfm.plan.row_times import own_time
 from dbt_rfm.plan.values import CATEGORICAL, FLAG, NUMERICAL, Value, column_value
-from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.delay import Delay
 from dbt_rfm.pql.task import BoundArithmetic, BoundColumn, Task
 from dbt_rfm.task_kind import TaskKind
 
@@ -25,14 +25,14 @@ KNOWN_MEAN, KNOWN_LATEST = "known outcome.mean.all of ", "known outcome.last of 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is predicted, as a value of an event's row, and how long after the row it is known."""
+    """What is predicted, as a value of an event's row, and when it is known."""
 
     value: Value
-    delay: Window
+    delay: Delay
     classes: tuple[Value, ...] = ()  # flags: whether it is each of the frequent ones
 
 
-def outcome_of(task: Task, delay: Window | None, classes: Sequence[str] = ()) -> Outcome | None:
+def outcome_of(task: Task, delay: Delay | None, classes: Sequence[str] = ()) -> Outcome | None:
     """What the task asks of a row, with the classes that are counted; None without a delay: then no row may look at
     another one's."""
     if delay is None:
@@ -48,10 +48,8 @@ def _is(outcome: exp.Expression, name: str) -> exp.Expression:
     return sql.when(same, exp.Literal.number(1))
 
 
-def _outcome(task: Task, alias: str, delay: Window) -> exp.Expression:
-    time = own_time(task.entity.table, alias)
-    assert time is not None, "events have a time"
-    target, asked = task.target, target_value(task, alias, sql.later(time, delay.end, delay.unit))
+def _outcome(task: Task, alias: str, delay: Delay) -> exp.Expression:
+    target, asked = task.target, target_value(task, alias, known_at(delay, task.entity.table, alias))
     if task.kind == TaskKind.MULTICLASS:
         return sql.as_text(asked)
     if isinstance(target, BoundColumn):

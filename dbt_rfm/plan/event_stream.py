@@ -4,7 +4,8 @@ In: a History, the session table `own` (a row per example with its keys and numb
 group and the ends of its windows; `placed`, rows and moments with their numbers in time; `running`, sums from the start
 at every moment.
 Time rule: a place counts the rows before it. Rows at the very moment of an event lie before it only where the history
-is not strict; an outcome is known its delay after its row, so it is read at the moment less the delay.
+is not strict; an outcome that is known so long after its row is read at the moment less the delay, one that is known by
+a moment of its row has its place there.
 
 How it stays cheap. Events stand at thousands of moments, so rows and moments are put into one stream per group, ordered
 by time. The rows between two moments are a piece: they are added up in no order, and only pieces, of which there are no
@@ -21,6 +22,7 @@ from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.delays import known_at
 from dbt_rfm.plan.event_flags import NEW
 from dbt_rfm.plan.event_groups import Group, own_numbers
 from dbt_rfm.plan.event_outcome import Outcome
@@ -82,9 +84,10 @@ class Stream:
         return query.from_(sql.temporary(self.names("own"), "o"), copy=False)
 
     def _late(self, moment: exp.Expression) -> exp.Expression:
-        if self.outcome is None or not self.outcome.delay.end:
+        delay = self.outcome.delay if self.outcome is not None else None
+        if delay is None or delay.column:
             return moment
-        return sql.later(moment, -self.outcome.delay.end, self.outcome.delay.unit)
+        return sql.later(moment, -delay.span.end, delay.span.unit)
 
     def _moments(self) -> exp.Expression:
         """The places in the stream where its sums are read."""
@@ -106,7 +109,10 @@ class Stream:
     # rows
 
     def _time(self) -> exp.Expression:
-        """When a row is known: with the event it points at, one that ended with its beginning, at the earliest."""
+        """When a row is known: with the event it points at, one that ended with its beginning, at the earliest; the
+        outcome of a row by a moment that stands in it."""
+        if self.outcome is not None and self.outcome.delay.column:
+            return known_at(self.outcome.delay, self.group.table, "r0")
         times = times_of(self.group.table, "r0")
         if self.group.through:
             times += times_of(self.scope.graph.schema.table(self.group.through.parent), "r1")

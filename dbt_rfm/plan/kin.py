@@ -47,8 +47,9 @@ def sibling_blocks(
             summary = Summary(label, "parent", path, keyed, detail, names.bounds, exclude_self=same, strict=strict)
             yield summary_block(scope, summary)
             for delay, value in delayed_values(scope, child, path.alias(0)):
-                late = _looking_back_from(keyed, delay.end, delay.unit)
-                named = f"{label}@{delay.end}{delay.unit[0]}"
+                assert not delay.column, "outcomes that are known by a moment of their row are those of events"
+                late = _looking_back_from(keyed, delay.span.end, delay.span.unit)
+                named = f"{label}@{delay.span.end}{delay.span.unit[0]}"
                 yield summary_block(scope, replace(summary, name=named, keyed=late, bounds=None, only=(value,)))
 
 

@@ -25,6 +25,7 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Names, Step
 from dbt_rfm.plan.children import link_label
+from dbt_rfm.plan.delays import known_at
 from dbt_rfm.plan.row_times import exists_at, latest, own_time, still_valid, time_of
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.plan.witnesses import witnesses_of
@@ -270,9 +271,7 @@ def _guarded(scope: Scope, pick: _Pick, column: Column) -> exp.Expression:
         return sql.when(exp.Boolean(this=False), value)
     delay = scope.delayed.get((table.name, column.name))
     if delay is not None:
-        time = own_time(table, "n")
-        assert time is not None, f"{table.name}.{column.name} is known late, but its table has no time"
-        return sql.when(exp.LTE(this=sql.later(time, delay.end, delay.unit), expression=at), value)
+        return sql.when(exp.LTE(this=known_at(delay, table, "n"), expression=at), value)
     is_time = column.data_type.upper().startswith(("TIMESTAMP", "DATE"))
     if is_time or column.semantic_type == SemanticType.TIMESTAMP:
         return sql.when(exp.LTE(this=time_of(table, column.name, "n"), expression=at), value)

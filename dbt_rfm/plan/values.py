@@ -19,7 +19,7 @@ from dbt_rfm.plan.conditions import Leaf, compile_condition
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.paths import Path, known_time
 from dbt_rfm.plan.row_times import exists_at, time_of
-from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.delay import Delay
 from dbt_rfm.pql.task import BoundColumn, BoundCondition, leaves
 from dbt_rfm.schema.fixed import EVER, NEVER
 from dbt_rfm.schema.types import Column, Link, SemanticType, Table
@@ -63,15 +63,15 @@ class Derived:
 class Scope:
     """Which columns may be looked at, and how closely.
 
-    `hidden` columns (table, column) are never read. `delayed` ones are known only that long after their row; they are
-    read by blocks that look back from that much earlier. `brief`: a quick answer, for which less is told. `texts`: the
-    columns whose words are read (`texts.py`). `ahead`: fixed moments are read before they come; forecasts read plans
-    in their own way (`ahead.py`).
+    `hidden` columns (table, column) are never read. `delayed` ones are known some time after their row (`delays.py`);
+    they are read by blocks of their own. `brief`: a quick answer, for which less is told. `texts`: the columns whose
+    words are read (`texts.py`). `ahead`: fixed moments are read before they come; forecasts read plans in their own way
+    (`ahead.py`).
     """
 
     graph: Graph
     hidden: frozenset[tuple[str, str]] = frozenset()
-    delayed: Mapping[tuple[str, str], Window] = field(default_factory=dict)
+    delayed: Mapping[tuple[str, str], Delay] = field(default_factory=dict)
     derived: tuple[Derived, ...] = ()
     brief: bool = False
     texts: frozenset[tuple[str, str]] = frozenset()
@@ -115,8 +115,12 @@ def fixed_moments(scope: Scope, table: Table) -> list[Column]:
 def moment_ahead(table: Table, column: Column, alias: str) -> exp.Expression:
     """A fixed moment; none where it stands for never."""
     moment = time_of(table, column.name, alias)
-    comes = exp.Between(this=moment, low=sql.timestamp(EVER), high=sql.timestamp(NEVER))
-    return sql.when(comes, moment.copy())
+    return sql.when(comes(moment), moment.copy())
+
+
+def comes(moment: exp.Expression) -> exp.Expression:
+    """That a moment is given and does not stand for never."""
+    return exp.Between(this=moment, low=sql.timestamp(EVER), high=sql.timestamp(NEVER))
 
 
 def spans_of(scope: Scope, table: Table, alias: str, *, since_row: bool = True) -> Iterator[Value]:
@@ -161,8 +165,8 @@ def texts_of(scope: Scope, table: Table, alias: str) -> Iterator[Value]:
             yield Value(column.name, TEXT, beginning)
 
 
-def delayed_values(scope: Scope, table: Table, alias: str) -> Iterator[tuple[Window, Value]]:
-    """Columns of the table that are known only some time after their row, with that time."""
+def delayed_values(scope: Scope, table: Table, alias: str) -> Iterator[tuple[Delay, Value]]:
+    """Columns of the table that are known only some time after their row, with what says when."""
     for (owner, name), delay in scope.delayed.items():
         if owner == table.name:
             for value in column_value(table.column(name), alias):

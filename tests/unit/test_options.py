@@ -36,7 +36,8 @@ def test__options__list_of_neighbors__becomes_a_tuple() -> None:
         ({"horizon": 30}, "horizon is 30, expected a text such as"),
         ({"horizon": "  "}, "horizon is '  '\n  Write a number and one of seconds, minutes"),
         ({"horizon": "0 days"}, "horizon is '0 days'"),
-        ({"label_delay": "a week"}, "label_delay is 'a week'\n  Write how long after"),
+        ({"label_delay": "1 fortnight"}, "label_delay is '1 fortnight'\n  Write how long after"),
+        ({"label_delay": "due_at + 1 fortnight"}, "label_delay is 'due_at + 1 fortnight'\n  Write how long after"),
         ("context_size", "meta.rfm is 'context_size', expected a mapping of options"),
     ],
 )

@@ -166,7 +166,11 @@ QUESTIONS = {
         "customers orders stores returns support_tickets",
         {"label_delay": "3 days"},
     ),
-    "planned event": Question("PREDICT bookings.has_come FOR EACH bookings.booking_id", "bookings customers"),
+    "planned event": Question(
+        "PREDICT bookings.has_come FOR EACH bookings.booking_id",
+        "bookings customers",
+        {"label_delay": "visit_at + 2 hours"},
+    ),
     "planned": Question(
         "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id", "customers orders bookings"
     ),

@@ -19,6 +19,7 @@ from dbt_rfm.options import Options, read_delay
 from dbt_rfm.plan.event_outcome import KNOWN_MEAN
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.binder import bind
+from dbt_rfm.pql.delay import Delay
 from dbt_rfm.pql.describe import describe
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.schema.types import Link, RelationalSchema
@@ -327,17 +328,22 @@ def test__collect__delay_for_a_question_about_the_future__is_refused() -> None:
         collected(BY_HAND, query)
 
 
-@pytest.mark.parametrize("text", ["7", "week", "-3 days", "7 fortnights", " ", "0 bananas", "201 years", "2401 months"])
+@pytest.mark.parametrize(
+    "text",
+    ["7", "7 days + due_at", "due_at + 7", "-3 days", "7 fortnights", " ", "0 bananas", "201 years", "2401 months"],
+)
 def test__read_delay__no_time__says_what_to_write(text: str) -> None:
     with pytest.raises(ProjectError, match="label_delay") as caught:
         read_delay(text)
     assert "'7 days'" in str(caught.value)
 
 
-def test__read_delay__given__is_a_window() -> None:
+def test__read_delay__given__is_a_span_after_the_row_or_a_column() -> None:
     assert read_delay("") is None
-    assert read_delay("0 days") == Window(0, 0, "days")
-    assert read_delay("36 hours") == Window(0, 36, "hours")
+    assert read_delay("0 days") == Delay(Window(0, 0, "days"))
+    assert read_delay("36 hours") == Delay(Window(0, 36, "hours"))
+    assert read_delay("due_at") == Delay(Window(0, 0, "days"), "due_at")
+    assert read_delay("Due at+36 hours") == Delay(Window(0, 36, "hours"), "Due at")
 
 
 # --- whatever comes later moves nothing
@@ -395,9 +401,9 @@ def test__leak__later_rows_changed_deleted_added__earlier_events_see_the_same(ro
 
 @pytest.mark.parametrize("delay", ["7 days", "0 days", "36 hours"])
 def test__leak__own_and_too_fresh_outcomes_flipped__event_sees_the_same(rows: list[Row], delay: str) -> None:
-    window = read_delay(delay)
-    assert window is not None
-    span = timedelta(**{window.unit: window.end})
+    read = read_delay(delay)
+    assert read is not None
+    span = timedelta(**{read.span.unit: read.span.end})
     before = seen_by_all(rows, label_delay=delay)
     for asked in rows[::12]:
         too_fresh = [row for row in rows if row[3] + span > asked[3] or row[3] >= asked[3]]

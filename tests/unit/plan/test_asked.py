@@ -34,6 +34,7 @@ from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.labels import labels_select
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.binder import bind
+from dbt_rfm.pql.delay import Delay
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import BoundAggregation, BoundColumn, Task
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, SemanticType, Table
@@ -77,7 +78,7 @@ def snapshot_of(shop: Database, task: Task, asked: list[tuple[int, datetime]], *
     labels = {"entity": pa.array(entity, pa.int32()), "anchor_time": at, "known_at": at, "split": split}
     table = pa.table({**labels, "label": pa.array([1.0] * len(rows))})
     with few(stored):
-        warehouse, late = warehouse_of(shop), Window(0, 3) if task is AMOUNT else None
+        warehouse, late = warehouse_of(shop), Delay(Window(0, 3)) if task is AMOUNT else None
         return snapshots.collect_labelled(task, SCHEMA, warehouse, OPTIONS, labels=table, late=late, with_rows=True)
 
 

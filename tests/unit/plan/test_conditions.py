@@ -10,6 +10,7 @@ from dbt_rfm.errors import QueryError
 from dbt_rfm.plan.event_labels import event_labels_select
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.delay import Delay
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +199,6 @@ def test__inner_where__looks_at_tables_on_the_way_and_beside_it(shop: World, con
 
 def test__event__where__sees_a_time_once_it_has_come(shop: World) -> None:
     query = "PREDICT orders.is_gift FOR EACH orders.order_id WHERE orders.delivered_at IS NULL AND customers.age > 0"
-    select = event_labels_select(shop.bound(query), Graph(shop.schema, "duckdb"), A, Window(0, 0, "days"))
+    select = event_labels_select(shop.bound(query), Graph(shop.schema, "duckdb"), A, Delay(Window(0, 0)))
     rows = shop.warehouse.query(select).to_pylist()
     assert {r["entity"]: r["label"] for r in rows} == {1: False, 2: True, 3: False}, "all were delivered later"

@@ -29,6 +29,7 @@ from dbt_rfm.options import Options
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.values import Scope, flags_of
 from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.delay import Delay
 from dbt_rfm.pql.task import BoundAggregation, BoundColumn, BoundComparison, Task
 from dbt_rfm.schema.types import RelationalSchema
 from dbt_rfm.task_kind import TaskKind
@@ -299,7 +300,7 @@ def test__late_attribute__of_the_region_is_seen_from_that_much_earlier(database:
     examples = sorted(((o["order_id"], o["ordered_at"]) for o in orders), key=lambda e: (e[1], e[0]))
     if not examples:
         return
-    late = Window(0, 3)
+    late = Delay(Window(0, 3))
     for (entity, anchor), found in zip(examples, features_of(database, examples, AMOUNT, late=late), strict=True):
         region = next(o["region_id"] for o in orders if o["order_id"] == entity)
         until = anchor - 3 * DAY

@@ -20,13 +20,15 @@ from dbt_rfm.plan.own import own_block
 from dbt_rfm.plan.values import Scope
 from dbt_rfm.plan.windows import look_backs
 from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.delay import Delay
 from dbt_rfm.pql.task import BoundColumn, BoundComparison, Task
 from dbt_rfm.task_kind import TaskKind
 
 
 def plans(graph: Graph) -> dict[str, exp.Expression]:
-    """The amount of an order, known 36 hours after it, and its status."""
-    orders, delay = graph.schema.table("orders"), Window(0, 36, "hours")
+    """The amount of an order, known 36 hours after it or two days after it was paid, and its status."""
+    orders, delay = graph.schema.table("orders"), Delay(Window(0, 36, "hours"))
+    by_then = Delay(Window(0, 2), "paid_at")
     task = Task(
         "",
         TaskKind.REGRESSION,
@@ -38,6 +40,9 @@ def plans(graph: Graph) -> dict[str, exp.Expression]:
     )
     scope, at = Scope(graph, frozenset({("orders", "amount")})), datetime(2024, 6, 30, 12)
     blocks = {b.name: b.select for b in history_blocks(scope, NAMES, orders, look_backs(None), outcome_of(task, delay))}
+    blocks |= {
+        b.name: b.select for b in history_blocks(scope, NAMES, orders, look_backs(None), outcome_of(task, by_then))
+    }
     state = replace(task, kind=TaskKind.MULTICLASS, target=BoundColumn(orders, orders.column("status")), where=None)
     told = outcome_of(state, delay, ["paid", "it's lost"])
     hidden = Scope(graph, frozenset({("orders", "status")}))
@@ -49,6 +54,9 @@ def plans(graph: Graph) -> dict[str, exp.Expression]:
     return {
         "events_labels": event_labels_select(task, graph, at, delay),
         "events_unknown": unknown_events_select(task, graph, at, delay),
+        "events_labels_by_moment": event_labels_select(task, graph, at, by_then),
+        "events_unknown_by_moment": unknown_events_select(task, graph, at, by_then),
+        "events_known_by_moment": blocks["orders>customers<orders@paid_at+2d"],
         "events_own": own_step(scope, NAMES, orders, "order_id").select,
         "events_of_customer": blocks["orders>customers<orders"],
         "events_known_of_customer": blocks["orders>customers<orders@36h"],

@@ -20,6 +20,7 @@ from dbt_rfm.collect.snapshots import collect_labelled
 from dbt_rfm.options import Options
 from dbt_rfm.pql.ast import Window
 from dbt_rfm.pql.binder import bind
+from dbt_rfm.pql.delay import Delay
 from dbt_rfm.pql.parser import parse
 from dbt_rfm.pql.task import BoundColumn, Task
 from dbt_rfm.schema.types import RelationalSchema
@@ -78,7 +79,7 @@ def told(loans: Mapping[int, Loan], asked: Sequence[tuple[int, datetime]], task:
     at = pa.array(anchor, pa.timestamp("us"))
     labels = {"entity": pa.array(entity, pa.int32()), "anchor_time": at, "known_at": at, "split": split}
     labelled = pa.table({**labels, "label": pa.array([1.0] * len(examples))})
-    late = Window(0, 3) if task is OF_LOANS else None
+    late = Delay(Window(0, 3)) if task is OF_LOANS else None
     found = collect_labelled(task, LIBRARY, DuckDB(CONNECTION), Options(backtest=False), labels=labelled, late=late)
     ids = [r["example_id"] for r in found.examples.to_pylist() if r["split"] == "query"]
     features = {r["example_id"]: r for r in found.features.to_pylist()}

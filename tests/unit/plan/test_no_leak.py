@@ -31,6 +31,7 @@ from dbt_rfm.collect.snapshots import collect, collect_labelled
 from dbt_rfm.errors import DataError
 from dbt_rfm.options import Options
 from dbt_rfm.pql.ast import Window
+from dbt_rfm.pql.delay import Delay
 from dbt_rfm.pql.task import BoundAggregation, BoundColumn, BoundComparison, Task
 from dbt_rfm.snapshot import Snapshot
 from dbt_rfm.task_kind import TaskKind
@@ -202,7 +203,7 @@ def test__late_attribute__changed_while_not_yet_known__changes_nothing(
     labels = labels_of(asked, timedelta(days=3))
 
     def snapshot(shop: Database) -> Snapshot:
-        warehouse, late = warehouse_of(shop), Window(0, 3)
+        warehouse, late = warehouse_of(shop), Delay(Window(0, 3))
         return collect_labelled(AMOUNT, SCHEMA, warehouse, OPTIONS, labels=labels, late=late, with_rows=True)
 
     same(snapshot(database), snapshot({**later, "orders": changed}), until=cut)

@@ -1,0 +1,209 @@
+WITH "KEYED" AS (
+  SELECT
+    "O"."EXAMPLE_ID",
+    "O"."K0" AS "G0",
+    "O"."AS_OF" AS "UNTIL",
+    LEAST("O"."ANCHOR_TIME" - INTERVAL '1 DAY', "O"."AS_OF") AS "B0",
+    LEAST("O"."ANCHOR_TIME" - INTERVAL '7 DAY', "O"."AS_OF") AS "B1",
+    LEAST("O"."ANCHOR_TIME" - INTERVAL '30 DAY', "O"."AS_OF") AS "B2"
+  FROM "RFM_OWN_X" AS "O"
+), "MOMENTS" AS (
+  SELECT DISTINCT
+    "G0",
+    "T",
+    "PLACE"
+  FROM (
+    SELECT
+      "G0",
+      "UNTIL" AS "T",
+      0 AS "PLACE"
+    FROM "KEYED"
+    WHERE
+      NOT "G0" IS NULL
+    UNION ALL
+    SELECT
+      "G0",
+      "B0" AS "T",
+      2 AS "PLACE"
+    FROM "KEYED"
+    WHERE
+      NOT "G0" IS NULL
+    UNION ALL
+    SELECT
+      "G0",
+      "B1" AS "T",
+      2 AS "PLACE"
+    FROM "KEYED"
+    WHERE
+      NOT "G0" IS NULL
+    UNION ALL
+    SELECT
+      "G0",
+      "B2" AS "T",
+      2 AS "PLACE"
+    FROM "KEYED"
+    WHERE
+      NOT "G0" IS NULL
+  ) AS "M"
+), "ASKED" AS (
+  SELECT
+    "G0",
+    MAX("UNTIL") AS "LATEST"
+  FROM "KEYED"
+  GROUP BY
+    "G0"
+), "STREAM" AS (
+  SELECT
+    "R0"."CUSTOMER_ID" AS "G0",
+    CASE
+      WHEN "R0"."PAID_AT" BETWEEN CAST('1800-01-01 00:00:00' AS TIMESTAMP_NTZ) AND CAST('3000-01-01 00:00:00' AS TIMESTAMP_NTZ)
+      THEN GREATEST("R0"."ORDERED_AT", "R0"."PAID_AT" + INTERVAL '2 DAY')
+    END AS "T",
+    1 AS "PLACE",
+    "R0"."ORDER_ID" AS "P0",
+    CASE
+      WHEN ABS(CAST("R0"."AMOUNT" AS DOUBLE)) < 1e-100
+      THEN CAST(0 AS DOUBLE)
+      WHEN ABS(CAST("R0"."AMOUNT" AS DOUBLE)) <= 1e100
+      THEN CAST("R0"."AMOUNT" AS DOUBLE)
+    END AS "V0"
+  FROM "orders" AS "R0"
+  INNER JOIN "ASKED" AS "A"
+    ON "R0"."CUSTOMER_ID" = "A"."G0"
+    AND CASE
+      WHEN "R0"."PAID_AT" BETWEEN CAST('1800-01-01 00:00:00' AS TIMESTAMP_NTZ) AND CAST('3000-01-01 00:00:00' AS TIMESTAMP_NTZ)
+      THEN GREATEST("R0"."ORDERED_AT", "R0"."PAID_AT" + INTERVAL '2 DAY')
+    END <= "A"."LATEST"
+  WHERE
+    NOT CASE
+      WHEN ABS(CAST("R0"."AMOUNT" AS DOUBLE)) < 1e-100
+      THEN CAST(0 AS DOUBLE)
+      WHEN ABS(CAST("R0"."AMOUNT" AS DOUBLE)) <= 1e100
+      THEN CAST("R0"."AMOUNT" AS DOUBLE)
+    END IS NULL
+  UNION ALL
+  SELECT
+    "G0",
+    "T",
+    "PLACE",
+    NULL AS "P0",
+    NULL AS "V0"
+  FROM "MOMENTS"
+), "PLACED" AS (
+  SELECT
+    "S".*,
+    "S"."PLACES" - "S"."MOMENTS" AS "SEQ",
+    CASE WHEN "S"."PLACE" <> 1 THEN "S"."MOMENTS" - 1 ELSE "S"."MOMENTS" END AS "PIECE"
+  FROM (
+    SELECT
+      "S".*,
+      ROW_NUMBER() OVER (PARTITION BY "S"."G0" ORDER BY "S"."T", "S"."PLACE", "S"."P0") AS "PLACES",
+      COUNT(CASE WHEN "S"."PLACE" <> 1 THEN 1 END) OVER (
+        PARTITION BY "S"."G0"
+        ORDER BY "S"."T", "S"."PLACE", "S"."P0"
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+      ) AS "MOMENTS"
+    FROM "STREAM" AS "S"
+  ) AS "S"
+), "PIECES" AS (
+  SELECT
+    "S"."G0",
+    "S"."PIECE",
+    MAX(CASE WHEN "S"."PLACE" <> 1 THEN "S"."T" END) AS "T",
+    MAX(CASE WHEN "S"."PLACE" <> 1 THEN "S"."PLACE" END) AS "PLACE",
+    MAX("S"."SEQ") AS "N",
+    MAX(CASE WHEN "S"."PLACE" = 1 THEN "S"."T" END) AS "HAPPENED",
+    SUM("S"."V0") AS "S0",
+    COUNT("S"."V0") AS "C0",
+    SUM("S"."V0" * "S"."V0") AS "Q0",
+    MAX("S"."V0") AS "HI0"
+  FROM "PLACED" AS "S"
+  GROUP BY
+    "S"."G0",
+    "S"."PIECE"
+), "RUNNING" AS (
+  SELECT
+    "P"."G0",
+    "P"."T",
+    "P"."PLACE",
+    "P"."N",
+    MAX("P"."HAPPENED") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS "HAPPENED",
+    MAX("P"."HI0") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS "HI0",
+    SUM("P"."S0") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS "S0",
+    SUM("P"."C0") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS "C0",
+    SUM("P"."Q0") OVER (
+      PARTITION BY "P"."G0"
+      ORDER BY "P"."PIECE"
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS "Q0"
+  FROM "PIECES" AS "P"
+)
+SELECT
+  "K"."EXAMPLE_ID" AS "EXAMPLE_ID",
+  CAST((
+    COALESCE("E"."N", 0) - COALESCE("B0"."N", 0)
+  ) AS DOUBLE) AS "F0",
+  CAST((
+    COALESCE("E"."N", 0) - COALESCE("B1"."N", 0)
+  ) AS DOUBLE) AS "F1",
+  CAST((
+    COALESCE("E"."N", 0) - COALESCE("B2"."N", 0)
+  ) AS DOUBLE) AS "F2",
+  CAST(COALESCE("E"."N", 0) AS DOUBLE) AS "F3",
+  CAST(DATEDIFF(SECOND, "E"."HAPPENED", "K"."UNTIL") AS DOUBLE) / 86400.0 AS "F4",
+  CAST((
+    COALESCE("E"."S0", 0) - COALESCE("B0"."S0", 0)
+  ) AS DOUBLE) / NULLIF(CAST((
+    COALESCE("E"."C0", 0) - COALESCE("B0"."C0", 0)
+  ) AS DOUBLE), 0) AS "F5",
+  (
+    COALESCE("E"."S0", 0) - COALESCE("B0"."S0", 0)
+  ) AS "F6",
+  CAST((
+    COALESCE("E"."S0", 0) - COALESCE("B1"."S0", 0)
+  ) AS DOUBLE) / NULLIF(CAST((
+    COALESCE("E"."C0", 0) - COALESCE("B1"."C0", 0)
+  ) AS DOUBLE), 0) AS "F7",
+  (
+    COALESCE("E"."S0", 0) - COALESCE("B1"."S0", 0)
+  ) AS "F8",
+  CAST((
+    COALESCE("E"."S0", 0) - COALESCE("B2"."S0", 0)
+  ) AS DOUBLE) / NULLIF(CAST((
+    COALESCE("E"."C0", 0) - COALESCE("B2"."C0", 0)
+  ) AS DOUBLE), 0) AS "F9",
+  (
+    COALESCE("E"."S0", 0) - COALESCE("B2"."S0", 0)
+  ) AS "F10",
+  CAST(COALESCE("E"."S0", 0) AS DOUBLE) / NULLIF(CAST(COALESCE("E"."C0", 0) AS DOUBLE), 0) AS "F11",
+  COALESCE("E"."S0", 0) AS "F12",
+  "L"."V0" AS "F13"
+FROM "KEYED" AS "K"
+LEFT JOIN "RUNNING" AS "E"
+  ON "E"."G0" = "K"."G0" AND "E"."T" = "K"."UNTIL" AND "E"."PLACE" = 0
+LEFT JOIN "RUNNING" AS "B0"
+  ON "B0"."G0" = "K"."G0" AND "B0"."T" = "K"."B0" AND "B0"."PLACE" = 2
+LEFT JOIN "RUNNING" AS "B1"
+  ON "B1"."G0" = "K"."G0" AND "B1"."T" = "K"."B1" AND "B1"."PLACE" = 2
+LEFT JOIN "RUNNING" AS "B2"
+  ON "B2"."G0" = "K"."G0" AND "B2"."T" = "K"."B2" AND "B2"."PLACE" = 2
+LEFT JOIN "PLACED" AS "L"
+  ON "L"."G0" = "K"."G0" AND "L"."SEQ" = "E"."N" AND "L"."PLACE" = 1
+ORDER BY
+  "K"."EXAMPLE_ID"
