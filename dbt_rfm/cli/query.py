@@ -5,21 +5,17 @@ The database is opened read-only; the graph is the project's var dbt_rfm_graph a
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dbt_rfm.cli.arguments import At, LabelDelay, ProfilesDir, ProjectDir, Query, Target, Vars
+from dbt_rfm.cli.asked import SHOWN_ROWS, checked, evaluated, predicted
 from dbt_rfm.task_kind import TaskKind
 
 if TYPE_CHECKING:
-    from dbt_rfm.answer.answered import Answer
     from dbt_rfm.pql.task import Task
     from dbt_rfm.survey import Survey
-
-#: Rows of predictions shown as a table unless --limit says otherwise; JSON and CSV hold all.
-SHOWN_ROWS = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -53,9 +49,8 @@ def predict(
     from dbt_rfm.answer.answered import seconds_line
     from dbt_rfm.cli.console import say, show_json, show_table, stages, write_csv
     from dbt_rfm.cli.project import open_project
-    from dbt_rfm.cli.reasons import explained, reasons_as_json, show_reasons
+    from dbt_rfm.cli.reasons import show_reasons
     from dbt_rfm.cli.tables import cells
-    from dbt_rfm.pipeline import answer
 
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
@@ -65,25 +60,33 @@ def predict(
         stages("opening the project") as progress,
         open_project(project_dir, profiles_dir, target, variables) as opened,
     ):
-        job = opened.job(query, options=_options(label_delay, backtest=False))
-        quick = bool(entity) and not thorough
-        result = answer(job, opened.warehouse, entity_ids=entity or (), at=at, quick=quick, progress=progress)
-        reasons = explained(result, limit or SHOWN_ROWS, progress=progress) if why else []
-    rows, seconds = result.predictions, seconds_line(result.seconds)
-    _warn_of_missing(result, entity or [])
+        said = predicted(
+            opened,
+            query,
+            entities=entity or (),
+            at=at,
+            label_delay=label_delay,
+            thorough=thorough,
+            why=why,
+            limit=limit,
+            progress=progress,
+        )
+    rows, seconds = said.result.predictions, seconds_line(said.result.seconds)
+    if missing := said.missing(entity or ()):
+        say(missing, to_stderr=True)
     if as_json:
-        show_json(_as_json(result, limit) | ({"reasons": reasons_as_json(reasons)} if why else {}))
+        show_json(said.as_json(limit))
     elif as_csv:
         write_csv(rows if limit is None else rows.slice(0, limit))
         say(seconds, to_stderr=True)
     else:
         shown = rows.slice(0, limit or SHOWN_ROWS)
-        title = f"{len(rows)} predictions as of {result.snapshot.anchor:%Y-%m-%d %H:%M}"
+        title = f"{len(rows)} predictions as of {said.result.snapshot.anchor:%Y-%m-%d %H:%M}"
         show_table(title, shown.column_names, cells(shown))
         say(*[f"… {len(rows) - len(shown)} more: --limit, --csv or --json"] * (len(shown) < len(rows)))
-        if why:
-            show_reasons(reasons, result)
-        say(*[f"note: {note}" for note in result.snapshot.notes], seconds)
+        if said.reasons is not None:
+            show_reasons(said.reasons, said.result)
+        say(*[f"note: {note}" for note in said.result.snapshot.notes], seconds)
 
 
 def evaluate(
@@ -103,74 +106,21 @@ def evaluate(
     from dbt_rfm.answer.answered import seconds_line
     from dbt_rfm.cli.console import say, show_json, show_table, stages
     from dbt_rfm.cli.project import open_project
-    from dbt_rfm.errors import DataError
-    from dbt_rfm.pipeline import answer
-    from dbt_rfm.pql.parser import without_command
 
     with (
         stages("opening the project") as progress,
         open_project(project_dir, profiles_dir, target, variables) as opened,
     ):
-        asked = without_command(query, "EVALUATE")
-        job = opened.job(asked, options=_options(label_delay, backtest=True))
-        result = answer(job, opened.warehouse, at=at, progress=progress)
-    test = result.backtest
-    if test is None:
-        raise DataError("there is no closed window to backtest on", hint="; ".join(result.snapshot.notes))
+        said = evaluated(opened, query, at=at, label_delay=label_delay, progress=progress)
     if as_json:
-        show_json(
-            {
-                "query": result.task.text,
-                "kind": result.task.kind,
-                "anchor_time": result.snapshot.anchor,
-                "rows": test.rows,
-                "context": test.context,
-                "primary": test.primary,
-                "beats": test.beats,
-                "metrics": test.metrics,
-                "baselines": test.baselines,
-                "seconds": result.seconds,
-                "notes": result.notes,
-            }
-        )
+        show_json(said.as_json())
         return
+    result, test = said.result, said.test
     names = list(test.baselines)
     rows = [[m, value, *(test.baselines[n].get(m) for n in names)] for m, value in test.metrics.items()]
     columns = ["figure", result.options.model, *names]
     show_table(f"{test.rows} rows, {test.context} labelled examples before them", columns, rows, right=columns[1:])
     say(test.line(), *[f"note: {note}" for note in result.snapshot.notes], seconds_line(result.seconds))
-
-
-def _options(label_delay: str | None, **more: object) -> dict[str, object]:
-    return {**more, **({"label_delay": label_delay} if label_delay is not None else {})}
-
-
-def _as_json(result: Answer, limit: int | None) -> dict[str, object]:
-    rows = result.predictions if limit is None else result.predictions.slice(0, limit)
-    return {
-        "query": result.task.text,
-        "kind": result.task.kind,
-        "anchor_time": result.snapshot.anchor,
-        "model": result.provenance.version,
-        "predictions": rows.to_pylist(),
-        "seconds": result.seconds,
-        "notes": result.notes,
-    }
-
-
-def _warn_of_missing(result: Answer, asked: list[str]) -> None:
-    """Say which entities asked for have no prediction, and why that can be."""
-    from dbt_rfm.cli.console import say
-
-    if not asked:
-        return
-    examples = result.snapshot.examples.select(["split", "entity"]).to_pylist()
-    answered = {str(row["entity"]) for row in examples if row["split"] == "query"}
-    missing = [value for value in asked if value not in answered]
-    if missing:
-        table = result.task.entity.table.name
-        why = "it is not in the table at that time" + (" or fails the query's WHERE" if result.task.where else "")
-        say(f"no prediction for {table} {', '.join(missing)}: {why}", to_stderr=True)
 
 
 def check(
@@ -190,28 +140,21 @@ def check(
     """
     from dbt_rfm.cli.console import say, show_json, stages
     from dbt_rfm.cli.project import open_project
-    from dbt_rfm.pipeline import understand
     from dbt_rfm.pql.describe import describe
-    from dbt_rfm.pql.parser import without_command
-    from dbt_rfm.survey import survey
 
     with (
         stages("opening the project") as progress,
         open_project(project_dir, profiles_dir, target, variables) as opened,
     ):
-        job = opened.job(without_command(query, "EXPLAIN"), options=_options(label_delay))
-        known = understand(job, opened.warehouse, at=at)
-        progress("counting labels")
-        found = survey(known.task, known.schema, opened.warehouse, known.options)
-        notes = (*known.schema.notes, *found.notes, *opened.for_a_model(job))
+        said = checked(opened, query, at=at, label_delay=label_delay, progress=progress)
     if as_json:
-        head = {"query": known.task.text, "kind": known.task.kind, "means": describe(known.task)}
-        show_json({**head, **asdict(found), "notes": notes})
+        show_json(said.as_json())
         return
-    say(describe(known.task).rstrip("\n"), *_survey_lines(found, known.task))
-    say(*[f"note: {note}" for note in notes])
+    task = said.known.task
+    say(describe(task).rstrip("\n"), *_survey_lines(said.found, task))
+    say(*[f"note: {note}" for note in said.notes])
     if with_sql:
-        say("", found.label_sql)
+        say("", said.found.label_sql)
 
 
 _SHOWN_CLASSES = 20

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from dbt_rfm.cli.console import short, show_table
-
 if TYPE_CHECKING:
     from dbt_rfm.answer.answered import Answer
     from dbt_rfm.model.interface import Progress
@@ -38,6 +36,8 @@ def reasons_as_json(reasons: Sequence[Explained]) -> list[dict[str, Any]]:
 
 def show_reasons(reasons: Sequence[Explained], result: Answer) -> None:
     """A table that adds up: from the usual answer by the reasons to the answer."""
+    from dbt_rfm.cli.console import show_table
+
     rows: list[list[Any]] = []
     for entity, said in reasons:
         named = f"the answer: {said.of_class}" if said.of_class is not None else "the answer"
@@ -49,4 +49,6 @@ def show_reasons(reasons: Sequence[Explained], result: Answer) -> None:
 
 
 def _signed(effect: float) -> str:
+    from dbt_rfm.cli.console import short
+
     return f"{'+' if effect >= 0 else '-'}{short(abs(effect))}"

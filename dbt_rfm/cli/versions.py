@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from dbt_rfm.cli.arguments import ProfilesDir, ProjectDir, Target, Vars
+from dbt_rfm.cli.asked import published
 
 #: Heading -> column of rfm_versions.
 _COLUMNS = {
@@ -27,28 +28,22 @@ def register(app: typer.Typer) -> None:
 
 def versions(
     model: Annotated[str | None, typer.Argument(help="Name of a prediction model; default: all.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     project_dir: ProjectDir = None,
     profiles_dir: ProfilesDir = None,
     target: Target = None,
     variables: Vars = None,
 ) -> None:
     """List published versions and their backtests, newest first."""
-    from dbt_rfm.cli.console import show_table
+    from dbt_rfm.cli.console import show_json, show_table
     from dbt_rfm.cli.project import open_project
     from dbt_rfm.cli.tables import BACKTEST_COLUMNS, backtest_cells
-    from dbt_rfm.errors import DataError, did_you_mean
-    from dbt_rfm.versions.registry import list_versions
 
     with open_project(project_dir, profiles_dir, target, variables) as opened:
-        tables = [list_versions(opened.warehouse, home) for home in opened.homes()]
-        named = {model, opened.home(model).identifier} if model else set()
-    found = [row for table in tables for row in table.to_pylist()]
-    if not found:
-        raise DataError("no version was published yet", hint="`dbt build` publishes the first.")
-    chosen = [row for row in found if not named or row["model_name"] in named]
-    if not chosen:
-        hint = did_you_mean(str(model), {row["model_name"] for row in found})
-        raise DataError(f"no version of {model} was ever published", hint=hint)
+        chosen = published(opened, model)
+    if as_json:
+        show_json(chosen)
+        return
     rows = [[*(row[column] for column in _COLUMNS.values()), *backtest_cells(row)] for row in chosen]
     show_table("", [*_COLUMNS, *BACKTEST_COLUMNS], rows, right=("version", "rows"))
 

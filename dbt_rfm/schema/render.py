@@ -7,7 +7,8 @@ in the terminal and as `inferred` in the diagram, so that nobody takes a guess f
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from dbt_rfm.schema.types import Column, Link, RelationalSchema, Table
 
@@ -30,6 +31,28 @@ def schema_table(schema: RelationalSchema) -> RichTable:
             cells = (column.name, column.data_type, str(column.semantic_type), role(schema, table, column))
             shown.add_row(name, *map(Text, cells), end_section=column is table.columns[-1])
     return shown
+
+
+def as_values(schema: RelationalSchema) -> dict[str, Any]:
+    """Tables, columns and links as plain values, for JSON; roles as in the table."""
+    tables = [
+        {
+            "name": table.name,
+            "primary_key": list(table.primary_key),
+            "time_column": table.time_column,
+            "columns": [
+                {
+                    "name": column.name,
+                    "type": column.data_type,
+                    "semantic_type": str(column.semantic_type),
+                    "role": role(schema, table, column),
+                }
+                for column in table.columns
+            ],
+        }
+        for table in schema.tables
+    ]
+    return {"tables": tables, "links": [asdict(link) for link in schema.links], "notes": list(schema.notes)}
 
 
 def role(schema: RelationalSchema, table: Table, column: Column) -> str:
