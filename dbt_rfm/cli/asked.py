@@ -37,7 +37,7 @@ class Predicted:
             "seconds": result.seconds,
             "notes": result.notes,
         }
-        return said if self.reasons is None else said | {"reasons": reasons_as_json(self.reasons)}
+        return said if self.reasons is None else said | reasons_as_json(self.reasons)
 
     def missing(self, entities: Sequence[str]) -> str:
         """Which entities asked for have no prediction, and why that can be; '' if all have one."""

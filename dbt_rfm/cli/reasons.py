@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dbt_rfm.model.reasons import Explanation
 
 Explained = tuple[Any, "Explanation"]  # an entity and what is said of it
+_ON_AVERAGE = 8  # groups that are named for all answers together
 _COLUMNS = ("effect", "of", "such as", "which is", "usually")
 
 
@@ -30,13 +31,20 @@ def explained(result: Answer, most: int, *, progress: Progress) -> list[Explaine
     return list(zip(entities, said, strict=True))
 
 
-def reasons_as_json(reasons: Sequence[Explained]) -> list[dict[str, Any]]:
-    return [{"entity": entity, **asdict(said)} for entity, said in reasons]
+def reasons_as_json(reasons: Sequence[Explained]) -> dict[str, Any]:
+    """`reasons` of each entity, and `on_average`: what the answers rest on, the size of each group's effect."""
+    from dbt_rfm.model.reasons import on_average
+
+    each = [{"entity": entity, **asdict(said)} for entity, said in reasons]
+    for told in each:
+        del told["effects"]
+    return {"reasons": each, "on_average": on_average([said for _, said in reasons])}
 
 
 def show_reasons(reasons: Sequence[Explained], result: Answer) -> None:
-    """A table that adds up: from the usual answer by the reasons to the answer."""
-    from dbt_rfm.cli.console import show_table
+    """A table that adds up: from the usual answer by the reasons to the answer. Below it what all of them rest on."""
+    from dbt_rfm.cli.console import say, short, show_table
+    from dbt_rfm.model.reasons import on_average
 
     rows: list[list[Any]] = []
     for entity, said in reasons:
@@ -45,7 +53,11 @@ def show_reasons(reasons: Sequence[Explained], result: Answer) -> None:
         rows += [["", _signed(r.effect), r.about, r.feature, r.value, r.usual] for r in said.reasons]
         rows += [["", _signed(said.rest), "all others", "", "", ""], ["", said.answer, named, "", "", ""]]
     columns = [result.snapshot.entity, *_COLUMNS]
-    show_table("Why: what moves an answer away from the usual one", columns, rows, right=["effect"])
+    if reasons:
+        show_table("Why: what moves an answer away from the usual one", columns, rows, right=["effect"])
+    if len(reasons) > 1:
+        sizes = list(on_average([said for _, said in reasons]).items())[:_ON_AVERAGE]
+        say(f"on average over these {len(reasons)}: {', '.join(f'{name} {short(size)}' for name, size in sizes)}")
 
 
 def _signed(effect: float) -> str:

@@ -12,7 +12,7 @@ Time rule: only the features of the example and of examples that are learnt from
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,7 +56,8 @@ class Explanation:
     usual: float  # what is answered for past examples, on average
     reasons: tuple[Reason, ...]  # the strongest first
     rest: float  # the effect of all other groups
-    of_class: str | None = None
+    of_class: str | None
+    effects: Mapping[str, float]  # of every group
 
 
 def explain(
@@ -182,7 +183,16 @@ def _explained(whole: _Questions, at: int, most: int, seed: int) -> Explanation:
         name, value, effect = whole.features[i].name, whole.value(i, at), float(effects[g])
         reasons.append(Reason(names[g], name, value, whole.usual(i), effect))
     rest = one.answer - usual - sum(reason.effect for reason in reasons)
-    return Explanation(one.answer, usual, tuple(reasons), rest, of_class)
+    each = dict(zip(names, effects.tolist(), strict=True))
+    return Explanation(one.answer, usual, tuple(reasons), rest, of_class, each)
+
+
+def on_average(explanations: Sequence[Explanation]) -> dict[str, float]:
+    """How strong the effect of each group is on average, whatever its sign, the strongest first; those without any are
+    left out."""
+    names = {name for each in explanations for name in each.effects}
+    sizes = {n: float(np.mean([abs(each.effects.get(n, 0.0)) for each in explanations])) for n in sorted(names)}
+    return {name: size for name, size in sorted(sizes.items(), key=lambda pair: -pair[1]) if size}
 
 
 @dataclass(frozen=True)

@@ -193,9 +193,14 @@ def test__predict__explain__says_what_adds_up_to_the_answer(ask, monkeypatch: py
     code, shown, error = ask("predict", SPEND, "--entity", "7", "--explain")
     assert (code, error) == (0, "")
     assert "what is usually answered" in shown and "orders.recency" in shown and "the answer" in shown
+    assert "on average" not in shown
+
+    several = ask("predict", SPEND, "--explain", "--limit", "3")[1]
+    assert "on average over these 3: orders " in several
 
     answer = json.loads(ask("predict", SPEND, "--entity", "7", "--entity", "9", "--explain", "--json")[1])
     assert [told["entity"] for told in answer["reasons"]] == [7, 9]
+    assert list(answer["on_average"]) == ["orders"]
     for told, row in zip(answer["reasons"], answer["predictions"], strict=True):
         effects = sum(reason["effect"] for reason in told["reasons"])
         assert told["answer"] == row["prediction"] == pytest.approx(told["usual"] + effects + told["rest"])
@@ -211,6 +216,11 @@ def test__predict__explain_a_forecast__says_that_it_has_no_reasons(ask) -> None:
     forecast = "PREDICT SUM(orders.amount, 0, 30, days) FORECAST 2 TIMEFRAMES FOR EACH customers.customer_id"
     code, _, error = ask("predict", forecast, "--explain")
     assert code == 1 and "lists and forecasts have none" in error and "Traceback" not in error
+
+
+def test__predict__explain_nobody__no_table_of_reasons(ask) -> None:
+    code, shown, _ = ask("predict", CHURN, "--explain", "--entity", "777")
+    assert code == 0 and "0 predictions" in shown and "Why" not in shown
 
 
 def test__predict__explain_as_csv__is_a_usage_error(ask) -> None:

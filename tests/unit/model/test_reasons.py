@@ -14,7 +14,7 @@ from asking import Double
 from dbt_rfm.errors import ModelError
 from dbt_rfm.evaluate.backtest import point_prediction
 from dbt_rfm.model.interface import FeatureTable, Predictions
-from dbt_rfm.model.reasons import Explanation, explain, group_name
+from dbt_rfm.model.reasons import Explanation, explain, group_name, on_average
 from dbt_rfm.model.step import learn
 from dbt_rfm.snapshot import CONTEXT, QUERY, Feature, Snapshot
 from dbt_rfm.task_kind import TaskKind
@@ -162,6 +162,13 @@ def test__explain__rare_class_shown_more_often__the_usual_answer_is_that_of_the_
     (one,) = said(rare, lambda f: 0.98 * f["tickets.count.90d"] + 0.01)
     assert plain.usual == pytest.approx(0.5, abs=0.05)
     assert one.usual == pytest.approx(0.1, abs=0.06)
+
+
+def test__on_average__answers_that_go_both_ways__the_size_of_their_effects() -> None:
+    both = said(snapshot(), lambda f: 2 * f["orders.recency"] + 0 * f["tickets.count.90d"], rows=(0, 1), most=1)
+    sizes = on_average(both)
+    assert list(sizes) == ["orders"]
+    assert sizes["orders"] == pytest.approx(np.mean([abs(one.answer - one.usual) for one in both]))
 
 
 def test__explain__class__the_likeliest_one_s_probability_is_explained() -> None:
