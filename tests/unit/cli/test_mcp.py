@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
@@ -95,12 +96,14 @@ def test__tools__say_that_they_read_only(project: Path) -> None:
     assert "FOR EACH" in instructions
 
 
-def test__command__on_stdin_and_stdout__answers_and_leaves_the_database_to_others(project: Path) -> None:
-    import duckdb
-
+def test__command__on_stdin_and_stdout__answers_and_leaves_the_database_to_others(
+    project: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "dbt-rfm.py"  # as the installed command: where there is no file, DuckDB shows a bar on stdout
+    script.write_text("from dbt_rfm.cli import main; main()")
     started = StdioServerParameters(
         command=sys.executable,
-        args=["-c", "from dbt_rfm.cli import main; main()", "mcp", "--project-dir", str(project)],
+        args=[str(script), "mcp", "--project-dir", str(project)],
         env={**os.environ, "DBT_PROFILES_DIR": str(project)},
     )
 
