@@ -20,6 +20,7 @@ from dbt_rfm.snapshot import CONTEXT, QUERY, Snapshot
 from dbt_rfm.task_kind import TaskKind
 
 REASONS = "reasons"
+AT_ONCE = 25  # between two stages, at which a job that is not wanted any more ends
 
 
 def with_reasons(
@@ -38,13 +39,14 @@ def with_reasons(
         return rows
     texts: list[str | None] = [None] * len(rows)
     if said is not None and learnt is not None and not learnt.with_rows:
-        progress("looking for reasons")
         strongest = np.sort(np.argsort(-_strength(said), kind="stable")[:number])
-        both = _together(context, asked, split_rows(asked, QUERY)[strongest])
-        found = explain(both, learnt, range(len(strongest)), seed=int(asked.options.get("seed", 0)))
+        both, seed = _together(context, asked, split_rows(asked, QUERY)[strongest]), int(asked.options.get("seed", 0))
         each = len(rows) // said.num_rows  # of classes one row each, the likeliest first
-        for at, explanation in zip(strongest, found, strict=True):
-            texts[at * each] = json.dumps([asdict(r) for r in explanation.reasons], ensure_ascii=False)
+        for start in range(0, len(strongest), AT_ONCE):
+            progress(f"looking for reasons: {start} of {len(strongest)} found")
+            some = strongest[start : start + AT_ONCE]
+            for at, told in zip(some, explain(both, learnt, range(start, start + len(some)), seed=seed), strict=True):
+                texts[at * each] = json.dumps([asdict(r) for r in told.reasons], ensure_ascii=False)
     return rows.append_column(REASONS, pa.array(texts, type=pa.string()))
 
 

@@ -78,6 +78,20 @@ def test__reasons__more_than_there_are_answers__all_have_them() -> None:
     assert rows_of(snapshot(TaskKind.BINARY, 50))["reasons"].null_count == 0
 
 
+def test__reasons__many__are_told_of_and_may_be_ended_between() -> None:
+    bundle = snapshot(TaskKind.BINARY, 9)
+    learnt = learn(bundle, BySize(), CONTEXT, seed=0)
+    said, stages = learnt.answer(bundle, QUERY), list[str]()
+    with_reasons(prediction_rows(bundle, said), bundle, said, learnt, bundle, progress=stages.append)
+    assert stages == ["looking for reasons: 0 of 4 found"]
+
+
+def test__reasons__in_two_goes__are_those_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = rows_of(snapshot(TaskKind.BINARY, 9))
+    monkeypatch.setattr("dbt_rfm.answer.reasons_column.AT_ONCE", 3)
+    assert rows_of(snapshot(TaskKind.BINARY, 9)).equals(at_once)
+
+
 def test__reasons__option_not_given__no_column() -> None:
     assert "reasons" not in rows_of(snapshot(TaskKind.BINARY, 0)).column_names
 
