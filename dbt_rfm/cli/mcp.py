@@ -90,8 +90,8 @@ def server_of(opened: Callable[[], AbstractContextManager[OpenedProject]]) -> MC
     def check(query: str, at: str | None = None, label_delay: str | None = None) -> str:
         """Read a query back in words and count what it would learn from; no prediction is made.
 
-        `at`: as of that moment instead of the newest event. `label_delay`: of a column of events, how long after an
-        event it is known, such as 7 days.
+        `at`: as of that moment instead of the newest event. `label_delay`: of a column of events, when it is known: so
+        long after the event, such as 7 days, or by a moment of its row, such as due_at.
         """
         return answered(lambda project: checked(project, query, at=at, label_delay=label_delay).as_json())
 
