@@ -24,8 +24,6 @@ from dbt_rfm.pql.delay import Delay
 from dbt_rfm.schema.types import Column, SemanticType, Table
 from dbt_rfm.warehouse.session import Session
 
-_WRITE = "Write how long after an event its outcome is known, '7 days', or the column of {table} that says when"
-
 
 def outcome_delay(table: Table, options: Options) -> Delay | None:
     """When outcomes of the table's rows are known; None where nobody said. Raises ProjectError."""
@@ -39,7 +37,8 @@ def _moment(table: Table, name: str, given: str) -> Column:
     said = f"option meta.rfm.label_delay is {given!r}"
     times = (c.name for c in table.columns if c.semantic_type is SemanticType.TIMESTAMP)
     moments = [name for name in times if name != table.time_column]
-    hint = f"{_WRITE.format(table=table.name)}{f', such as {moments[0]}' if moments else ''}."
+    by_column = f", or the column of {table.name} that says when, such as {moments[0]}" if moments else ""
+    hint = f"Write how long after an event its outcome is known, '7 days'{by_column}."
     try:
         column = table.column(name)
     except ProjectError:
@@ -50,6 +49,9 @@ def _moment(table: Table, name: str, given: str) -> Column:
     if column.semantic_type is not SemanticType.TIMESTAMP:
         problem = f"{said}, and {table.name}.{column.name} is no date or timestamp ({column.data_type})"
         raise ProjectError(problem, where=table.unique_id, hint=hint)
+    if column.name == table.time_column:
+        problem = f"{said}, and {table.name}.{column.name} is when the row happened"
+        raise ProjectError(problem, where=table.unique_id, hint="Write the span alone: '7 days', '0 days' for at once.")
     return column
 
 

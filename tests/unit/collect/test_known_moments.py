@@ -242,6 +242,7 @@ def test__rows_around__outcome_is_shown_once_it_is_known(delay: str) -> None:
             "amount",
             "invoices.amount is no date or timestamp (DOUBLE)\n  Write how long after an event its outcome is known",
         ),
+        ("issued_at + 1 day", "invoices.issued_at is when the row happened\n  Write the span alone: '7 days'"),
         ("made_at + 1 day", "label_delay is 'made_at + 1 day', and made_at of invoices is left out"),
     ],
 )
