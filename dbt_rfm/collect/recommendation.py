@@ -26,6 +26,7 @@ from dbt_rfm.errors import DataError
 from dbt_rfm.options import Options
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.anchors import shifted
+from dbt_rfm.plan.asked import asked_rows
 from dbt_rfm.plan.blocks import Block
 from dbt_rfm.plan.candidates import QUICK_WITNESSES, WITNESSES, Limits, candidate_steps, history_steps
 from dbt_rfm.plan.examples import drawn_select, examples_select, of_split, query_examples
@@ -40,6 +41,7 @@ from dbt_rfm.plan.interactions import (
     rows_select,
 )
 from dbt_rfm.plan.pairs import labelled_select, pair_block, pairs_select, shares_select
+from dbt_rfm.plan.part import known_rows, part_select, ways_of
 from dbt_rfm.plan.signals import LOOK_BACK_DAYS, signal_steps, signals_of
 from dbt_rfm.plan.template import statement
 from dbt_rfm.pql.attributes import seen_schema
@@ -66,10 +68,12 @@ def sizes_of(task: Task) -> Task:
 def ranking_snapshot(run: Collecting, notes: Sequence[str]) -> Snapshot:
     """The snapshot of a recommendation. Raises DataError where the rows do not allow an answer.
 
-    In a brief one fewer entities tell which items go together.
+    In a brief one fewer entities tell which items go together, and of very many rows those of a part of them count.
     """
+    require_entities(run.session, run.graph, run.task)
+    if run.brief and run.task.entity_ids:
+        run = _of_a_part(run)
     session, graph, task, options = run.session, run.graph, run.task, run.options
-    require_entities(session, graph, task)
     if not session.count(graph.read(parts_of(task)[1].items, "i")):
         raise DataError(f"table {parts_of(task)[1].items.name} has no rows, so there is nothing to recommend")
     session.create(session.names("interactions"), interactions_select(task, graph))
@@ -116,6 +120,19 @@ def ranking_labelled(
         splits = [(QUERY, drawn), (CONTEXT, _drawn(run, CONTEXT, chosen, [of_split(CONTEXT)]))]
         _groups(run, splits, sql.timestamp(cut) if cut is not None else None)
         return _snapshot(run, [], nobody="nobody is asked")
+
+
+def _of_a_part(run: Collecting) -> Collecting:
+    """The same with the rows of some entities alone, where all rows are too many for a quick answer."""
+    session, graph, task = run.session, run.graph, run.task
+    rows = session.value(known_rows(task, graph, sql.timestamp(run.anchor)))
+    keys = part_select(task, graph, rows=rows, seed=run.options.seed)
+    if keys is None:
+        return run
+    entity, ways = (task.entity.table, task.entity.column.name), ways_of(task, signals_of(task, graph))
+    graph, steps = asked_rows(graph, session.names, entity, keys, with_rows=False, ways=ways)
+    session.run(steps)
+    return replace(run, graph=graph)
 
 
 def _load_lists(session: Session, labels: pa.Table) -> None:

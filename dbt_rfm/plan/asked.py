@@ -14,7 +14,7 @@ a later row has a higher number, so those that an example may see are numbered a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sqlglot import exp
@@ -37,14 +37,21 @@ def are_few(asked: int, entities: int) -> bool:
 
 
 def asked_rows(
-    graph: Graph, names: Names, entity: tuple[Table, str], keys: exp.Select, *, with_rows: bool
+    graph: Graph,
+    names: Names,
+    entity: tuple[Table, str],
+    keys: exp.Select,
+    *,
+    with_rows: bool,
+    ways: Sequence[tuple[Link, ...]] | None = None,
 ) -> tuple[Graph, tuple[Step, ...]]:
-    """`with_rows`: neighbours are read too."""
+    """`with_rows`: neighbours are read too. `ways`: instead of those along which features read twice, each after the
+    way that it ends with."""
     table, key = entity
     stored: dict[tuple[Link, ...], str] = {}
     numbers: dict[tuple[Link, ...], str] = {}
     steps: list[Step] = []
-    for links in _read_again(graph, table, key, with_rows):
+    for links in _read_again(graph, table, key, with_rows) if ways is None else ways:
         source, column, wanted = table, key, keys
         if links:
             source, column = graph.schema.table(links[0].child), links[0].child_column

@@ -27,9 +27,8 @@ from dbt_rfm.plan.signals import RECENT, SIGHTS
 from dbt_rfm.plan.template import statement
 
 MAX_PAIRS = 2_000_000  # candidates of all groups together
+MAX_SUGGESTED = 150_000_000  # seeds of all groups times their neighbours; a fifth of them, or less, are there
 _USUAL, _OF_SIGNAL = 250, 75  # candidates of a group without a limit, and of each signal
-SEEDS = 30  # newest own items that suggest others
-NEIGHBOURS = 40  # suggested by an item at most
 WITNESSES = 10_000  # entities, the latest active, whose items are counted together
 QUICK_WITNESSES = 1_000  # the same for a quick answer
 _WITNESSED = 40  # newest items of each
@@ -48,13 +47,18 @@ class Limits:
     alike: int = 20
     seen: int = 60
     noticed: int = 15
+    seeds: int = 30  # newest own items that suggest others
+    neighbours: int = 40  # suggested by each
 
     @classmethod
     def of(cls, groups: int, number: int, signals: int = 0) -> Limits:
         """Fewer for very many groups, but always enough for a list of `number`."""
         share = min(1.0, MAX_PAIRS / ((_USUAL + signals * _OF_SIGNAL) * max(groups, 1)))
         usual = cls()
-        less = {n: max(5, int(getattr(usual, n) * share)) for n in cls.__dataclass_fields__}
+        shares = dict.fromkeys(cls.__dataclass_fields__, share)
+        suggested = usual.seeds * usual.neighbours * max(groups, 1)
+        shares |= dict.fromkeys(("seeds", "neighbours"), min(1.0, MAX_SUGGESTED / suggested) ** 0.5)
+        less = {n: max(5, int(getattr(usual, n) * part)) for n, part in shares.items()}
         return cls(**{**less, "own": max(less["own"], min(number, 200)), "popular": max(less["popular"], number)})
 
 
@@ -75,10 +79,11 @@ def history_steps(names: Names, kinds: int, amounts: int, *, witnesses: int = WI
 
 def candidate_steps(names: Names, limits: Limits, kinds: int, *, exclude_seen: bool, signals: int = 0) -> list[Step]:
     """together, suggested, candidates."""
+    together, suggested = _TOGETHER.format(n=limits.neighbours), _SUGGESTED.format(n=limits.seeds)
     return [
         Step(names("witnessed"), statement(_WITNESSED_ITEMS, names, "history", "witnesses")),
-        Step(names("together"), statement(_TOGETHER, names, "witnessed")),
-        Step(names("suggested"), statement(_SUGGESTED, names, "examples", "history", "together")),
+        Step(names("together"), statement(together, names, "witnessed")),
+        Step(names("suggested"), statement(suggested, names, "examples", "history", "together")),
         Step(names("candidates"), _candidates(names, limits, kinds, exclude_seen, signals)),
     ]
 
@@ -205,7 +210,7 @@ FROM (
     WHERE h.newest <= {_WITNESSED}
 ) AS w
 """
-_TOGETHER = f"""
+_TOGETHER = """
 SELECT k.at, k.a, k.b, k.score
 FROM (
     SELECT p.*, ROW_NUMBER() OVER (PARTITION BY p.at, p.a ORDER BY ROUND(p.score * 1000000000) DESC, p.b) AS place
@@ -218,15 +223,15 @@ FROM (
         HAVING COUNT(*) >= 2
     ) AS p
 ) AS k
-WHERE k.place <= {NEIGHBOURS}
+WHERE k.place <= {n}
 """
 # Rounded, because the last digits of a sum depend on the order of its rows, and ties must not.
-_SUGGESTED = f"""
+_SUGGESTED = """
 SELECT s.*, ROW_NUMBER() OVER (PARTITION BY s.group_id ORDER BY ROUND(s.total * 1000000000) DESC, s.item) AS place
 FROM (
     SELECT e.example_id AS group_id, t.b AS item, SUM(t.score) AS total, MAX(t.score) AS most, COUNT(*) AS links
     FROM examples AS e
-    JOIN history AS h ON h.at = e.as_of AND h.entity = e.entity AND h.newest <= {SEEDS}
+    JOIN history AS h ON h.at = e.as_of AND h.entity = e.entity AND h.newest <= {n}
     JOIN together AS t ON t.at = h.at AND t.a = h.item
     GROUP BY e.example_id, t.b
 ) AS s

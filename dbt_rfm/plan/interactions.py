@@ -63,7 +63,7 @@ def interactions_select(task: Task, graph: Graph) -> exp.Select:
 
 def rows_select(rows: BoundAggregation, graph: Graph, amounts: Sequence[Value] = ()) -> exp.Select:
     """The same of any rows that lead to the entity and whose column points at the items."""
-    path = Path(rows.table, rows.path)
+    path = Path(rows.table, rows.path, asked=True)
     happened, known = event_time(graph, path), known_time(graph, path)
     assert rows.column is not None and happened is not None and known is not None, "the binder saw to it"
     item = sql.column(rows.column.name, path.alias(0))

@@ -12,6 +12,7 @@ from hand_worked import World, world
 from dbt_rfm.collect.snapshots import collect
 from dbt_rfm.errors import DataError
 from dbt_rfm.options import Options
+from dbt_rfm.plan.candidates import MAX_SUGGESTED, Limits
 from dbt_rfm.snapshot import Snapshot
 
 # Three customers; ann buys tea every ten days, bob coffee, cid never anything. Milk goes along with tea; jam is new and
@@ -180,3 +181,12 @@ def test__collect__twice__is_the_same_to_the_byte() -> None:
     assert first.examples.equals(second.examples)
     assert first.features.equals(second.features)
     assert isinstance(first.features, pa.Table) and len(first.features_meta) > 30
+
+
+def test__limits__of_very_many_groups__are_fewer_suggestions_and_always_a_list() -> None:
+    few, many = Limits.of(1_000, 10), Limits.of(500_000, 10)
+
+    assert few == Limits()
+    assert many.own >= 10 and many.popular >= 10
+    suggested = 500_000 * many.seeds * many.neighbours
+    assert MAX_SUGGESTED / 2 < suggested <= MAX_SUGGESTED
