@@ -34,6 +34,8 @@ from dbt_rfm.task_kind import TaskKind
 VERSION = "graph-transformer-1"
 _CHUNK = 4096  # queries that are encoded at once
 _MOST_WATCHED = 3000
+_ENOUGH_WATCHED = 800  # of classes: the newest are worth more as something to learn from
+_ENOUGH_OF_CLASS = 100  # of the rarest of them
 
 
 def load(device: str, options: dict[str, Any]) -> RelationalModel:
@@ -90,11 +92,12 @@ class GraphTransformerModel:
         material = Material(codes.encoded(context), head.targets(labels), head, self.device)
         training = Training(lambda: GraphTransformer(shape), material, options)
         order = _in_time(context.num_rows, known.times, seed)
-        members = self._members(training, order, seed)
+        watched = _watched(known, options)
+        members = self._members(training, order, watched, seed)
         networks = tuple(training.network_of(each.weights) for each in members)
         worth = {
             "steps": sum(each.steps for each in members),
-            "rows": len(order) - _watched(len(order), options),
+            "rows": len(order) - watched,
             "measure": "pinball loss" if known.kind == TaskKind.REGRESSION else "log loss",
             "after": float(np.mean([each.loss for each in members])),
         }
@@ -109,16 +112,15 @@ class GraphTransformerModel:
             networks.append(network.eval())
         return TrainedTask(codes, head, tuple(networks), self.device, self.options, tree["worth"], provenance)
 
-    def _members(self, training: Training, order: np.ndarray, seed: int) -> list[Trained]:
+    def _members(self, training: Training, order: np.ndarray, watched: int, seed: int) -> list[Trained]:
         options, started = self.options, time.monotonic()
         share = 60 * options.minutes / options.members
         key = _task_key(training.material, order, seed, options) if self.unfinished is not None else ""
-        newest = _watched(len(order), options)
 
         def plan(member: int) -> Plan:
             return Plan(
-                learnt=order[:-newest],
-                watched=order[-newest:],
+                learnt=order[:-watched],
+                watched=order[-watched:],
                 seed=abs(seed) * 1000 + member,
                 ends=started + share * (member + 1),
                 name=f"graph_transformer, member {member + 1} of {options.members}",
@@ -162,7 +164,7 @@ class TrainedTask:
     def loss(self, known: Labelled, *, seed: int) -> float:
         known = known.newest(self.options.context_size)
         order = _in_time(known.examples.num_rows, known.times, seed)
-        newest = known.take(order[-_watched(len(order), self.options) :])
+        newest = known.take(order[-_watched(known, self.options) :])
         targets = torch.from_numpy(self.head.targets(newest.labels))
         said = self._said(newest.examples)
         return float(np.mean([float(self.head.loss(torch.from_numpy(each), targets)) for each in said]))
@@ -187,9 +189,15 @@ def _shape(codes: GraphCodes, head: Head, options: GraphTransformerOptions) -> S
     )
 
 
-def _watched(count: int, options: GraphTransformerOptions) -> int:
-    """How many of the newest examples a training is watched on."""
-    return max(1, min(int(count * options.held_out), _MOST_WATCHED))
+def _watched(known: Labelled, options: GraphTransformerOptions) -> int:
+    """How many of the newest examples a training is watched on; those of numbers tell the level besides, so all of the
+    share are."""
+    most = float(_MOST_WATCHED)
+    if known.kind != TaskKind.REGRESSION:
+        counts = np.bincount(known.labels)
+        rarest = counts[counts > 0].min() / len(known.labels)
+        most = min(most, max(_ENOUGH_WATCHED, _ENOUGH_OF_CLASS / rarest))
+    return max(1, min(int(len(known.labels) * options.held_out), int(most)))
 
 
 def _in_time(count: int, times: np.ndarray | None, seed: int = 0) -> np.ndarray:

@@ -27,8 +27,8 @@ _SHARES = {"dropout": 0.9, "row_dropout": 0.9, "held_out": 0.5}
 @dataclass(frozen=True)
 class GraphTransformerOptions:
     """`members` networks are trained and their answers averaged; each is watched on the newest `held_out` share of the
-    context, which it does not learn from. `features`: also read the features
-    that the model 'rfm' reads."""
+    context, of classes no more than are enough, which it does not learn from. `features`: also read the features that
+    the model 'rfm' reads."""
 
     context_size: int = 10_000
     channels: int = 64
@@ -37,7 +37,7 @@ class GraphTransformerOptions:
     dropout: float = 0.3
     row_dropout: float = 0.3  # share of the rows that a training step does not see
     features: bool = False
-    members: int = 3
+    members: int = 5
     epochs: int = 100
     patience: int = 4  # passes without a better answer on the held-out part, after which no further is made
     minutes: float = 30.0

@@ -17,9 +17,10 @@ from asking import ask
 
 from dbt_rfm.errors import DataError, ModelError
 from dbt_rfm.model import load_model, reads_rows
-from dbt_rfm.model.families.graph_transformer import training
+from dbt_rfm.model.families.graph_transformer import family, training
 from dbt_rfm.model.families.graph_transformer.encoding import GraphCodes
 from dbt_rfm.model.families.graph_transformer.heads import head_of
+from dbt_rfm.model.families.graph_transformer.options import GraphTransformerOptions
 from dbt_rfm.model.families.graph_transformer.training import Training
 from dbt_rfm.model.files import File, Files
 from dbt_rfm.model.interface import FeatureTable, Labelled
@@ -230,6 +231,19 @@ def test__training__the_newest_examples__are_those_watched(monkeypatch) -> None:
     assert sorted(times[first.watched]) == list(range(32, 40))
     assert sorted(times[first.learnt]) == list(range(32))
     assert second.watched.tolist() == first.watched.tolist() and second.seed != first.seed
+
+
+def test__training__many_newest_examples__are_learnt_from_where_enough_are_watched() -> None:
+    """Of classes: of numbers all of the share tell the level, and of a rare class there must be enough to judge by."""
+    kinds = {"even": TaskKind.BINARY, "rare": TaskKind.BINARY, "number": TaskKind.REGRESSION}
+    labels = {"even": np.arange(10_000) % 2, "rare": np.arange(10_000) % 100 == 0, "number": np.arange(1e4)}
+    watched = {
+        name: family._watched(Labelled(NOTHING, labels[name].astype(int), kind, ()), GraphTransformerOptions())
+        for name, kind in kinds.items()
+    }
+    assert watched == {"even": 800, "rare": 1500, "number": 1500}
+    few = Labelled(NOTHING, np.arange(100) % 2, TaskKind.BINARY, CLASSES)
+    assert family._watched(few, GraphTransformerOptions()) == 15
 
 
 def test__training__no_time_left__ends_after_a_step() -> None:
