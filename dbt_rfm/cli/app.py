@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from dbt_rfm import __version__
-from dbt_rfm.cli import bench, demo, mcp, pretrain, query, schema, step, versions, worker
+from dbt_rfm.cli import bench, demo, mcp, pretrain, query, report, schema, step, versions, worker
 from dbt_rfm.errors import RfmError
 
 DEBUG = "--debug"
@@ -21,7 +21,7 @@ DEBUG = "--debug"
 EXTRAS = {"ray": "ray", "duckdb": "duckdb", "dbt": "duckdb", "mcp": "mcp", "lightgbm": "bench", "sklearn": "bench"}
 #: Commands that ask something and end. What their imports make stays, and to look it through for garbage again and
 #: again is a fifth of their time.
-_SHORT = ("schema", "check", "predict", "evaluate", "versions", "rollback")
+_SHORT = ("schema", "check", "predict", "evaluate", "versions", "rollback", "report")
 _RARELY = (100_000, 50, 50)
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ demo.register(app)
 schema.register(app)
 query.register(app)
 versions.register(app)
+report.register(app)
 mcp.register(app)
 worker.register(app)
 step.register(app)

@@ -11,7 +11,6 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dbt_rfm.errors import ProjectError
+from dbt_rfm.figures import short
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,27 +77,18 @@ def without_nan(value: Any) -> Any:
     return value
 
 
-def short(value: Any) -> str:
-    """A value as a table shows it."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return "–"
-        return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) >= 1 else f"{value:.3f}"
-    return str(value)
+def write_text(file: Path, text: str) -> None:
+    """Write a file, in a new folder if need be. Raises ProjectError where it cannot be written."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ProjectError(f"{file} cannot be written: {error.strerror}") from error
 
 
 def write_json(file: Path, value: Any) -> None:
     """Write JSON. Raises ProjectError where the file cannot be written."""
-    try:
-        file.write_text(json.dumps(without_nan(value), default=str, indent=2, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise ProjectError(f"{file} cannot be written: {error.strerror}") from error
+    write_text(file, json.dumps(without_nan(value), default=str, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_csv(rows: pa.Table) -> None:

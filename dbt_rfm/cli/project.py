@@ -34,10 +34,15 @@ class OpenedProject:
 
     def home(self, model: str) -> JobTarget:
         """The relation a prediction model is published as; the target's schema for names the project does not know."""
-        for node in self._nodes():
-            if node["name"] == model or node.get("alias") == model:
-                return _target_of(self.project, node)
+        node = self._node(model)
+        if node is not None:
+            return _target_of(self.project, node)
         return JobTarget(None, self.project.schema, plain_name(model, self.project.adapter))
+
+    def options(self, model: str) -> Mapping[str, Any]:
+        """What a prediction model is built with, as its meta.rfm says."""
+        node = self._node(model)
+        return ((node["config"].get("meta") or {}).get("rfm") or {}) if node is not None else {}
 
     def registry(self, model: str) -> JobTarget:
         """Where what is kept of a prediction model is."""
@@ -48,8 +53,8 @@ class OpenedProject:
         """Every schema that may hold a registry."""
         return homes_of(self.project, self.manifest)
 
-    def _nodes(self) -> list[Mapping[str, Any]]:
-        return _models(self.manifest)
+    def _node(self, model: str) -> Mapping[str, Any] | None:
+        return next((n for n in _models(self.manifest) if model in (n["name"], n.get("alias"))), None)
 
 
 @contextmanager

@@ -163,7 +163,7 @@ _OF_NUMBERS = {TaskKind.LINK: "items per list: ", TaskKind.FORECAST: "per window
 
 def _survey_lines(found: Survey, task: Task) -> list[str]:
     """Examples, labels and who is asked, in the form of `describe`."""
-    from dbt_rfm.cli.console import short
+    from dbt_rfm.figures import short
 
     examples = f"{found.examples} at {found.anchors} anchors"
     if found.first is not None and found.last is not None:

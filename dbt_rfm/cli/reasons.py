@@ -43,7 +43,8 @@ def reasons_as_json(reasons: Sequence[Explained]) -> dict[str, Any]:
 
 def show_reasons(reasons: Sequence[Explained], result: Answer) -> None:
     """A table that adds up: from the usual answer by the reasons to the answer. Below it what all of them rest on."""
-    from dbt_rfm.cli.console import say, short, show_table
+    from dbt_rfm.cli.console import say, show_table
+    from dbt_rfm.figures import short
     from dbt_rfm.model.reasons import on_average
 
     rows: list[list[Any]] = []
@@ -61,6 +62,6 @@ def show_reasons(reasons: Sequence[Explained], result: Answer) -> None:
 
 
 def _signed(effect: float) -> str:
-    from dbt_rfm.cli.console import short
+    from dbt_rfm.figures import short
 
     return f"{'+' if effect >= 0 else '-'}{short(abs(effect))}"

@@ -64,6 +64,13 @@ _SIGNS = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}
 
 def describe(task: Task) -> str:
     """Lines of `Word: what it means`, without a line break at the end."""
+    lines = described(task)
+    width = max(map(len, lines)) + 2
+    return "\n".join(f"{word + ':':<{width}}{text}" for word, text in lines.items())
+
+
+def described(task: Task) -> dict[str, str]:
+    """What each word of the description means, for those that apply."""
     lines = {
         "Predicts": _predicts(task),
         "Kind": _KINDS[task.kind] if task.classes_shown is None else f"multiclass: the {task.classes_shown} likeliest",
@@ -73,8 +80,7 @@ def describe(task: Task) -> str:
         "Times": _on_times(task),
         "Path": "; ".join(dict.fromkeys(way(a.path) for a in aggregations_of(task.target))),
     }
-    width = max(len(word) for word, text in lines.items() if text) + 2
-    return "\n".join(f"{word + ':':<{width}}{text}" for word, text in lines.items() if text)
+    return {word: text for word, text in lines.items() if text}
 
 
 def _predicts(task: Task) -> str:

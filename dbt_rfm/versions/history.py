@@ -43,7 +43,7 @@ KIND_COLUMNS = {
     TaskKind.FORECAST: ("step", "forecast_from", "forecast_until", "prediction", "p10", "p50", "p90"),
 }
 #: What every row of a version is marked with, in the types of sqlglot.
-_MARKS = (("model_version", "INT"), ("run_id", "TEXT"), ("predicted_at", "TIMESTAMP"))
+MARKS = (("model_version", "INT"), ("run_id", "TEXT"), ("predicted_at", "TIMESTAMP"))
 _NEW_ROWS = "dbt_rfm_new_rows"
 _WITHOUT_REPLACE = frozenset({"postgres"})  # which drops and creates inside one transaction instead
 
@@ -81,7 +81,7 @@ def publish(
     with _publishing:
         source = _loaded(warehouse, rows)
         columns = _columns(warehouse, source)
-        contract_select(source, [*columns, *_MARKS], contract, dialect=warehouse.dialect, where=target.identifier)
+        contract_select(source, [*columns, *MARKS], contract, dialect=warehouse.dialect, where=target.identifier)
         if not warehouse.transactional_ddl:
             _prepare(warehouse, home, source, columns)
         with warehouse.transaction():
@@ -89,7 +89,7 @@ def publish(
                 _prepare(warehouse, home, source, columns)
             number = registry.next_number(warehouse, home)
             marked = _marked(source, columns, number, release.run_id, now)
-            _insert_select(warehouse, _history(home), [name for name, _ in (*columns, *_MARKS)], marked)
+            _insert_select(warehouse, history_of(home), [name for name, _ in (*columns, *MARKS)], marked)
             if not hold and serving is not Serving.READY:
                 registry.set_status(warehouse, home, RETIRED, matching(status=SERVING))
             if not hold and serving is Serving.HERE:
@@ -141,7 +141,7 @@ def _as_declared(
 ) -> exp.Select:
     source = sql.subquery(marked, "new_rows")
     dialect, where = warehouse.dialect, target.identifier
-    return contract_select(source, [*columns, *_MARKS], contract, dialect=dialect, where=where)
+    return contract_select(source, [*columns, *MARKS], contract, dialect=dialect, where=where)
 
 
 def _loaded(warehouse: Warehouse, rows: pa.Table | exp.Table) -> exp.Table:
@@ -164,7 +164,7 @@ def _drop_loaded(warehouse: Warehouse) -> None:
 def _prepare(warehouse: Warehouse, home: JobTarget, source: exp.Table, columns: Sequence[tuple[str, str]]) -> None:
     """The tables and columns that the new version needs, without its rows."""
     registry.prepare(warehouse, home)
-    history = _history(home)
+    history = history_of(home)
     if not exists(warehouse, history):
         nothing = _marked(source, columns, 0, "", datetime(1970, 1, 1)).where(exp.false())
         warehouse.execute(exp.Create(this=named(history), kind="TABLE", expression=nothing))
@@ -182,7 +182,7 @@ def _marked(
     values = (exp.convert(number), exp.convert(run_id), sql.timestamp(now))
     marks = [
         sql.aliased(exp.cast(value, exp.DataType.build(kind)), name)
-        for value, (name, kind) in zip(values, _MARKS, strict=True)
+        for value, (name, kind) in zip(values, MARKS, strict=True)
     ]
     return sql.select(*sql.columns(name for name, _ in columns), *marks).from_(source.copy(), copy=False)
 
@@ -219,7 +219,7 @@ def rollback(
         rows = _history_select(warehouse, home, number, TaskKind(chosen["kind"]))
         if chosen["num_rows"] and not _count(warehouse, sql.subquery(rows.copy(), "kept")):
             raise DataError(
-                f"the rows of {home.identifier} version {number} are gone from {_history(home).identifier}",
+                f"the rows of {home.identifier} version {number} are gone from {history_of(home).identifier}",
                 hint="Name another version with its number.",
             )
         now = _clock(warehouse)
@@ -253,7 +253,7 @@ def _rollback_to(warehouse: Warehouse, target: JobTarget, version: int | None) -
     raise DataError(f"{target.identifier} has no version {version}", hint=f"Versions: {numbers}.")
 
 
-def _history(target: JobTarget) -> JobTarget:
+def history_of(target: JobTarget) -> JobTarget:
     return target.named(f"{target.identifier}__history")
 
 
@@ -304,7 +304,7 @@ def _serving_version(warehouse: Warehouse, target: JobTarget) -> tuple[int, Task
 
 def _history_select(warehouse: Warehouse, target: JobTarget, number: int, kind: TaskKind) -> exp.Select:
     """Rows of a version as they were served; the history may hold columns of other kinds of prediction too."""
-    history = _history(target)
+    history = history_of(target)
     if not exists(warehouse, history):
         raise DataError(
             f"the history of {target.identifier} is gone: there is nothing to go back to",
@@ -312,7 +312,7 @@ def _history_select(warehouse: Warehouse, target: JobTarget, number: int, kind: 
         )
     others = {c for columns in KIND_COLUMNS.values() for c in columns} - set(KIND_COLUMNS[kind])
     names = [n for n, _ in warehouse.describe(_sql(warehouse, history)) if n not in others]
-    marks = [name for name, _ in _MARKS]
+    marks = [name for name, _ in MARKS]
     names = [n for n in names if n not in marks] + marks
     return exp.select(*sql.columns(names)).from_(named(history)).where(matching(model_version=number))
 

@@ -95,6 +95,16 @@ def list_versions(warehouse: Warehouse, target: JobTarget, model: str | None = N
     return warehouse.query(select.order_by("model_name", exp.column("version").desc()))
 
 
+def list_figures(warehouse: Warehouse, target: JobTarget, number: int) -> pa.Table:
+    """metric, baseline and value of the target's version, in the order of names; empty without a backtest."""
+    names = ("metric", "baseline", "value")
+    if not exists(warehouse, target.named(METRICS)):
+        return pa.table({name: pa.array([], type=pa.string()) for name in names})
+    select = exp.select(*sql.columns(names)).from_(named(target.named(METRICS)))
+    of_it = matching(model_name=target.identifier, version=number)
+    return warehouse.query(select.where(of_it).order_by(*sql.columns(names[:2])))
+
+
 def next_number(warehouse: Warehouse, target: JobTarget) -> int:
     newest = exp.func("coalesce", exp.Max(this=sql.column("version")), exp.Literal.number(0))
     select = exp.select(newest.as_("newest")).from_(named(target.named(VERSIONS)))

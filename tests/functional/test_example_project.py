@@ -106,3 +106,20 @@ def test__example__mart_has_each_customer_once_with_predictions(built: tuple[Pat
     )
     assert rows == customers == _rows(built[0], "select count(*) from customers")[0][0]
     assert churn == category > 0
+
+
+def test__example__report__a_page_with_every_prediction_and_its_strongest_row(built: tuple[Path, str]) -> None:
+    from dbt_rfm.cli import main
+
+    folder, _ = built
+    with pytest.raises(SystemExit) as left:
+        main(["report", "--project-dir", str(folder), "--profiles-dir", str(folder)])
+    assert not left.value.code
+    page = (folder / "target" / "rfm" / "report.html").read_text()
+    assert [name for name in PREDICTIONS if f"<h2>{name}</h2>" not in page] == []
+    assert page.count("<h3>What is predicted</h3>") == page.count("<h3>How good it was</h3>") == len(PREDICTIONS)
+    assert "cannot be read" not in page and "not there any more" not in page
+    beaten = [row[0] for row in _rows(folder, "select beats_baseline from rfm_versions where status = 'serving'")]
+    assert page.count("Better than every baseline") == beaten.count(True)
+    first = _rows(folder, "select customer_id from customer_churn_30d order by probability desc, customer_id limit 1")
+    assert f"<td>{first[0][0]}</td>" in page

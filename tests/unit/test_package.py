@@ -51,7 +51,7 @@ def test__plugins__is_no_name_of_ours() -> None:
 
 # In the order of docs/index.md: a room imports of those before it only, but for what is said here.
 _BELOW = ("schema", "pql", "plan", "warehouse", "shards", "collect")
-_ROOMS = (*_BELOW, "model", "evaluate", "versions", "answer", "worker")
+_ROOMS = (*_BELOW, "model", "evaluate", "versions", "answer", "report", "worker")
 _LATER = {
     ("schema", "warehouse"),  # definitions and samples are read
     ("collect", "model"),  # how many examples of a rare event a family can read
@@ -117,7 +117,7 @@ def _tracked(pattern: str) -> set[str]:
     return {str(p.relative_to(ROOT)) for p in ROOT.glob(pattern) if "__pycache__" not in p.parts and p.is_file()}
 
 
-def test__wheel__carries_macros_weights_grammar_and_example(archives: tuple[set[str], set[str]]) -> None:
+def test__wheel__carries_macros_weights_grammar_template_and_example(archives: tuple[set[str], set[str]]) -> None:
     wheel, _ = archives
     macros = {f"dbt_rfm/dbt_package/{name}" for name in _tracked("macros/**/*")}
     models = {f"dbt_rfm/dbt_package/{name}" for name in _tracked("python_models/**/*")}
@@ -126,7 +126,7 @@ def test__wheel__carries_macros_weights_grammar_and_example(archives: tuple[set[
     assert macros | models | example <= wheel
     assert "dbt_rfm/dbt_package/dbt_project.yml" in wheel
     assert "dbt_rfm/example_project/dbt_project.yml" in wheel
-    assert "dbt_rfm/pql/grammar.lark" in wheel
+    assert {"dbt_rfm/pql/grammar.lark", "dbt_rfm/report/template.html.j2"} <= wheel
     assert "dbt_rfm/py.typed" in wheel
     assert any(re.fullmatch(r"dbt_rfm/model/families/rfm/checkpoints/.+\.safetensors", name) for name in wheel)
 

@@ -13,7 +13,7 @@ from dbt_rfm.cli import app, main
 from dbt_rfm.errors import DataError
 
 COMMANDS = (
-    "demo", "schema", "check", "predict", "evaluate", "versions", "rollback", "bench", "pretrain", "step"
+    "demo", "schema", "check", "predict", "evaluate", "versions", "rollback", "bench", "pretrain", "step", "report"
 )  # fmt: skip
 
 
