@@ -10,13 +10,23 @@ from sqlglot import exp
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names, Output, block
 from dbt_rfm.plan.values import NUMERICAL
+from dbt_rfm.pql.ast import UNIT_SECONDS, Window
 from dbt_rfm.snapshot import Feature
 
+_WEEK, _MONTH = UNIT_SECONDS["weeks"], 28 * UNIT_SECONDS["days"]
 
-def calendar_block(names: Names) -> Block:
-    """Where in the year and the week the anchor lies."""
+
+def calendar_block(names: Names, horizon: Window | None) -> Block:
+    """Where in the year, the month and the week the anchor lies; each only where windows are shorter than it.
+
+    A window of 60 days has every weekday. There the day of the few anchors says which of them it is, and that of
+    the prediction is another.
+    """
     query = sql.select().from_(sql.temporary(names.examples, "e"), copy=False)
-    parts = {"month": "MONTH", "quarter": "QUARTER", "day": "DAY", "weekday": "DOW"}
+    length = horizon.end * UNIT_SECONDS[horizon.unit] if horizon is not None else 0
+    parts = {"month": "MONTH", "quarter": "QUARTER"}
+    parts |= {"day": "DAY"} if length < _MONTH else {}
+    parts |= {"weekday": "DOW"} if length < _WEEK else {}
     outputs = [
         (
             Feature(f"anchor.{name}", NUMERICAL, "calendar"),

@@ -97,7 +97,7 @@ def feature_plan(
         blocks += [everybody] if everybody and few_anchors else []
     if shared_keys:
         blocks += shared_keys_blocks(scope, names, table, key)
-    blocks.append(calendar_block(names))
+    blocks.append(calendar_block(names, horizon))
     tables = [t for t in scope.graph.schema.tables if t.name != table.name]
     notes = [note for t in tables if (note := too_wide(scope, t))]
     return FeaturePlan(tuple(steps), tuple(blocks), tuple(notes))

@@ -26,6 +26,8 @@ from plan_databases import (
 
 from dbt_rfm.collect.snapshots import collect_labelled
 from dbt_rfm.options import Options
+from dbt_rfm.plan.blocks import Names
+from dbt_rfm.plan.calendar import calendar_block
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.values import Scope, flags_of
 from dbt_rfm.pql.ast import Window
@@ -338,6 +340,23 @@ def test__calendar__is_that_of_the_anchor() -> None:
         "anchor.day": 6.0,
         "anchor.weekday": 1.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("horizon", "told"),
+    [
+        (Window(0, 60, "days"), "month quarter"),
+        (Window(0, 1, "months"), "month quarter"),
+        (Window(0, 7, "days"), "month quarter day"),
+        (Window(0, 24, "hours"), "month quarter day weekday"),
+        (None, "month quarter day weekday"),
+    ],
+)
+def test__calendar__window_that_has_every_day_of_it__the_day_of_the_anchor_is_not_told(
+    horizon: Window | None, told: str
+) -> None:
+    names = [feature.name.removeprefix("anchor.") for feature in calendar_block(Names("x"), horizon).features]
+    assert names == told.split()
 
 
 def test__features__number_that_is_none__is_missing() -> None:
