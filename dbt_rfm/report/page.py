@@ -158,6 +158,8 @@ def _notes(prediction: Prediction, now: datetime) -> list[str]:
     notes += _held([v for v in newer if v["status"] == HELD])
     if version["status"] == SERVING and any(v["status"] == RETIRED for v in newer):
         notes.append(f"Version {version['version']} is served again, after a rollback from a newer one.")
+    if not version["num_rows"]:
+        notes.append("It has no rows: as of its moment there was nobody whom the query asks for.")
     lasts = prediction.meaning.lasts
     if lasts is not None and version["anchor_time"] + lasts <= now:
         ended = version["anchor_time"] + lasts

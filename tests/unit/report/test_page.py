@@ -148,6 +148,6 @@ def test__page__several_predictions__each_linked_from_the_top(warehouse: DuckDB)
     assert len(anchors) == 2 and all(f'id="{anchor}"' in text for anchor in anchors)
 
 
-def test__page__table_without_rows__no_empty_drawings(warehouse: DuckDB) -> None:
+def test__page__table_without_rows__said_and_no_empty_drawings(warehouse: DuckDB) -> None:
     text = shown(gathered(warehouse, rows=ROWS[TaskKind.BINARY].slice(0, 0)))
-    assert "What is predicted" not in text and "The ten" not in text
+    assert "It has no rows" in text and "What is predicted" not in text and "The ten" not in text
