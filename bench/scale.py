@@ -3,11 +3,13 @@
     python bench/scale.py [--rows 1000000 10000000] [--folder FOLDER] [--memory 4GB] [--shards N] [--json FILE]
     python bench/scale.py --model graph_transformer [--minutes 1] [--rows 10000000]
     python bench/scale.py --postgres 'host=… port=… user=… dbname=…' [--rows 1000000]
+    python bench/scale.py --question list [--entity 17] [--rows 1000000 10000000] [--shards N]
 
 Accounts and their events (four columns, fifty events to an account, over two years) are generated inside the warehouse.
 Asked is, for every account that was active in the last 90 days, whether it has no event in the next 30. Each size is a
 process of its own, so that its peak is its own; making the data is another. `--shards` answers so many shards only, for
-sizes at which the model would take hours on a CPU: its time is then that of those shards.
+sizes at which the model would take hours on a CPU: its time is then that of those shards. `--question` asks lists and
+forecasts of a shop instead (`scale_shop.py`, DuckDB only); with `--entity` a quick answer for one key.
 """
 
 from __future__ import annotations
@@ -25,10 +27,12 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from scale_shop import QUESTIONS, make_shop, shop_links, shop_tables
 from sqlglot import exp
 
 from dbt_rfm.bench import memory
 from dbt_rfm.job import Job, JobTable, JobTarget, JobTest
+from dbt_rfm.pipeline import answer
 from dbt_rfm.publish import publish
 from dbt_rfm.shards import run_tables
 from dbt_rfm.shards.run_tables import Alone
@@ -73,10 +77,14 @@ def main() -> None:
     parser.add_argument("--model", default="rfm", help="graph_transformer is trained for --minutes at most, and twice")
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--postgres", help="a libpq connection string instead of DuckDB")
+    parser.add_argument("--question", choices=("churn", *QUESTIONS), default="churn")
+    parser.add_argument("--entity", help="a quick answer for this key instead of a build")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.postgres and (given.question != "churn" or given.entity):
+        parser.error("--question and --entity are for DuckDB")
     if given.make:
         make(given, given.rows[0])
     elif given.one:
@@ -116,6 +124,9 @@ def make(given: argparse.Namespace, rows: int) -> None:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(file), config={"memory_limit": given.memory, "threads": given.threads}) as connection:
+        if given.question != "churn":
+            make_shop(connection, rows)
+            return
         connection.execute(_DRAW["duckdb"])
         connection.execute(_ACCOUNTS.format(series=f"range(1, {accounts + 1})", hash="draw"))
         connection.execute(_EVENTS.format(series=f"range(1, {rows + 1})", hash="draw", accounts=accounts))
@@ -135,13 +146,9 @@ def measure(given: argparse.Namespace, rows: int) -> dict[str, Any]:
             cpu.tell(stage)
 
         started = time.perf_counter()
-        outcome = publish(
-            _job(given), timed, replace_served=not given.postgres, progress=tell, board=_First(given.shards)
-        )
+        predictions, message = _answered(given, timed, tell)
         seconds = time.perf_counter() - started
         stages = timed.stages() | {f"{name}_cpu": spent for name, spent in cpu.stages().items()}
-        count = exp.select(exp.Count(this=exp.Star())).from_("churn__history")
-        (predictions,) = warehouse.query(count).column(0).to_pylist()
     return {
         "rows": rows,
         "warehouse": warehouse.dialect,
@@ -150,8 +157,20 @@ def measure(given: argparse.Namespace, rows: int) -> dict[str, Any]:
         **stages,
         "predictions": predictions,
         "peak_mb": memory.peak_mb(),
-        "message": outcome.message.splitlines()[0],
+        "message": message.splitlines()[0],
     }
+
+
+def _answered(given: argparse.Namespace, warehouse: Any, tell: Callable[[str], None]) -> tuple[int, str]:
+    """How many predictions there are, and what is said of them."""
+    if given.entity:
+        found = answer(_job(given), warehouse, entity_ids=(given.entity,), quick=True, progress=tell)
+        return len(found.predictions), f"a quick answer for {given.entity}"
+    board = _First(given.shards)
+    outcome = publish(_job(given), warehouse, replace_served=not given.postgres, progress=tell, board=board)
+    count = exp.select(exp.Count(this=exp.Star())).from_("churn__history")
+    (predictions,) = warehouse.query(count).column(0).to_pylist()
+    return predictions, outcome.message
 
 
 class _First(Alone):
@@ -241,11 +260,15 @@ def _job(given: argparse.Namespace) -> Job:
     if given.model == "graph_transformer":
         options["model_options"] = {"minutes": given.minutes}
     folder = str(given.folder)
+    if given.question != "churn":
+        options = {"keep_snapshots": 1, "backtest": not given.entity}
+        query, tables, links = QUESTIONS[given.question], shop_tables(), shop_links()
+        return Job(query, tables, tests=links, target=target, target_path=folder, options=options)
     return Job(QUERY, (accounts, events), tests=(link,), target=target, target_path=folder, options=options)
 
 
 def _file(given: argparse.Namespace, rows: int) -> Path:
-    return given.folder / f"events_{rows}.duckdb"
+    return given.folder / f"{'events' if given.question == 'churn' else 'shop'}_{rows}.duckdb"
 
 
 def _show(figures: list[dict[str, Any]]) -> None:
