@@ -125,8 +125,8 @@ def ranking_labelled(
 def _of_a_part(run: Collecting) -> Collecting:
     """The same with the rows of some entities alone, where all rows are too many for a quick answer."""
     session, graph, task = run.session, run.graph, run.task
-    rows = session.value(known_rows(task, graph, sql.timestamp(run.anchor)))
-    keys = part_select(task, graph, rows=rows, seed=run.options.seed)
+    (known,) = session.query(known_rows(task, graph, sql.timestamp(run.anchor))).to_pylist()
+    keys = part_select(task, graph, rows=known["rows"], entities=known["entities"], seed=run.options.seed)
     if keys is None:
         return run
     entity, ways = (task.entity.table, task.entity.column.name), ways_of(task, signals_of(task, graph))

@@ -17,6 +17,6 @@ Everything here returns sqlglot expressions and runs nothing; `collect/` runs th
     asked, neighbours            the rows around an example, and those of few entities read once
     series, forecast_examples, forecast_features
                                  a forecast
-    interactions, candidates, pairs
+    interactions, part, candidates, signals, pairs
                                  a recommendation
 """

@@ -1,7 +1,7 @@
 """A part of all entities, by lot: whose rows a quick list reads where everybody's are too many.
 
-In: a task of kind LINK that names its entities, how many of the question's rows were known by the anchor. Out: a SELECT
-of keys, those named among them, and the ways along which the rows of a list are read.
+In: a task of kind LINK that names its entities, how many of the question's rows were known by the anchor, and of how
+many entities. Out: a SELECT of keys, those named among them, and the ways along which the rows of a list are read.
 Time rule: the lot is an md5 of the key alone, and the size of the part goes by rows known at the anchor, so that no
 later row or entity changes who is in it.
 """
@@ -9,35 +9,39 @@ later row or entity changes who is in it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, log2
+from math import ceil, floor, log2
 
 from sqlglot import exp
 
 from dbt_rfm.plan import sql
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.interactions import parts_of
-from dbt_rfm.plan.paths import Path, from_path, known_time
+from dbt_rfm.plan.paths import Path, from_path, known_time, top_key
 from dbt_rfm.plan.signals import Signal
 from dbt_rfm.pql.task import Task
 from dbt_rfm.schema.types import Link
 
 QUICK_ROWS = 1_500_000
+LEAST_ENTITIES = 10_000  # to learn from, and to tell what goes together
 _DIGITS = 8  # of the md5 that are looked at
 
 
 def known_rows(task: Task, graph: Graph, at: exp.Expression) -> exp.Select:
-    """How many of the rows that a list adds up were known at a moment."""
+    """(rows, entities): how many of the rows that a list adds up were known at a moment, and whose."""
     target, _ = parts_of(task)
     path = Path(target.table, target.path)
     known = known_time(graph, path)
     assert known is not None, "the binder saw to it"
-    query = from_path(graph, path, sql.select(sql.aliased(exp.Count(this=exp.Star()), "n")))
+    entities = exp.Count(this=exp.Distinct(expressions=[top_key(path)]))
+    counted = sql.select(sql.aliased(exp.Count(this=exp.Star()), "rows"), sql.aliased(entities, "entities"))
+    query = from_path(graph, path, counted)
     return query.where(exp.LTE(this=known, expression=at), copy=False)
 
 
-def part_select(task: Task, graph: Graph, *, rows: int, seed: int) -> exp.Select | None:
-    """(entity): a half, a fourth, … of all, so that they have QUICK_ROWS rows at most; None where all of them do."""
-    halvings = ceil(log2(max(rows, 1) / QUICK_ROWS))
+def part_select(task: Task, graph: Graph, *, rows: int, entities: int, seed: int) -> exp.Select | None:
+    """(entity): a half, a fourth, … of all, so that they have QUICK_ROWS rows at most, but not fewer than
+    LEAST_ENTITIES; None where that is everybody."""
+    halvings = min(ceil(log2(max(rows, 1) / QUICK_ROWS)), floor(log2(max(entities, 1) / LEAST_ENTITIES)))
     if halvings <= 0:
         return None
     every = sql.select(sql.aliased(sql.column(task.entity.column.name, "e"), "entity"))

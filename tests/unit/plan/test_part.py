@@ -52,9 +52,12 @@ def made(more: str = "") -> World:
     )
 
 
+MANY = 1_000_000  # entities
+
+
 def keys(shop: World, rows: int) -> set[str]:
     task = replace(shop.bound(QUERY_TEXT), entity_ids=(NAMED,))
-    select = part.part_select(task, Graph(shop.schema, "duckdb"), rows=rows, seed=0)
+    select = part.part_select(task, Graph(shop.schema, "duckdb"), rows=rows, entities=MANY, seed=0)
     assert select is not None
     return set(shop.warehouse.query(select).column(0).to_pylist())
 
@@ -66,15 +69,16 @@ def test__part__of_too_many_rows__is_a_half_or_less_by_lot_with_those_named(shop
     assert NAMED in fourth < half
 
 
-def test__part__of_few_rows__is_everybody(shop: World) -> None:
+@pytest.mark.parametrize(("rows", "entities"), [(part.QUICK_ROWS, MANY), (MANY * MANY, 2 * part.LEAST_ENTITIES - 1)])
+def test__part__of_few_rows_or_few_entities__is_everybody(shop: World, rows: int, entities: int) -> None:
     task = replace(shop.bound(QUERY_TEXT), entity_ids=(NAMED,))
-    assert part.part_select(task, Graph(shop.schema, "duckdb"), rows=part.QUICK_ROWS, seed=0) is None
+    assert part.part_select(task, Graph(shop.schema, "duckdb"), rows=rows, entities=entities, seed=0) is None
 
 
 def test__known_rows__are_those_of_the_anchor(shop: World) -> None:
     at = sql.timestamp(datetime(2024, 1, 2))  # the first order is of midnight, another follows each hour
     known = part.known_rows(shop.bound(QUERY_TEXT), Graph(shop.schema, "duckdb"), at)
-    assert shop.warehouse.query(known).column(0).to_pylist() == [25]
+    assert shop.warehouse.query(known).to_pylist() == [{"rows": 25, "entities": 25}]
 
 
 def asked(shop: World) -> Snapshot:
@@ -91,7 +95,7 @@ def rows_of(snapshot: Snapshot) -> list[dict]:
 
 def test__quick_list__of_a_part__tells_the_named_their_own_rows_and_less_of_others(shop: World) -> None:
     whole = rows_of(asked(shop))
-    with patch.object(part, "QUICK_ROWS", 500):
+    with patch.multiple(part, QUICK_ROWS=500, LEAST_ENTITIES=50):
         fourth = rows_of(asked(shop))
 
     own = [name for name in whole[0] if name.startswith(("own.times", "own.age", "entity.items", "entity.visits"))]
@@ -104,7 +108,7 @@ def test__quick_list__of_a_part__tells_the_named_their_own_rows_and_less_of_othe
 
 @pytest.mark.parametrize("later", ["rows deleted", "rows added", "rows changed"])
 def test__quick_list__of_a_part__later_rows_change_nothing(shop: World, later: str) -> None:
-    with patch.object(part, "QUICK_ROWS", 500):
+    with patch.multiple(part, QUICK_ROWS=500, LEAST_ENTITIES=50):
         found, other = asked(shop), asked(made(LATER[later]))
 
     assert len(found.examples) > 100
