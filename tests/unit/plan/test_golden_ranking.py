@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from golden_plans import DIALECTS, NAMES, assert_golden
 from plan_databases import READS, shop_schema
 from sqlglot import exp
 
+from dbt_rfm.plan import sql
 from dbt_rfm.plan.candidates import Limits, candidate_steps, history_steps
 from dbt_rfm.plan.graph import Graph
 from dbt_rfm.plan.interactions import (
@@ -20,6 +22,7 @@ from dbt_rfm.plan.interactions import (
     rows_select,
 )
 from dbt_rfm.plan.pairs import labelled_select, pair_block, pairs_select
+from dbt_rfm.plan.part import QUICK_ROWS, known_rows, part_select
 from dbt_rfm.plan.signals import signal_steps, signals_of
 from dbt_rfm.pql.binder import bind
 from dbt_rfm.pql.parser import parse
@@ -40,7 +43,11 @@ def plans(dialect: str) -> dict[str, exp.Expression]:
     steps += candidate_steps(NAMES, Limits.of(100, 12), len(found.kinds), exclude_seen=True)
     made = {f"ranking_{step.table.removeprefix('rfm_').removesuffix('_x')}": step.select for step in steps}
     with_own = replace(task, ranking=replace(task.ranking, exclude_seen=False))
+    part = part_select(replace(task, entity_ids=(7,)), graph, rows=9 * QUICK_ROWS, entities=10**9, seed=0)
+    assert part is not None
     return {
+        "ranking_known": known_rows(task, graph, sql.timestamp(datetime(2024, 3, 1))),
+        "ranking_part": part,
         "ranking_interactions": interactions_select(task, graph),
         "ranking_listed": listed_select(task, graph),
         "ranking_catalogue": found.select,

@@ -1,0 +1,10 @@
+SELECT
+  "Q"."ENTITY"
+FROM (
+  SELECT
+    "E"."CUSTOMER_ID" AS "ENTITY"
+  FROM "customers" AS "E"
+) AS "Q"
+WHERE
+  MD5(CAST("Q"."ENTITY" AS VARCHAR) || '|part 0') < '10000000'
+  OR CAST("Q"."ENTITY" AS VARCHAR) IN ('7')
