@@ -15,7 +15,7 @@ from pathlib import Path
 from dbt_rfm.evaluate.scores import LOWER_IS_BETTER, is_better
 from dbt_rfm.figures import short
 from dbt_rfm.report.drawings import Band, Bar, Trend, band, bars, trend
-from dbt_rfm.report.gather import Prediction, Row, Strongest
+from dbt_rfm.report.gather import Meaning, Prediction, Row, Strongest
 from dbt_rfm.report.selects import BARS, SLICES
 from dbt_rfm.task_kind import TaskKind
 from dbt_rfm.versions.registry import HELD, RETIRED, SERVING
@@ -113,7 +113,7 @@ def view(prediction: Prediction, now: datetime) -> View:
         good=version["beats_baseline"],
         verdict=_verdict(version, prediction.figures),
         notes=tuple(_notes(prediction, now)),
-        words=prediction.meaning.words,
+        words=_words(prediction.meaning),
         query=inspect.cleandoc(version["query"]),
         age=_ago(now - version["anchor_time"]),
         baselines=baselines,
@@ -127,6 +127,13 @@ def view(prediction: Prediction, now: datetime) -> View:
         strongest_title=_STRONGEST[kind],
         largest_effect=max((abs(r["effect"]) for said in reasons for r in said), default=0.0) or 1.0,
     )
+
+
+def _words(meaning: Meaning) -> Mapping[str, str]:
+    """No warning where there are none: labels and aliases that a dbt model gives its query are not known here."""
+    if not meaning.problem:
+        return meaning.words
+    return {"Predicts": f"as its query says, which could not be put into words: {meaning.problem}"}
 
 
 def _verdict(version: Row, figures: Sequence[Row]) -> str:
@@ -164,8 +171,6 @@ def _notes(prediction: Prediction, now: datetime) -> list[str]:
     if lasts is not None and version["anchor_time"] + lasts <= now:
         ended = version["anchor_time"] + lasts
         notes.append(f"What it predicts is over: its window ended on {ended:%Y-%m-%d}. Build it again.")
-    if prediction.meaning.problem:
-        notes.append(f"Its query cannot be read with today's tables: {prediction.meaning.problem}")
     return notes
 
 

@@ -118,7 +118,7 @@ def test__example__report__a_page_with_every_prediction_and_its_strongest_row(bu
     page = (folder / "target" / "rfm" / "report.html").read_text()
     assert [name for name in PREDICTIONS if f"<h2>{name}</h2>" not in page] == []
     assert page.count("<h3>What is predicted</h3>") == page.count("<h3>How good it was</h3>") == len(PREDICTIONS)
-    assert "cannot be read" not in page and "not there any more" not in page
+    assert "could not be put into words" not in page and "not there any more" not in page
     beaten = [row[0] for row in _rows(folder, "select beats_baseline from rfm_versions where status = 'serving'")]
     assert page.count("Better than every baseline") == beaten.count(True)
     first = _rows(folder, "select customer_id from customer_churn_30d order by probability desc, customer_id limit 1")

@@ -31,7 +31,7 @@ def test__report__all_predictions__a_page_in_target_whose_path_is_printed(comman
     assert (code, error) == (0, "") and file == shop / "target" / "rfm" / "report.html"
     text = file.read_text()
     assert "whether the number of rows of orders in the next 30 days is 0" in text
-    assert ">churn<" in text and ">old<" in text and "Its query cannot be read with today" in text
+    assert ">churn<" in text and ">old<" in text and "could not be put into words" in text
     assert (shop / "shop.duckdb").read_bytes() == before
 
 
