@@ -17,10 +17,10 @@ from shop_world import QUESTIONS, assert_alike
 from sqlglot import exp
 
 from dbt_rfm.answer.answered import Answer
-from dbt_rfm.collect import snapshots
+from dbt_rfm.collect import recommendation, snapshots
 from dbt_rfm.job import Job, JobTable, JobTarget
 from dbt_rfm.pipeline import answer, understand
-from dbt_rfm.plan import sql
+from dbt_rfm.plan import part, sql
 from dbt_rfm.publish import publish
 from dbt_rfm.schema.from_job import schema_from_job
 from dbt_rfm.schema.validate import validate
@@ -83,6 +83,26 @@ def test__answer__other_warehouse__same_as_duckdb(name, other, expected):
     assert theirs.snapshot.rows.keys() == ours.snapshot.rows.keys()
     for table, rows in ours.snapshot.rows.items():
         assert_same(theirs.snapshot.rows[table], rows, FEATURES)
+    assert_same(theirs.predictions, ours.predictions, PREDICTIONS)
+
+
+@OTHERS
+def test__quick_list__of_a_part_of_very_many_rows__same_as_duckdb(other, world, monkeypatch):
+    monkeypatch.setattr(part, "QUICK_ROWS", 400)
+    monkeypatch.setattr(part, "LEAST_ENTITIES", 20)
+    read = []
+    part_select = recommendation.part_select
+    monkeypatch.setattr(recommendation, "part_select", lambda *a, **k: read.append(part_select(*a, **k)) or read[-1])
+    keys = world.query(exp.select("customer_id").from_("customers").order_by("customer_id").limit(3))
+    named, asked = keys.column(0).to_pylist(), QUESTIONS["ranking"]
+    ours, theirs = (
+        answer(shop_world.job(asked, relation), warehouse, entity_ids=named, quick=True)
+        for warehouse, relation in ((world, lambda table: f'"memory"."main"."{table}"'), (other, str))
+    )
+    assert len(read) == 2 and all(read), "not everybody's rows were read"
+    assert len(ours.predictions) > 0
+    assert_same(theirs.snapshot.examples, ours.snapshot.examples, FEATURES)
+    assert_same(theirs.snapshot.features, ours.snapshot.features, FEATURES)
     assert_same(theirs.predictions, ours.predictions, PREDICTIONS)
 
 
