@@ -71,13 +71,14 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if DEBUG in given and not isinstance(error, RfmError):
             raise
-        _print_red(_message(error))
+        _print_red(message_of(error))
         sys.exit(1)
     finally:
         gc.set_threshold(*usual)
 
 
-def _message(error: Exception) -> str:
+def message_of(error: Exception) -> str:
+    """One message for whoever asked, of an error that was foreseen or of one that nobody foresaw."""
     if isinstance(error, RfmError):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:

@@ -67,8 +67,9 @@ def server_of(opened: Callable[[], AbstractContextManager[OpenedProject]]) -> MC
     from mcp.types import ToolAnnotations
 
     from dbt_rfm import __version__
+    from dbt_rfm.cli.app import message_of
     from dbt_rfm.cli.console import without_nan
-    from dbt_rfm.errors import RfmError
+    from dbt_rfm.errors import ProjectError
 
     server = MCPServer("dbt-rfm", instructions=_HOW_TO_ASK, version=__version__, log_level="WARNING")
     one_at_a_time = threading.Lock()
@@ -77,8 +78,8 @@ def server_of(opened: Callable[[], AbstractContextManager[OpenedProject]]) -> MC
         try:
             with one_at_a_time, opened() as project:
                 return json.dumps(without_nan(ask(project)), default=str, ensure_ascii=False)
-        except RfmError as error:
-            raise ToolError(str(error)) from error
+        except Exception as error:
+            raise ToolError(message_of(error)) from error
 
     def schema() -> str:
         """The tables that can be asked about: columns with types and roles, primary keys, time columns, links.
@@ -112,6 +113,8 @@ def server_of(opened: Callable[[], AbstractContextManager[OpenedProject]]) -> MC
         """
 
         def ask(project: OpenedProject) -> dict[str, Any]:
+            if limit < 1:
+                raise ProjectError(f"limit is {limit}, expected 1 or more")
             named = entities or ()
             said = predicted(
                 project,

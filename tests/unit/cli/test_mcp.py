@@ -85,6 +85,20 @@ def test__what_the_agent_could_mend__is_the_tool_s_error_in_words(
     assert failed and what_to_write in text and "Traceback" not in text
 
 
+def test__what_nobody_foresaw__is_one_line(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("a wheel came off\nand another")
+
+    monkeypatch.setattr("dbt_rfm.cli.mcp.published", fails)
+    failed, text = call("versions")
+    assert failed and "unexpected RuntimeError: a wheel came off" in text and "another" not in text
+
+
+def test__predict__no_rows_asked_for__is_refused(call: Call) -> None:
+    failed, text = call("predict", query=CHURN, limit=0)
+    assert failed and "limit is 0, expected 1 or more" in text
+
+
 def test__tools__say_that_they_read_only(project: Path) -> None:
     async def listed() -> Any:
         async with Client(server_of(lambda: open_project(project, None, None))) as client:
