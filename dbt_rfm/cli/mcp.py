@@ -16,6 +16,7 @@ import typer
 
 from dbt_rfm.cli.arguments import ProfilesDir, ProjectDir, Target, Vars
 from dbt_rfm.cli.asked import SHOWN_ROWS, checked, evaluated, predicted, published
+from dbt_rfm.errors import ProjectError
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -63,40 +64,40 @@ def mcp(
 def server_of(opened: Callable[[], AbstractContextManager[OpenedProject]]) -> MCPServer:
     """A server whose tools ask the project that `opened` opens."""
     from mcp.server import MCPServer
-    from mcp.server.mcpserver.exceptions import ToolError
     from mcp.types import ToolAnnotations
 
     from dbt_rfm import __version__
-    from dbt_rfm.cli.app import message_of
-    from dbt_rfm.cli.console import without_nan
-    from dbt_rfm.errors import ProjectError
 
     server = MCPServer("dbt-rfm", instructions=_HOW_TO_ASK, version=__version__, log_level="WARNING")
-    one_at_a_time = threading.Lock()
+    tools, reads = _Tools(opened), ToolAnnotations(read_only_hint=True, open_world_hint=False)
+    for tool in (tools.schema, tools.check, tools.predict, tools.evaluate, tools.versions):
+        server.tool(annotations=reads, structured_output=False)(tool)
+    return server
 
-    def answered(ask: Callable[[OpenedProject], Any]) -> str:
-        try:
-            with one_at_a_time, opened() as project:
-                return json.dumps(without_nan(ask(project)), default=str, ensure_ascii=False)
-        except Exception as error:
-            raise ToolError(message_of(error)) from error
 
-    def schema() -> str:
+class _Tools:
+    """Their names, arguments and docstrings are what an agent is told of them; each answers with JSON."""
+
+    def __init__(self, opened: Callable[[], AbstractContextManager[OpenedProject]]) -> None:
+        self._opened, self._one_at_a_time = opened, threading.Lock()
+
+    def schema(self) -> str:
         """The tables that can be asked about: columns with types and roles, primary keys, time columns, links.
 
         A question mark in a role: inferred, not declared.
         """
-        return answered(_schema)
+        return self._answered(_schema)
 
-    def check(query: str, at: str | None = None, label_delay: str | None = None) -> str:
+    def check(self, query: str, at: str | None = None, label_delay: str | None = None) -> str:
         """Read a query back in words and count what it would learn from; no prediction is made.
 
         `at`: as of that moment instead of the newest event. `label_delay`: of a column of events, when it is known: so
         long after the event, such as 7 days, or by a moment of its row, such as due_at.
         """
-        return answered(lambda project: checked(project, query, at=at, label_delay=label_delay).as_json())
+        return self._answered(lambda project: checked(project, query, at=at, label_delay=label_delay).as_json())
 
     def predict(
+        self,
         query: str,
         entities: list[str] | None = None,
         at: str | None = None,
@@ -130,20 +131,27 @@ def server_of(opened: Callable[[], AbstractContextManager[OpenedProject]]) -> MC
             found = said.as_json(limit)
             return found | {"rows": len(said.result.predictions), "notes": [*found["notes"], *notes]}
 
-        return answered(ask)
+        return self._answered(ask)
 
-    def evaluate(query: str, at: str | None = None, label_delay: str | None = None) -> str:
+    def evaluate(self, query: str, at: str | None = None, label_delay: str | None = None) -> str:
         """How good predictions of a query were for the newest closed window, beside simple baselines. Takes minutes."""
-        return answered(lambda project: evaluated(project, query, at=at, label_delay=label_delay).as_json())
+        return self._answered(lambda project: evaluated(project, query, at=at, label_delay=label_delay).as_json())
 
-    def versions(model: str | None = None) -> str:
+    def versions(self, model: str | None = None) -> str:
         """The published versions of the project's prediction models, with their queries, backtests and status."""
-        return answered(lambda project: published(project, model))
+        return self._answered(lambda project: published(project, model))
 
-    for tool in (schema, check, predict, evaluate, versions):
-        reads = ToolAnnotations(read_only_hint=True, open_world_hint=False)
-        server.tool(annotations=reads, structured_output=False)(tool)
-    return server
+    def _answered(self, ask: Callable[[OpenedProject], Any]) -> str:
+        from mcp.server.mcpserver.exceptions import ToolError
+
+        from dbt_rfm.cli.app import message_of
+        from dbt_rfm.cli.console import without_nan
+
+        try:
+            with self._one_at_a_time, self._opened() as project:
+                return json.dumps(without_nan(ask(project)), default=str, ensure_ascii=False)
+        except Exception as error:
+            raise ToolError(message_of(error)) from error
 
 
 def _schema(project: OpenedProject) -> dict[str, Any]:

@@ -72,8 +72,8 @@ def _meaning(opened: OpenedProject, prediction: Published) -> Meaning:
     """The query of the version shown on today's tables; where that cannot be read any more, why not."""
     from dbt_rfm.errors import RfmError
     from dbt_rfm.pipeline import understand
-    from dbt_rfm.pql.ast import UNIT_SECONDS
     from dbt_rfm.pql.describe import described
+    from dbt_rfm.pql.windows import seconds_of
     from dbt_rfm.report.gather import Meaning
 
     query = prediction.version["query"]
@@ -83,5 +83,5 @@ def _meaning(opened: OpenedProject, prediction: Published) -> Meaning:
         return Meaning({}, problem=error.problem.partition("\n")[0])
     if task.horizon is None:
         return Meaning(described(task))
-    seconds = task.horizon.end * UNIT_SECONDS[task.horizon.unit] * (task.timeframes or 1)
+    seconds = seconds_of(task.horizon) * (task.timeframes or 1)
     return Meaning(described(task), timedelta(seconds=seconds))

@@ -30,7 +30,7 @@ def prediction_rows(snapshot: Snapshot, predictions: Predictions | None) -> pa.T
     if snapshot.kind == TaskKind.MULTICLASS:
         return _class_rows(keys, predictions)
     if snapshot.kind == TaskKind.BINARY:
-        probability = _present(predictions.probabilities)[:, 1]
+        probability = present(predictions.probabilities)[:, 1]
         return pa.table({**keys, "probability": probability, "prediction": probability >= 0.5})
     if snapshot.kind == TaskKind.FORECAST:
         keys |= {name: examples.column(name) for name in ("step", "forecast_from", "forecast_until")}
@@ -38,7 +38,7 @@ def prediction_rows(snapshot: Snapshot, predictions: Predictions | None) -> pa.T
     return pa.table(
         {
             **keys,
-            "prediction": _present(predictions.mean),
+            "prediction": present(predictions.mean),
             "p10": predictions.quantile(0.1),
             "p50": predictions.quantile(0.5),
             "p90": predictions.quantile(0.9),
@@ -47,7 +47,7 @@ def prediction_rows(snapshot: Snapshot, predictions: Predictions | None) -> pa.T
 
 
 def _class_rows(keys: dict[str, pa.ChunkedArray], predictions: Predictions) -> pa.Table:
-    probabilities = _present(predictions.probabilities)
+    probabilities = present(predictions.probabilities)
     rows, classes = probabilities.shape
     order = np.argsort(-probabilities, axis=1, kind="stable")
     which = pa.array(np.repeat(np.arange(rows), classes))
@@ -69,7 +69,8 @@ def _nothing(snapshot: Snapshot) -> Predictions:
     return Predictions(snapshot.kind, classes, probabilities=np.empty((0, max(len(classes), 2))))
 
 
-def _present(values: np.ndarray | None) -> np.ndarray:
+def present(values: np.ndarray | None) -> np.ndarray:
+    """An array of predictions that their kind has."""
     assert values is not None, "the model left out what its kind of prediction needs"
     return values
 

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from dbt_rfm.errors import ModelError
 from dbt_rfm.model.examples import label_array, split_rows
 from dbt_rfm.model.interface import Predictions
+from dbt_rfm.model.prediction_rows import present
 from dbt_rfm.model.step import Learnt
 from dbt_rfm.snapshot import CONTEXT, OF_VALUE, QUERY, Feature, Snapshot
 from dbt_rfm.task_kind import TaskKind
@@ -212,11 +213,11 @@ class _One:
 def _told(itself: Predictions) -> tuple[Callable[[Predictions], np.ndarray], str | None]:
     """What is explained of an answer: the number, the probability of true or of the likeliest class."""
     if itself.probabilities is None:
-        return lambda said: _given(said.mean), None
+        return lambda said: present(said.mean), None
     if itself.kind == TaskKind.BINARY:
-        return lambda said: _given(said.probabilities)[:, 1], None
+        return lambda said: present(said.probabilities)[:, 1], None
     likeliest = int(np.argmax(itself.probabilities[0]))
-    return lambda said: _given(said.probabilities)[:, likeliest], itself.classes[likeliest]
+    return lambda said: present(said.probabilities)[:, likeliest], itself.classes[likeliest]
 
 
 def _effects(one: _One, members: list[list[int]], seed: int) -> np.ndarray:
@@ -262,8 +263,3 @@ def _weighing_most(one: _One, groups: list[list[int]], effects: np.ndarray) -> l
         weighs = dict(zip(tried, one.answer - said.mean(axis=1), strict=True))
     pairs = zip(candidates, np.sign(effects), strict=True)
     return [max(group, key=lambda i: weighs.get(i, 0.0) * sign) for group, sign in pairs]
-
-
-def _given(values: np.ndarray | None) -> np.ndarray:
-    assert values is not None, "the model left out what its kind of prediction needs"
-    return np.array(values)

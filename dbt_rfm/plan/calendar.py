@@ -11,6 +11,7 @@ from dbt_rfm.plan import sql
 from dbt_rfm.plan.blocks import Block, Names, Output, block
 from dbt_rfm.plan.values import NUMERICAL
 from dbt_rfm.pql.ast import UNIT_SECONDS, Window
+from dbt_rfm.pql.windows import seconds_of
 from dbt_rfm.snapshot import Feature
 
 _WEEK, _MONTH = UNIT_SECONDS["weeks"], 28 * UNIT_SECONDS["days"]
@@ -23,7 +24,7 @@ def calendar_block(names: Names, horizon: Window | None) -> Block:
     the prediction is another.
     """
     query = sql.select().from_(sql.temporary(names.examples, "e"), copy=False)
-    length = horizon.end * UNIT_SECONDS[horizon.unit] if horizon is not None else 0
+    length = seconds_of(horizon) if horizon is not None else 0
     parts = {"month": "MONTH", "quarter": "QUARTER"}
     parts |= {"day": "DAY"} if length < _MONTH else {}
     parts |= {"weekday": "DOW"} if length < _WEEK else {}

@@ -18,6 +18,7 @@ import pyarrow as pa
 from dbt_rfm.errors import DataError
 from dbt_rfm.plan.anchors import shifted
 from dbt_rfm.pql.ast import UNIT_SECONDS, Window
+from dbt_rfm.pql.windows import seconds_of
 
 _DAY, _WEEK, _YEAR = UNIT_SECONDS["days"], UNIT_SECONDS["weeks"], 52 * UNIT_SECONDS["weeks"]
 _LEAST_IN_YEAR = 4  # a year of fewer windows tells no season
@@ -78,7 +79,7 @@ def seasons(horizon: Window) -> tuple[Season, ...]:
     """
     if horizon.unit == "months":
         return (Season("year", 12 // math.gcd(12, horizon.end)),) if 12 // math.gcd(12, horizon.end) > 1 else ()
-    length = horizon.end * UNIT_SECONDS[horizon.unit]
+    length = seconds_of(horizon)
     found = []
     for name, period in (("day", _DAY), ("week", _WEEK)):
         if length < period:

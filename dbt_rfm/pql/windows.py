@@ -52,7 +52,7 @@ def check_window(scope: Scope, window: Window, place: Place) -> None:
 
 def furthest(scope: Scope, windows: Sequence[Window]) -> Window:
     """(anchor, anchor + end] of the window that ends last. Raises QueryError where that depends on the calendar."""
-    last = max(windows, key=_end)
+    last = max(windows, key=seconds_of)
     for window in windows:
         if may_end_after(window, last):
             raise scope.error(
@@ -66,8 +66,8 @@ def furthest(scope: Scope, windows: Sequence[Window]) -> Window:
 def may_end_after(window: Window, other: Window) -> bool:
     """Whether the window can end later than the other one."""
     if (window.unit == "months") == (other.unit == "months"):
-        return _end(window) > _end(other)
-    return _end(window) + _MONTHS_VARY > _end(other)
+        return seconds_of(window) > seconds_of(other)
+    return seconds_of(window) + _MONTHS_VARY > seconds_of(other)
 
 
 def length(window: Window) -> str:
@@ -75,7 +75,8 @@ def length(window: Window) -> str:
     return f"{window.end} {window.unit[:-1] if window.end == 1 else window.unit}"
 
 
-def _end(window: Window) -> int:
+def seconds_of(window: Window) -> int:
+    """How far its end lies from its anchor; a month has its mean length."""
     return window.end * UNIT_SECONDS[window.unit]
 
 
